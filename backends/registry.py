@@ -1,0 +1,61 @@
+"""The backends by name. Adding a framework: one line here, its adapter file and its requirements file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from backends.contract import Backend
+from specs.errors import unknown
+
+REQUIREMENTS = Path(__file__).parent / "requirements"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """Where a backend lives.
+
+    ``adapter`` is "module:Class", imported only when asked for; ``framework`` is the module whose presence in an
+    interpreter means that the framework is installed there.
+    """
+
+    name: str
+    title: str
+    adapter: str
+    framework: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def requirements(self) -> Path:
+        """The pinned requirements file of the backend's own environment."""
+        return REQUIREMENTS / f"{self.name}.txt"
+
+    def create(self) -> Backend:
+        """The adapter; imports its module, which imports no framework."""
+        module, _, cls = self.adapter.partition(":")
+        backend: Backend = getattr(import_module(module), cls)()
+        return backend
+
+
+# fmt: off
+_REGISTERED = (
+    Registration(name="torch", title="PyTorch", adapter="backends.torch_backend:TorchBackend", framework="torch", aliases=("pytorch",)),
+    Registration(name="keras", title="Keras", adapter="backends.keras_backend:KerasBackend", framework="keras", aliases=("tensorflow", "tf")),
+    Registration(name="paddle", title="PaddlePaddle", adapter="backends.paddle_backend:PaddleBackend", framework="paddle", aliases=("paddlepaddle", "pp")),
+    Registration(name="mindspore", title="MindSpore", adapter="backends.mindspore_backend:MindSporeBackend", framework="mindspore", aliases=("ms",)),
+    Registration(name="numpy", title="NumPy", adapter="backends.numpy_backend:NumpyBackend", framework="numpy", aliases=("np", "reference")),
+)
+# fmt: on
+
+BACKENDS: dict[str, Registration] = {registration.name: registration for registration in _REGISTERED}
+
+
+def find(name: str) -> Registration:
+    """The registration of a backend by name or alias, in any case. Raises RequestError naming the nearest."""
+    wanted = name.strip().lower()
+    for registration in BACKENDS.values():
+        if wanted == registration.name or wanted in registration.aliases:
+            return registration
+    aliases = [alias for registration in BACKENDS.values() for alias in registration.aliases]
+    raise unknown("backend", name, [*BACKENDS, *aliases])

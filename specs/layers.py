@@ -1,0 +1,213 @@
+"""The layer vocabulary: one frozen type per layer, its meaning in its docstring.
+
+Canonical meanings: images are N, C, H, W; x[n, c, i, j] is a pixel, w[o, c, u, v] a convolution weight (O, I, H, W),
+w[o, i] a linear weight. A pair is (height, width); an integer where a pair is expected stands for both.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, get_args
+
+Pair = tuple[int, int]
+
+
+def _pair(owner: object, field: str, *, least: int) -> None:
+    """Normalise an int or a sequence of two ints in a frozen dataclass to a tuple, checking the lower bound."""
+    value: Any = getattr(owner, field)
+    items = (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if (
+        not isinstance(items, (tuple, list))
+        or len(items) != 2
+        or not all(isinstance(v, int) and not isinstance(v, bool) for v in items)
+    ):
+        raise ValueError(f"{field} must be an integer or a pair [height, width], got {value!r}")
+    if min(items) < least:
+        raise ValueError(f"{field} must be at least {least}, got {value!r}")
+    object.__setattr__(owner, field, tuple(items))
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv2d:
+    """Cross-correlation: y[n,o,i,j] = b[o] + sum_{c,u,v} w[o,c,u,v] * xpad[n, c, i*s_h+u, j*s_w+v].
+
+    xpad is x with ``padding`` rows and columns of zeros on both sides.
+    """
+
+    kind: ClassVar[str] = "conv2d"
+    out_channels: int
+    kernel_size: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        _check(self.out_channels >= 1, f"out_channels must be at least 1, got {self.out_channels}")
+        _pair(self, "kernel_size", least=1)
+        _pair(self, "stride", least=1)
+        _pair(self, "padding", least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear:
+    """y[n,o] = b[o] + sum_i w[o,i] * x[n,i]."""
+
+    kind: ClassVar[str] = "linear"
+    out_features: int
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        _check(self.out_features >= 1, f"out_features must be at least 1, got {self.out_features}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pool2d:
+    kernel_size: Pair
+    stride: Pair = None  # type: ignore[assignment]  # None: the kernel size
+    padding: Pair = (0, 0)
+
+    def __post_init__(self) -> None:
+        _pair(self, "kernel_size", least=1)
+        if self.stride is None:
+            object.__setattr__(self, "stride", self.kernel_size)
+        _pair(self, "stride", least=1)
+        _pair(self, "padding", least=0)
+        for kernel, padding in zip(self.kernel_size, self.padding, strict=True):
+            _check(2 * padding <= kernel, f"padding {self.padding} is more than half the kernel {self.kernel_size}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool2d(_Pool2d):
+    """Maximum over each window, floor mode; padded cells never win; the gradient of a tie goes to the first maximum.
+
+    "First" is in row-major order within the window.
+    """
+
+    kind: ClassVar[str] = "max_pool2d"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPool2d(_Pool2d):
+    """Mean over each window, floor mode; padded cells are counted in the divisor only if ``count_include_pad``."""
+
+    kind: ClassVar[str] = "avg_pool2d"
+    count_include_pad: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalAvgPool:
+    """y[n,c] = mean over i, j of x[n,c,i,j]; the output has no spatial axes."""
+
+    kind: ClassVar[str] = "global_avg_pool"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm2d:
+    """y = gamma * (x - mean) / sqrt(var + epsilon) + beta per channel (Ioffe & Szegedy 2015).
+
+    Training normalises with the batch's mean and biased variance and moves the running estimates by
+    running = (1 - momentum) * running + momentum * batch, where the batch variance is the unbiased one.
+    Evaluation normalises with the running estimates. gamma starts at 1, beta at 0, running mean at 0, variance at 1.
+    """
+
+    kind: ClassVar[str] = "batch_norm2d"
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _check(0 < self.momentum <= 1, f"momentum (the weight of the new value) must be in (0, 1], got {self.momentum}")
+        _check(self.epsilon > 0 and math.isfinite(self.epsilon), f"epsilon must be positive, got {self.epsilon}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout:
+    """Training: y = x * mask / (1 - p), mask ~ Bernoulli(1 - p) per element; evaluation: y = x. p is P(zeroed)."""
+
+    kind: ClassVar[str] = "dropout"
+    p: float
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.p < 1, f"p (the probability of zeroing) must be in [0, 1), got {self.p}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatten:
+    """[n, c, h, w] to [n, c*h*w] in C, H, W order."""
+
+    kind: ClassVar[str] = "flatten"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReLU:
+    """max(x, 0); derivative 0 at 0."""
+
+    kind: ClassVar[str] = "relu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakyReLU:
+    """x where x > 0, else negative_slope * x; derivative negative_slope at 0."""
+
+    kind: ClassVar[str] = "leaky_relu"
+    negative_slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.negative_slope < 1, f"negative_slope must be in [0, 1), got {self.negative_slope}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tanh:
+    """tanh(x)."""
+
+    kind: ClassVar[str] = "tanh"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sigmoid:
+    """1 / (1 + exp(-x))."""
+
+    kind: ClassVar[str] = "sigmoid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GELU:
+    """x * Phi(x) with the exact normal distribution function, Phi(x) = (1 + erf(x / sqrt(2))) / 2 (not the tanh form)."""
+
+    kind: ClassVar[str] = "gelu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax:
+    """exp(x_i) / sum_j exp(x_j) over the features (axis 1).
+
+    As the last layer it is applied at prediction only: the loss takes logits, so a trailing softmax takes no part in
+    training and evaluation (see ``specs.shapes.infer``).
+    """
+
+    kind: ClassVar[str] = "softmax"
+
+
+Layer = (
+    Conv2d
+    | Linear
+    | MaxPool2d
+    | AvgPool2d
+    | GlobalAvgPool
+    | BatchNorm2d
+    | Dropout
+    | Flatten
+    | ReLU
+    | LeakyReLU
+    | Tanh
+    | Sigmoid
+    | GELU
+    | Softmax
+)
+
+LAYERS: dict[str, type] = {layer.kind: layer for layer in get_args(Layer)}
