@@ -1,0 +1,47 @@
+"""The command line: one module per command, each importing what it needs only when it runs (``--help`` stays fast).
+
+Exit status: 0 done; 1 a run or a check failed; 2 the request was wrong; 130 interrupted. Messages and progress go to
+stderr, results to stdout.
+"""
+
+import sys
+
+import click
+import typer
+
+from harness.cli import data, listing, show
+from specs.errors import RequestError
+
+app = typer.Typer(
+    name="harness",
+    help="Train one network in PyTorch, Keras, PaddlePaddle, MindSpore and NumPy on identical inputs, and compare.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command("list")(listing.list_)
+app.command("show")(show.show)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line and exit; a wrong request ends as one line on stderr and status 2."""
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(prog_name="python -m harness", standalone_mode=False)
+    except RequestError as error:
+        sys.exit(_complain(str(error)))
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
