@@ -6,7 +6,6 @@ stderr, results to stdout.
 
 import sys
 
-import click
 import typer
 
 from harness.cli import data, listing, show
@@ -15,7 +14,6 @@ from specs.errors import RequestError
 app = typer.Typer(
     name="harness",
     help="Train one network in PyTorch, Keras, PaddlePaddle, MindSpore and NumPy on identical inputs, and compare.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -29,15 +27,12 @@ def main() -> None:
     """Run the command line and exit; a wrong request ends as one line on stderr and status 2."""
     command = typer.main.get_command(app)
     try:
-        status = command.main(prog_name="python -m harness", standalone_mode=False)
+        status = command.main(sys.argv[1:] or ["--help"], prog_name="python -m harness", standalone_mode=False)
     except RequestError as error:
         sys.exit(_complain(str(error)))
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except typer.TyperException as error:
+        sys.exit(_complain(error.format_message()))
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
 
