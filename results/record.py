@@ -1,0 +1,263 @@
+"""The run record: what is kept of one run, whatever happened to it. ``--json`` prints it and tables are made from it.
+
+Units are in the names: ``_s`` seconds, ``_ms`` milliseconds, ``_mb`` MiB (2**20 bytes), ``_gflops`` 1e9 operations per
+second. Absent is None and never zero; a figure that is not finite (the loss of a diverged run) is None too, because
+JSON has no NaN: use ``finite``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# Newest first. A change of meaning or a removal raises the number and adds a step to ``results.migration``; a new
+# optional field does so too, because records refuse fields they do not know.
+#   1  the first
+SCHEMA = 1
+
+Status = Literal[
+    "ok",  # trained and evaluated
+    "failed",  # a Python error in the worker
+    "crashed",  # the worker died: exit code or signal
+    "timed_out",  # --timeout or --stall-timeout
+    "out_of_memory",  # --memory-limit, the kernel's OOM kill or the device's allocator
+    "diverged",  # the loss was not finite at error.step
+    "unsupported",  # the framework says that it cannot compute this
+    "interrupted",  # stopped by the user
+]
+
+# Records come from strangers, so every length has a bound that is checked while reading.
+CURVE_HEAD = 100
+CURVE_MEANS = 256
+STEP_SAMPLES = 512
+SPANS = 1024
+MISREAD = 64
+LOG_TAIL = 16_384
+CLASSES = 1000
+
+Name = Annotated[str, Field(max_length=200)]
+Text = Annotated[str, Field(max_length=LOG_TAIL)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Seconds = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Figure = float | None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class RunError(_Part):
+    """Why a run is not ok. ``kind`` is the exception's or the fault's name; ``advice`` one sentence on what to do."""
+
+    kind: Name
+    message: Text
+    traceback: Text | None = None
+    exit_code: int | None = None
+    signal: Name | None = None  # "SIGSEGV"
+    log_tail: Text | None = None
+    advice: Text | None = None
+    step: Count | None = None  # the optimizer step at which the loss was no longer finite, counted from 0
+
+
+class Fingerprints(_Part):
+    """SHA-256 of each prepared input. Runs may be compared when these agree."""
+
+    architecture: Name | None = None
+    data: Name | None = None
+    schedule: Name | None = None
+    initial_weights: Name | None = None
+
+
+class Span(_Part):
+    """One timed stretch of training steps, read after the device had finished."""
+
+    steps: Count
+    samples: Count
+    seconds: Seconds
+
+
+class Epoch(_Part):
+    """``epoch`` counts from 1; ``train_loss`` is the mean over the epoch's steps, weighted by samples.
+
+    ``samples_per_second`` is that of the epoch's spans; the warm-up step of the first epoch is in none of them.
+    """
+
+    epoch: Count
+    train_loss: Figure = None
+    test_loss: Figure = None
+    test_accuracy: Fraction | None = None
+    train_seconds: Seconds | None = None
+    eval_seconds: Seconds | None = None
+    samples_per_second: Positive | None = None
+    spans: Annotated[tuple[Span, ...], Field(max_length=SPANS)] = ()
+
+
+class StepTime(_Part):
+    """Quantiles of the time of one training step in milliseconds."""
+
+    p50: Positive
+    p90: Positive
+    p99: Positive
+
+
+class Throughput(_Part):
+    """``step_ms_samples`` are raw step times, thinned evenly where the run had more than STEP_SAMPLES."""
+
+    train_samples_per_second: Positive | None = None
+    inference_samples_per_second: Positive | None = None
+    step_ms: StepTime | None = None
+    step_ms_samples: Annotated[tuple[Positive, ...], Field(max_length=STEP_SAMPLES)] = ()
+
+
+class Phases(_Part):
+    """Seconds per phase of the worker. ``first_step_s`` holds compilation and is in no throughput.
+
+    ``total_s`` runs from the start of the process to its end, so it is more than the sum.
+    """
+
+    import_s: Seconds | None = None
+    build_s: Seconds | None = None
+    first_step_s: Seconds | None = None
+    train_s: Seconds | None = None
+    eval_s: Seconds | None = None
+    total_s: Seconds | None = None
+
+
+class Memory(_Part):
+    """Resident memory of the worker by the kernel's account; ``device_peak_mb`` by the framework's device allocator."""
+
+    after_import_rss_mb: Positive | None = None
+    after_build_rss_mb: Positive | None = None
+    peak_rss_mb: Positive | None = None
+    device_peak_mb: Positive | None = None
+
+
+class Tuning(_Part):
+    """``applied`` says what the adapter did for speed beyond the framework's defaults."""
+
+    enabled: bool
+    applied: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
+
+
+class LearningCurve(_Part):
+    """Training losses: of each of the first CURVE_HEAD steps, then the mean of every ``steps_per_mean`` steps."""
+
+    first: Annotated[tuple[Figure, ...], Field(max_length=CURVE_HEAD)] = ()
+    means: Annotated[tuple[Figure, ...], Field(max_length=CURVE_MEANS)] = ()
+    steps_per_mean: Annotated[int, Field(ge=1)] = 1
+
+
+class Misread(_Part):
+    """A test image that was classified wrongly. ``confidence`` is the probability given to the predicted class."""
+
+    index: Count
+    true: Count
+    predicted: Count
+    confidence: Fraction | None = None
+
+
+class Noise(_Part):
+    """What else the machine was doing.
+
+    ``load_before`` is the one-minute load average before the run, ``steal`` the share of CPU time the hypervisor took
+    away during it. ``noisy`` is the harness's verdict and ``reasons`` says which threshold was passed.
+    """
+
+    load_before: Positive | None = None
+    steal: Fraction | None = None
+    involuntary_context_switches: Count | None = None
+    noisy: bool | None = None
+    reasons: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
+
+
+class Environment(_Part):
+    """The machine and the software. ``python`` and ``packages`` are those of the worker's environment."""
+
+    cpu: Name | None = None
+    cores: Count | None = None  # logical cores this process may use
+    ram_mb: Positive | None = None
+    accelerator: Name | None = None
+    os: Name | None = None
+    python: Name | None = None
+    packages: dict[Name, Name] = Field(default_factory=dict, max_length=500)
+    framework_build: Text | None = None
+    variables: dict[Name, Text] = Field(default_factory=dict, max_length=100)  # those the worker was started with
+    governor: Name | None = None
+    matmul_peak_gflops: Positive | None = None  # float32, with the run's thread count
+    git_commit: Name | None = None
+
+
+class Record(_Part):
+    """One run. ``repeat`` counts from 0 among runs alike but for it; ``round`` is the interleaved round it ran in.
+
+    ``attempt`` counts from 1: a noisy run that is repeated keeps its record, and the last attempt counts.
+    ``run_id`` names the folder of the run inside its result set.
+    """
+
+    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")]
+    status: Status
+    error: RunError | None = None
+    started_at: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]
+    command: Text | None = None  # repeats this run
+
+    backend: Name
+    framework_version: Name | None = None
+    model: Name
+    dataset: Name
+    recipe: Name
+    seed: int
+    repeat: Count = 0
+    round: Count = 0
+    attempt: Annotated[int, Field(ge=1)] = 1
+    device: Name = "cpu"
+    threads: Count
+    precision: Name = "float32"
+    tuning: Tuning
+
+    fingerprints: Fingerprints = Fingerprints()
+    parameters: Count | None = None
+    train_flops_per_sample: Count | None = None
+
+    epochs: Annotated[tuple[Epoch, ...], Field(max_length=10_000)] = ()
+    curve: LearningCurve | None = None
+    test_accuracy: Fraction | None = None
+    test_loss: Figure = None
+    macro_precision: Fraction | None = None
+    macro_recall: Fraction | None = None
+    macro_f1: Fraction | None = None
+    # rows: true class, columns: predicted class
+    confusion_matrix: (
+        Annotated[
+            tuple[Annotated[tuple[Count, ...], Field(max_length=CLASSES)], ...],
+            Field(max_length=CLASSES),
+        ]
+        | None
+    ) = None
+    misread: Annotated[tuple[Misread, ...], Field(max_length=MISREAD)] = ()
+    time_to_accuracy: dict[Name, Seconds | None] = Field(default_factory=dict, max_length=32)  # "0.97": seconds or None
+
+    throughput: Throughput = Throughput()
+    phases: Phases = Phases()
+    memory: Memory = Memory()
+    busy_threads: Positive | None = None  # CPU seconds per second while training
+    noise: Noise = Noise()
+    environment: Environment = Environment()
+
+    def to_json(self) -> str:
+        """One line of JSON without the newline."""
+        return self.model_dump_json(by_alias=True)
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Record:
+        """The inverse of ``to_json``. Raises pydantic.ValidationError."""
+        return cls.model_validate_json(line)
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is absent or not a finite number."""
+    return value if value is not None and math.isfinite(value) else None
