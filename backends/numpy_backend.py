@@ -1,0 +1,225 @@
+"""The reference backend: NumPy, in float64 the judge of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.contract import Arrays, Backend, Description, Session, SessionSpec, Unsupported, check_names
+from backends.numpy_layers import Computed, cross_entropy, forward
+from backends.numpy_optimizers import update
+from specs.architecture import Architecture
+from specs.errors import RequestError
+from specs.layers import Dropout
+from specs.shapes import ShapedLayer, buffer_shapes, infer, parameter_shapes
+
+_PRECISIONS = ("float32", "float64")
+
+# Samples predicted at once: the copied windows of a convolution take kernel-area times the memory of its input.
+_PREDICT_BATCH = 256
+
+Masks = Mapping[str, NDArray[np.bool_]]
+
+Backpropagated = tuple[ShapedLayer, Computed, NDArray[Any]]
+"""A layer, what it computed, and the loss gradient of its output."""
+
+
+class NumpySession(Session):
+    """One network in NumPy arrays of the spec's precision, deterministic for a given seed and BLAS."""
+
+    def __init__(self, spec: SessionSpec) -> None:
+        self._spec = spec
+        self._layers = infer(spec.architecture)
+        self._trained = parameter_shapes(spec.architecture)
+        self._shapes = self._trained | buffer_shapes(spec.architecture)
+        self._values: Arrays = {name: np.zeros(shape, spec.dtype) for name, shape in self._shapes.items()}
+        self._slots: dict[str, Arrays] = {
+            name: {slot: np.zeros(shape, spec.dtype) for slot in spec.optimizer.slots}
+            for name, shape in self._trained.items()
+        }
+        self._step = 0
+        self._generator = np.random.default_rng(spec.seed)
+        self._images: NDArray[Any] | None = None
+        self._labels: NDArray[np.int64] | None = None
+
+    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+        """Keep the training data; images of the session's dtype are not copied."""
+        self._images, self._labels = np.asarray(images, self._spec.dtype), np.asarray(labels)
+
+    def train_steps(
+        self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], *, masks: Masks | None = None
+    ) -> NDArray[np.float64]:
+        """As the contract says. Raises RuntimeError before ``place``."""
+        if self._images is None or self._labels is None:
+            raise RuntimeError("train_steps before place")
+        losses = np.empty(len(order), np.float64)
+        for k, (batch, learning_rate) in enumerate(zip(order, learning_rates, strict=True)):
+            step_masks = None if masks is None else {name: mask[k] for name, mask in masks.items()}
+            computed = self._training_forward(self._images[batch], step_masks)
+            losses[k], logits_gradient = cross_entropy(computed[-1].output, self._labels[batch])
+            self._step += 1
+            for name, gradient in self._parameter_gradients(self._backward(computed, logits_gradient)).items():
+                update(
+                    self._spec.optimizer,
+                    self._values[name],
+                    gradient,
+                    self._slots[name],
+                    learning_rate=float(learning_rate),
+                    step=self._step,
+                )
+        return losses
+
+    def predict(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Logits in evaluation mode."""
+        logits = np.empty((len(images), self._spec.architecture.classes), self._spec.dtype)
+        for start in range(0, len(images), _PREDICT_BATCH):
+            part = slice(start, start + _PREDICT_BATCH)
+            logits[part] = self._forward(images[part], training=False, masks={})[-1].output
+        return logits
+
+    def loss_and_gradients(
+        self, images: NDArray[Any], labels: NDArray[np.int64], *, masks: Masks | None = None
+    ) -> tuple[float, Arrays]:
+        """As the contract says."""
+        computed = self._training_forward(images, masks)
+        loss, logits_gradient = cross_entropy(computed[-1].output, labels)
+        backward = list(self._backward(computed, logits_gradient))
+        _, first, output_gradient = backward[-1]
+        return loss, {**self._parameter_gradients(backward), "input": first.input_gradient(output_gradient)}
+
+    def activations(self, images: NDArray[Any], *, training: bool = False, masks: Masks | None = None) -> Arrays:
+        """Every layer's output under the layer's name, in network order, changing nothing in the session.
+
+        In training mode batch norm uses the batch, and a network with dropout needs ``masks`` (as
+        ``loss_and_gradients`` takes them), for the generator is left alone. Raises KeyError without them.
+        """
+        computed = self._forward(images, training=training, masks=masks or {})
+        return {layer.name: step.output for layer, step in zip(self._layers, computed, strict=True)}
+
+    def layer_gradients(self, images: NDArray[Any], labels: NDArray[np.int64], *, masks: Masks | None = None) -> Arrays:
+        """The loss gradient of every layer's output under the layer's name, in network order, in training mode.
+
+        Changes nothing in the session; ``masks`` as for ``activations``.
+        """
+        computed = self._forward(images, training=True, masks=masks or {})
+        _, logits_gradient = cross_entropy(computed[-1].output, labels)
+        gradients = {layer.name: gradient for layer, _, gradient in self._backward(computed, logits_gradient)}
+        return dict(reversed(gradients.items()))
+
+    def parameters(self) -> Arrays:
+        """Copies of parameters and buffers, in network order, parameters first."""
+        return {name: value.copy() for name, value in self._values.items()}
+
+    def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
+        """As the contract says."""
+        check_names(self._shapes, parameters)
+        self._values = {name: np.array(parameters[name], self._spec.dtype) for name in self._shapes}
+
+    def optimizer_state(self) -> Arrays:
+        """As the contract says."""
+        slots = {f"{name}.{slot}": a.copy() for name, state in self._slots.items() for slot, a in state.items()}
+        return {"step": np.array(self._step, np.int64), **slots}
+
+    def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """As the contract says. Raises like ``load_parameters``."""
+        check_names({name: array.shape for name, array in self.optimizer_state().items()}, state)
+        self._step = int(state["step"])
+        self._slots = {
+            name: {slot: np.array(state[f"{name}.{slot}"], self._spec.dtype) for slot in slots}
+            for name, slots in self._slots.items()
+        }
+
+    def save(self, directory: Path) -> list[Path]:
+        """Write parameters.npz and optimizer.npz, each array under its canonical name; ``numpy.load`` reads them."""
+        directory.mkdir(parents=True, exist_ok=True)
+        contents = {"parameters.npz": self.parameters(), "optimizer.npz": self.optimizer_state()}
+        for file, arrays in contents.items():
+            np.savez(directory / file, **arrays)
+        return [directory / file for file in contents]
+
+    def synchronize(self) -> None:
+        """NumPy computes in the calling thread: nothing is ever under way."""
+
+    def _training_forward(self, images: NDArray[Any], masks: Masks | None) -> list[Computed]:
+        """Forward in training mode: draws the masks not given and moves the running estimates."""
+        computed = self._forward(images, training=True, masks=self._draw(len(images)) if masks is None else masks)
+        for layer, step in zip(self._layers, computed, strict=True):
+            self._values.update({f"{layer.name}.{part}": value for part, value in step.buffers.items()})
+        return computed
+
+    def _forward(self, images: NDArray[Any], *, training: bool, masks: Masks) -> list[Computed]:
+        if training:
+            check_names(self._mask_shapes(len(images)), masks)
+        computed: list[Computed] = []
+        x = np.asarray(images, self._spec.dtype)
+        for layer in self._layers:
+            parts = {
+                name.removeprefix(f"{layer.name}."): self._values[name] for name in layer.parameters | layer.buffers
+            }
+            mask = masks.get(layer.name) if training else None
+            computed.append(forward(layer.layer, x, parts, training=training, mask=mask))
+            x = computed[-1].output
+        return computed
+
+    def _mask_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
+        return {layer.name: (batch, *layer.output_shape) for layer in self._layers if isinstance(layer.layer, Dropout)}
+
+    def _draw(self, batch: int) -> dict[str, NDArray[np.bool_]]:
+        """A mask per dropout layer from the session's generator, True (keep) with probability 1 - p."""
+        return {
+            shaped.name: self._generator.random((batch, *shaped.output_shape)) >= shaped.layer.p
+            for shaped in self._layers
+            if isinstance(shaped.layer, Dropout)
+        }
+
+    def _backward(self, computed: list[Computed], gradient: NDArray[Any]) -> Iterator[Backpropagated]:
+        """From the last layer to the first."""
+        for layer, step in zip(reversed(self._layers), reversed(computed), strict=True):
+            yield layer, step, gradient
+            if step is not computed[0]:
+                gradient = step.input_gradient(gradient)
+
+    def _parameter_gradients(self, backward: Iterable[Backpropagated]) -> Arrays:
+        """Every trained parameter's gradient, in network order; goes no further down than the first of them."""
+        gradients: Arrays = {}
+        for layer, step, gradient in backward:
+            gradients |= {f"{layer.name}.{part}": g for part, g in step.parameter_gradients(gradient).items()}
+            if len(gradients) == len(self._trained):
+                break
+        return {name: gradients[name] for name in self._trained}
+
+
+class NumpyBackend(Backend):
+    """NumPy on the CPU. Its threads are those of the BLAS it was built with, sized when NumPy is imported."""
+
+    name = "numpy"
+
+    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
+        """Thread counts of the BLAS libraries NumPy may be built with."""
+        return {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "OPENBLAS", "MKL")}
+
+    def load(self, *, threads: int) -> None:
+        """Nothing to do: NumPy is imported already, its threads come from ``environment``."""
+
+    def describe(self) -> Description:
+        """NumPy's version and the BLAS it was built with."""
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return Description(
+            framework_version=np.__version__,
+            devices=("cpu",),
+            precisions=_PRECISIONS,
+            packages={"numpy": np.__version__},
+            build=f"{blas['name']} {blas['version']}",
+        )
+
+    def open(self, spec: SessionSpec) -> NumpySession:
+        """A session on the CPU in float32 or float64."""
+        if spec.device != "cpu":
+            raise RequestError(f"numpy: no device {spec.device!r}; it computes on 'cpu' alone")
+        if spec.precision not in _PRECISIONS:
+            raise Unsupported(f"NumPy has no {spec.precision}; it computes in {' or '.join(_PRECISIONS)}")
+        return NumpySession(spec)
