@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# Newest first. A change of meaning or a removal raises the number and adds a step to ``results.migration``; a new
-# optional field does so too, because records refuse fields they do not know.
+# Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
+# ``results.store`` refuses sets of another number unless it has been taught to migrate them.
 #   1  the first
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 
 Status = Literal[
     "ok",  # trained and evaluated
@@ -36,6 +36,7 @@ SPANS = 1024
 MISREAD = 64
 LOG_TAIL = 16_384
 CLASSES = 1000
+EPOCHS = 10_000
 
 Name = Annotated[str, Field(max_length=200)]
 Text = Annotated[str, Field(max_length=LOG_TAIL)]
@@ -44,10 +45,17 @@ Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Figure = float | None
+_Counts = Annotated[tuple[Count, ...], Field(max_length=CLASSES)]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class _Row(BaseModel):
+    """A part without its raw samples: what the tables need, read several times faster than the whole."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, populate_by_name=True)
 
 
 class RunError(_Part):
@@ -80,7 +88,7 @@ class Span(_Part):
     seconds: Seconds
 
 
-class Epoch(_Part):
+class EpochRow(_Row):
     """``epoch`` counts from 1; ``train_loss`` is the mean over the epoch's steps, weighted by samples.
 
     ``samples_per_second`` is that of the epoch's spans; the warm-up step of the first epoch is in none of them.
@@ -93,6 +101,12 @@ class Epoch(_Part):
     train_seconds: Seconds | None = None
     eval_seconds: Seconds | None = None
     samples_per_second: Positive | None = None
+
+
+class Epoch(EpochRow, _Part):
+    """An epoch with its raw spans."""
+
+    model_config = _Part.model_config
     spans: Annotated[tuple[Span, ...], Field(max_length=SPANS)] = ()
 
 
@@ -104,12 +118,18 @@ class StepTime(_Part):
     p99: Positive
 
 
-class Throughput(_Part):
-    """``step_ms_samples`` are raw step times, thinned evenly where the run had more than STEP_SAMPLES."""
+class ThroughputRow(_Row):
+    """Samples per second while training (the warm-up step left out) and in inference."""
 
     train_samples_per_second: Positive | None = None
     inference_samples_per_second: Positive | None = None
     step_ms: StepTime | None = None
+
+
+class Throughput(ThroughputRow, _Part):
+    """``step_ms_samples`` are raw step times, thinned evenly where the run had more than STEP_SAMPLES."""
+
+    model_config = _Part.model_config
     step_ms_samples: Annotated[tuple[Positive, ...], Field(max_length=STEP_SAMPLES)] = ()
 
 
@@ -191,11 +211,11 @@ class Environment(_Part):
     git_commit: Name | None = None
 
 
-class Record(_Part):
-    """One run. ``repeat`` counts from 0 among runs alike but for it; ``round`` is the interleaved round it ran in.
+class Row(_Row):
+    """One run without its raw samples. ``repeat`` counts from 0 among runs alike but for it.
 
-    ``attempt`` counts from 1: a noisy run that is repeated keeps its record, and the last attempt counts.
-    ``run_id`` names the folder of the run inside its result set.
+    ``round`` is the interleaved round it ran in. ``attempt`` counts from 1: a noisy run that is repeated keeps its
+    record, and the last attempt counts. ``run_id`` names the folder of the run inside its result set.
     """
 
     schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -223,30 +243,33 @@ class Record(_Part):
     parameters: Count | None = None
     train_flops_per_sample: Count | None = None
 
-    epochs: Annotated[tuple[Epoch, ...], Field(max_length=10_000)] = ()
-    curve: LearningCurve | None = None
+    epochs: Annotated[tuple[EpochRow, ...], Field(max_length=EPOCHS)] = ()
     test_accuracy: Fraction | None = None
     test_loss: Figure = None
     macro_precision: Fraction | None = None
     macro_recall: Fraction | None = None
     macro_f1: Fraction | None = None
-    # rows: true class, columns: predicted class
-    confusion_matrix: (
-        Annotated[
-            tuple[Annotated[tuple[Count, ...], Field(max_length=CLASSES)], ...],
-            Field(max_length=CLASSES),
-        ]
-        | None
-    ) = None
-    misread: Annotated[tuple[Misread, ...], Field(max_length=MISREAD)] = ()
     time_to_accuracy: dict[Name, Seconds | None] = Field(default_factory=dict, max_length=32)  # "0.97": seconds or None
 
-    throughput: Throughput = Throughput()
+    throughput: ThroughputRow = ThroughputRow()
     phases: Phases = Phases()
     memory: Memory = Memory()
     busy_threads: Positive | None = None  # CPU seconds per second while training
     noise: Noise = Noise()
     environment: Environment = Environment()
+
+
+class Record(Row, _Part):
+    """One run, whole: ``Row`` with the raw samples. Fields that it does not know are refused."""
+
+    model_config = _Part.model_config
+
+    epochs: Annotated[tuple[Epoch, ...], Field(max_length=EPOCHS)] = ()
+    throughput: Throughput = Throughput()
+    curve: LearningCurve | None = None
+    # rows: true class, columns: predicted class
+    confusion_matrix: Annotated[tuple[_Counts, ...], Field(max_length=CLASSES)] | None = None
+    misread: Annotated[tuple[Misread, ...], Field(max_length=MISREAD)] = ()
 
     def to_json(self) -> str:
         """One line of JSON without the newline."""
