@@ -136,7 +136,10 @@ class NumpySession(Session):
     def save(self, directory: Path) -> list[Path]:
         """Write parameters.npz and optimizer.npz, each array under its canonical name; ``numpy.load`` reads them."""
         directory.mkdir(parents=True, exist_ok=True)
-        contents = {"parameters.npz": self.parameters(), "optimizer.npz": self.optimizer_state()}
+        contents: dict[str, dict[str, Any]] = {
+            "parameters.npz": self.parameters(),
+            "optimizer.npz": self.optimizer_state(),
+        }
         for file, arrays in contents.items():
             np.savez(directory / file, **arrays)
         return [directory / file for file in contents]
@@ -157,9 +160,8 @@ class NumpySession(Session):
         computed: list[Computed] = []
         x = np.asarray(images, self._spec.dtype)
         for layer in self._layers:
-            parts = {
-                name.removeprefix(f"{layer.name}."): self._values[name] for name in layer.parameters | layer.buffers
-            }
+            names = layer.parameters | layer.buffers
+            parts = {name.removeprefix(f"{layer.name}."): self._values[name] for name in names}
             mask = masks.get(layer.name) if training else None
             computed.append(forward(layer.layer, x, parts, training=training, mask=mask))
             x = computed[-1].output

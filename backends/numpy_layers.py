@@ -39,7 +39,7 @@ from specs.layers import (
 
 Array = NDArray[Any]
 
-_erfc = np.frompyfunc(math.erfc, 1, 1)
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def _none(_: Array) -> dict[str, Array]:
@@ -120,7 +120,8 @@ def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Arra
 
 def _log_softmax(x: Array) -> Array:
     shifted = x - x.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    result: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
 
 
 def _pad(x: Array, padding: Pair, fill: float) -> Array:
@@ -228,7 +229,8 @@ def _first_real_cell(layer: MaxPool2d, heights: int, widths: int) -> NDArray[np.
 
 def _avg_pool2d(layer: AvgPool2d, x: Array) -> Computed:
     def window_sums(cells: Array) -> Array:
-        return functools.reduce(np.add, _cells(cells, layer.kernel_size, layer.stride))
+        total: Array = functools.reduce(np.add, _cells(cells, layer.kernel_size, layer.stride))
+        return total
 
     padded = _pad(x, layer.padding, 0)
     real = np.ones((1, 1, *x.shape[2:]), dtype=x.dtype)
@@ -269,7 +271,8 @@ def _batch_norm2d(layer: BatchNorm2d, x: Array, values: Mapping[str, Array]) -> 
         # The batch's mean and variance depend on x too: their share is what is taken away.
         through_mean = dy.mean(axis=over, keepdims=True)
         through_variance = normalised * (dy * normalised).mean(axis=over, keepdims=True)
-        return gamma * inverse_deviation * (dy - through_mean - through_variance)
+        result: Array = gamma * inverse_deviation * (dy - through_mean - through_variance)
+        return result
 
     def moved(name: str, batch: Array) -> Array:
         return (1 - layer.momentum) * values[name] + layer.momentum * batch
@@ -338,7 +341,8 @@ def _gelu(x: Array) -> Computed:
 
     def input_gradient(dy: Array) -> Array:
         density = np.exp(-np.square(x) / 2) / math.sqrt(2 * math.pi)
-        return dy * (distribution + x * density)
+        result: Array = dy * (distribution + x * density)
+        return result
 
     return Computed(output=x * distribution, input_gradient=input_gradient)
 
