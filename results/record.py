@@ -8,6 +8,7 @@ JSON has no NaN: use ``finite``.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,6 +40,7 @@ CLASSES = 1000
 EPOCHS = 10_000
 
 Name = Annotated[str, Field(max_length=200)]
+# Text that a framework or a log gave goes through ``bounded`` first.
 Text = Annotated[str, Field(max_length=LOG_TAIL)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -170,6 +172,18 @@ class LearningCurve(_Part):
     means: Annotated[tuple[Figure, ...], Field(max_length=CURVE_MEANS)] = ()
     steps_per_mean: Annotated[int, Field(ge=1)] = 1
 
+    @classmethod
+    def of(cls, losses: Sequence[float]) -> LearningCurve:
+        """The curve of a run's losses in step order. The last mean may be of fewer steps."""
+        rest = losses[CURVE_HEAD:]
+        width = max(1, math.ceil(len(rest) / CURVE_MEANS))
+        chunks = (rest[i : i + width] for i in range(0, len(rest), width))
+        return cls(
+            first=tuple(finite(loss) for loss in losses[:CURVE_HEAD]),
+            means=tuple(finite(sum(chunk) / len(chunk)) for chunk in chunks),
+            steps_per_mean=width,
+        )
+
 
 class Misread(_Part):
     """A test image that was classified wrongly. ``confidence`` is the probability given to the predicted class."""
@@ -183,12 +197,14 @@ class Misread(_Part):
 class Noise(_Part):
     """What else the machine was doing.
 
-    ``load_before`` is the one-minute load average before the run, ``steal`` the share of CPU time the hypervisor took
-    away during it. ``noisy`` is the harness's verdict and ``reasons`` says which threshold was passed.
+    ``load_before`` is the one-minute load average before the run (earlier runs of a matrix count in it), ``steal`` the
+    share of the machine's CPU time the hypervisor took away while training, ``other_cpu`` the share that other
+    processes used. ``noisy`` is the harness's verdict and ``reasons`` says which threshold was passed.
     """
 
     load_before: Positive | None = None
     steal: Fraction | None = None
+    other_cpu: Fraction | None = None
     involuntary_context_switches: Count | None = None
     noisy: bool | None = None
     reasons: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
@@ -230,7 +246,7 @@ class Row(_Row):
     model: Name
     dataset: Name
     recipe: Name
-    seed: int
+    seed: Count
     repeat: Count = 0
     round: Count = 0
     attempt: Annotated[int, Field(ge=1)] = 1
@@ -284,3 +300,15 @@ class Record(Row, _Part):
 def finite(value: float | None) -> float | None:
     """The value, or None where it is absent or not a finite number."""
     return value if value is not None and math.isfinite(value) else None
+
+
+def bounded(text: str, limit: int = LOG_TAIL) -> str:
+    """The last ``limit`` characters of a text, with what UTF-8 cannot carry replaced."""
+    return text[-limit:].encode(errors="replace").decode()
+
+
+def thinned(samples: Sequence[float], limit: int = STEP_SAMPLES) -> tuple[float, ...]:
+    """At most ``limit`` of the samples, evenly spaced, the first and the last among them."""
+    if len(samples) <= limit:
+        return tuple(samples)
+    return tuple(samples[round(i * (len(samples) - 1) / (limit - 1))] for i in range(limit))

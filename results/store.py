@@ -1,0 +1,284 @@
+"""A result set: a folder that holds the records of a study and everything derived from them.
+
+    set.json          what it is: schema, name, time of creation, the study
+    records.jsonl     one record a line, appended as runs end, never rewritten
+    runs/RUN_ID/      a run's log and checkpoint
+    images/DATASET/   test images that were misread, for the report's gallery
+    conformance.json  what the conformance suite last said of each backend
+    tables/ plots/ report.html report.md   derived: made again from the records by ``report``
+
+Storage is crash-only. A record is one write followed by fsync; a kill at any moment leaves whole lines and at most one
+torn line at the end, which readers skip and name and the next append cuts off. Derived files appear whole by rename.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+from pydantic import BaseModel, Field, ValidationError
+
+from results.files import TEMPORARY, StoreError, explained, sync_folder, write_atomic
+from results.manifest import (
+    BackendConformance,
+    Manifest,
+    first_problem,
+    other_schema,
+    read_conformance,
+    write_conformance,
+)
+from results.record import SCHEMA, Record, Row
+from specs.errors import RequestError
+
+log = logging.getLogger(__name__)
+
+LINE_LIMIT = 8 * 2**20
+"""Bytes of the longest line that is read as a record."""
+LOCK_SECONDS = 30.0
+_LOCK = ".lock"
+_CLAIM = ".claim"
+_R = TypeVar("_R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A line that is no record: where it is and why."""
+
+    file: Path
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}"
+
+
+class ResultSet:
+    """A result set on disk. Made by ``create`` or ``open``; holds no open file, so it may be kept for days."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def create(cls, path: Path, *, name: str, study: Mapping[str, Any], command: str | None = None) -> ResultSet:
+        """A new set in the folder ``path``, which is made.
+
+        Raises RequestError where a set or anything else is there already (none is ever replaced), StoreError where
+        the storage refuses.
+        """
+        manifest = Manifest.new(name, study, command)
+        with explained("create the result set", path):
+            path.mkdir(parents=True, exist_ok=True)
+            with _lock(path):
+                occupants = {p.name for p in path.iterdir() if p.name != _LOCK and not p.name.startswith(TEMPORARY)}
+                if "set.json" in occupants:
+                    raise RequestError(
+                        f"{path} already holds a result set: continue it with --resume, or choose another --name"
+                    )
+                if occupants:
+                    raise RequestError(f"{path} is not empty ({min(occupants)} is there): choose another --name")
+                manifest.write(path / "set.json")
+        return cls(path, manifest)
+
+    @classmethod
+    def open(cls, path: Path) -> ResultSet:
+        """The set at ``path``: its folder, or its set.json or records.jsonl.
+
+        Raises RequestError where there is none or where it was written under another schema.
+        """
+        folder = path.parent if path.name in {"records.jsonl", "set.json"} else path
+        if not (folder / "set.json").is_file():
+            raise RequestError(f"{path} is not a result set: there is no {folder / 'set.json'}")
+        return cls(folder, Manifest.read(folder / "set.json"))
+
+    @property
+    def records_file(self) -> Path:
+        """The records, one JSON object a line."""
+        return self.path / "records.jsonl"
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Hold the set while a matrix runs. Raises RequestError where another process holds it.
+
+        The kernel drops the lock with its process, so one left behind by a dead process does not count.
+        """
+        lock = filelock.FileLock(self.path / _CLAIM, timeout=0)
+        with explained("lock", self.path):
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                raise RequestError(
+                    f"{self.path} is in use by another harness process: wait for it, or choose another --name"
+                ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def append(self, record: Record) -> None:
+        """Add a record durably: once this returns it survives a power cut. Raises StoreError; then none was added."""
+        line = record.to_json().encode() + b"\n"
+        if len(line) > LINE_LIMIT:
+            raise StoreError(f"the record of run {record.run_id} takes {len(line)} bytes, more than {LINE_LIMIT}")
+        if not (self.path / "set.json").is_file():  # the lock below would make the folder again
+            raise StoreError(
+                f"cannot write {self.records_file}: the result set is not there any more; "
+                f"run {record.run_id} is not recorded, start again with another --out"
+            )
+        safe = "the records written before are safe, continue with --resume"
+        with explained("write", self.records_file, safe=safe), _lock(self.path):
+            created = not self.records_file.exists()
+            descriptor = os.open(self.records_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            try:
+                end = self._mend(descriptor)
+                try:
+                    _write_all(descriptor, line)
+                    os.fsync(descriptor)
+                except BaseException:
+                    os.ftruncate(descriptor, end)
+                    raise
+            finally:
+                os.close(descriptor)
+            if created:
+                sync_folder(self.path)
+
+    def _mend(self, descriptor: int) -> int:
+        """Make the file end in a whole line; returns its size.
+
+        A killed writer leaves a line without its newline. A record that lacks nothing else gets it; a torn one is cut
+        off (its run has no record, so --resume runs it again).
+        """
+        size = os.fstat(descriptor).st_size
+        start = _last_line_start(descriptor, size)
+        if start == size:
+            return size
+        if size - start <= LINE_LIMIT and not _is_record(os.pread(descriptor, size - start, start)):
+            log.warning("%s: cut off a record torn by a killed process (%d bytes)", self.records_file, size - start)
+            os.ftruncate(descriptor, start)
+            return start
+        _write_all(descriptor, b"\n")
+        return size + 1
+
+    def rows(self) -> tuple[list[Row], list[Damaged]]:
+        """Every record without its raw samples, in file order, and the lines that are no record.
+
+        Fast: 10,000 take about a second.
+        """
+        return self._read(Row)
+
+    def records(self) -> tuple[list[Record], list[Damaged]]:
+        """Every record whole, in file order, and the lines that are no record."""
+        return self._read(Record)
+
+    def _read(self, model: type[_R]) -> tuple[list[_R], list[Damaged]]:
+        rows: dict[str, _R] = {}
+        damaged: list[Damaged] = []
+        for number, line in self._lines():
+            try:
+                row = model.model_validate_json(line)
+            except ValidationError as error:
+                damaged.append(Damaged(self.records_file, number, _reason(line, error)))
+                continue
+            if row.run_id in rows:
+                damaged.append(Damaged(self.records_file, number, f"run {row.run_id} has a record already"))
+                continue
+            rows[row.run_id] = row
+        return list(rows.values()), damaged
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """Number and bytes of each line that is not blank; of an overlong one the first LINE_LIMIT bytes."""
+        if not self.records_file.exists():
+            return
+        with explained("read", self.records_file), self.records_file.open("rb") as file:
+            number = 0
+            while line := file.readline(LINE_LIMIT):
+                number += 1
+                rest = line
+                while rest and not rest.endswith(b"\n"):
+                    rest = file.readline(LINE_LIMIT)
+                if line.strip():
+                    yield number, line
+
+    def run_folder(self, run_id: str) -> Path:
+        """The folder of a run's log and checkpoint, made if it is not there. Raises StoreError."""
+        folder = self.path / "runs" / run_id
+        with explained("make", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def save_images(self, dataset: str, images: Mapping[int, bytes]) -> None:
+        """Keep test images, PNG bytes by index, for the gallery; those that are there already stay."""
+        for index, png in images.items():
+            file = self.image_file(dataset, index)
+            if not file.exists():
+                write_atomic(file, png)
+
+    def image_file(self, dataset: str, index: int) -> Path:
+        """Where the PNG of a test image is kept; a dataset's name cannot lead out of the folder."""
+        folder = "".join(c if c.isalnum() or c in "-_" else "_" for c in dataset)
+        return self.path / "images" / folder / f"{index}.png"
+
+    def save_conformance(self, conformance: Mapping[str, BackendConformance]) -> None:
+        """Keep what the conformance suite says of each backend. Raises StoreError."""
+        write_conformance(self.path / "conformance.json", conformance)
+
+    def conformance(self) -> dict[str, BackendConformance]:
+        """What was kept of the conformance suite, by backend; empty where nothing was."""
+        return read_conformance(self.path / "conformance.json")
+
+
+def _lock(folder: Path) -> filelock.BaseFileLock:
+    return filelock.FileLock(folder / _LOCK, timeout=LOCK_SECONDS)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """One write; only where the system takes less than all of it (a disk filling up, a signal) there are more."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _last_line_start(descriptor: int, size: int) -> int:
+    """The offset behind the last newline."""
+    end = size
+    while end > 0:
+        start = max(0, end - 65_536)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        Record.from_json(line)
+    except ValidationError:
+        return False
+    return True
+
+
+_PLACE = re.compile(r" at line \d+ column \d+$")  # within the line, where the line in the file is named already
+
+
+class _Schema(BaseModel):
+    schema_version: int = Field(alias="schema")
+
+
+def _reason(line: bytes, error: ValidationError) -> str:
+    if len(line) == LINE_LIMIT:
+        return f"longer than {LINE_LIMIT} bytes"
+    if not line.endswith(b"\n"):
+        return "torn: its writer was killed before the record was whole"
+    try:
+        schema = _Schema.model_validate_json(line).schema_version
+    except ValidationError:
+        schema = SCHEMA
+    return other_schema(schema) if schema != SCHEMA else f"not a record: {_PLACE.sub('', first_problem(error))}"
