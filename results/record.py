@@ -259,6 +259,8 @@ class Row(_Row):
     parameters: Count | None = None
     train_flops_per_sample: Count | None = None
 
+    initial_test_accuracy: Fraction | None = None  # before the first step
+    initial_test_loss: Figure = None
     epochs: Annotated[tuple[EpochRow, ...], Field(max_length=EPOCHS)] = ()
     test_accuracy: Fraction | None = None
     test_loss: Figure = None

@@ -1,0 +1,151 @@
+"""Everything runs must share, written once as plain arrays that the workers memory-map, with its fingerprints.
+
+All random draws happen here, in the parent: NumPy's generator streams may differ between versions, and the backends'
+environments hold different ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.datasets import Dataset
+from harness.training import steps_per_epoch
+from specs.architecture import Architecture
+from specs.errors import RequestError
+from specs.initializers import initial_parameters
+from specs.optimizers import optimizer_to_dict
+from specs.recipe import Preprocessing, Recipe
+from specs.schedule import learning_rates
+
+# Which independent stream of a run's seed a draw comes from.
+_ORDER_STREAM = 1
+_DROPOUT_STREAM = 2
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Preprocessed train and test arrays in a folder of the cache, and the SHA-256 over them."""
+
+    folder: Path
+    train_samples: int
+    test_samples: int
+    fingerprint: str
+
+
+def prepare_data(
+    dataset: Dataset, preprocessing: Preprocessing, *, limit_train: int | None = None, limit_test: int | None = None
+) -> PreparedData:
+    """float32 images and int64 labels of the first ``limit_*`` samples, kept in the user's cache for the next run."""
+    train = _limit("limit-train", limit_train, len(dataset.train_labels))
+    test = _limit("limit-test", limit_test, len(dataset.test_labels))
+    settings = [dataset.sha256, repr(preprocessing), train, test]
+    key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+    folder = _cache() / f"{_safe(dataset.name)}-{key}"
+    meta = folder / "meta.json"
+    if not meta.is_file():
+        _write_data(folder, dataset, preprocessing, train, test)
+    return PreparedData(folder, train, test, json.loads(meta.read_text())["sha256"])
+
+
+def prepare_inputs(folder: Path, architecture: Architecture, recipe: Recipe, *, seed: int, samples: int) -> dict[str, str]:
+    """Write the batch order, learning rates and initial weights of a run into ``folder``; returns their fingerprints.
+
+    order.npy int32[epochs, samples], learning_rates.npy float64[steps], initial_weights.npz under canonical names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    order = batch_order(recipe.epochs, samples, seed)
+    rates = learning_rates(
+        recipe.learning_rate_schedule,
+        base=recipe.optimizer.learning_rate,
+        epochs=recipe.epochs,
+        steps_per_epoch=steps_per_epoch(samples, recipe.batch_size),
+    )
+    weights = initial_parameters(architecture, recipe.initializer, seed)
+    np.save(folder / "order.npy", order)
+    np.save(folder / "learning_rates.npy", rates)
+    np.savez(folder / "initial_weights.npz", **weights)  # type: ignore[arg-type]
+    network = {key: value for key, value in architecture.to_dict().items() if key in ("input", "classes", "layers")}
+    steps = {
+        "optimizer": optimizer_to_dict(recipe.optimizer),
+        "batch_size": recipe.batch_size,
+        "dropout_seed": dropout_seed(seed),
+    }
+    return {
+        "architecture": sha256_of({}, network),
+        "schedule": sha256_of({"order": order, "learning_rates": rates}, steps),
+        "initial_weights": sha256_of(weights),
+    }
+
+
+def batch_order(epochs: int, samples: int, seed: int) -> NDArray[np.int32]:
+    """int32[epochs, samples]: a permutation of the training samples for every epoch."""
+    order = np.empty((epochs, samples), np.int32)
+    for epoch in range(epochs):
+        order[epoch] = np.random.default_rng([_ORDER_STREAM, seed, epoch]).permutation(samples)
+    return order
+
+
+def dropout_seed(seed: int) -> int:
+    """The 31-bit seed of the framework's own generator, used for dropout alone."""
+    return int(np.random.default_rng([_DROPOUT_STREAM, seed]).integers(2**31))
+
+
+def sha256_of(arrays: Mapping[str, NDArray[Any]], extra: object = None) -> str:
+    """SHA-256 over the names, dtypes, shapes and bytes of arrays, and over anything else that JSON can write."""
+    digest = hashlib.sha256()
+    if extra is not None:
+        digest.update(json.dumps(extra, sort_keys=True).encode())
+    for name, array in arrays.items():
+        digest.update(json.dumps([name, array.dtype.str, list(array.shape)]).encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _write_data(folder: Path, dataset: Dataset, preprocessing: Preprocessing, train: int, test: int) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        arrays = {
+            "train_images": preprocessing.apply(dataset.train_images[:train]),
+            "train_labels": np.asarray(dataset.train_labels[:train], np.int64),
+            "test_images": preprocessing.apply(dataset.test_images[:test]),
+            "test_labels": np.asarray(dataset.test_labels[:test], np.int64),
+        }
+        for name, array in arrays.items():
+            np.save(partial / f"{name}.npy", array)
+        (partial / "meta.json").write_text(json.dumps({"sha256": sha256_of(arrays), "dataset": dataset.name}))
+        os.rename(partial, folder)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if folder.is_dir():  # another process was first; what it wrote is the same
+            return
+        raise RequestError(f"{folder.parent}: cannot write prepared data: {error.strerror}") from None
+
+
+def _limit(option: str, limit: int | None, available: int) -> int:
+    if limit is None:
+        return available
+    if not 1 <= limit <= available:
+        raise RequestError(f"--{option} must be from 1 to {available}, got {limit}")
+    return limit
+
+
+def _cache() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("framework-harness")) / "prepared"
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40]
