@@ -54,11 +54,19 @@ class ShapedLayer:
         return sum(math.prod(shape) for shape in self.parameters.values())
 
 
+class ShapeMismatch(RequestError):
+    """A layer does not suit the shape it is given. ``position`` is the layer's, counted from 1."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+
+
 def infer(architecture: Architecture) -> tuple[ShapedLayer, ...]:
     """The layers that training computes, in order, shapes resolved.
 
     A trailing softmax is left out: the loss takes logits, and softmax is applied at prediction only.
-    Raises RequestError naming the layer and the shapes when one does not fit.
+    Raises ShapeMismatch, a RequestError naming the layer and the shapes, when one does not fit.
     """
     layers = architecture.layers[:-1] if has_trailing_softmax(architecture) else architecture.layers
     ordinals: Counter[str] = Counter()
@@ -70,7 +78,7 @@ def infer(architecture: Architecture) -> tuple[ShapedLayer, ...]:
         try:
             output = output_shape(layer, shape)
         except ValueError as error:
-            raise RequestError(f"{architecture.name}: layer {position} ({layer.kind}): {error}") from None
+            raise ShapeMismatch(f"{architecture.name}: layer {position} ({layer.kind}): {error}", position) from None
         shaped.append(
             ShapedLayer(
                 name=name,
@@ -84,9 +92,10 @@ def infer(architecture: Architecture) -> tuple[ShapedLayer, ...]:
         )
         shape = output
     if shape != (architecture.classes,):
-        raise RequestError(
+        raise ShapeMismatch(
             f"{architecture.name}: the last layer gives shape {list(shape)}, "
-            f"but {architecture.classes} classes need [{architecture.classes}]"
+            f"but {architecture.classes} classes need [{architecture.classes}]",
+            len(architecture.layers),
         )
     return tuple(shaped)
 

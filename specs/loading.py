@@ -1,0 +1,194 @@
+"""Architectures and recipes from YAML: the bundled ones by name, anyone's own by path; clear errors out.
+
+Files may come from strangers: their size, depth and numbers are bounded before anything is allocated. Imported by the
+parent process only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from specs.architecture import Architecture
+from specs.document import Document, Place, read_document
+from specs.errors import RequestError, unknown
+from specs.initializers import DISTRIBUTIONS, Distribution
+from specs.layers import LAYERS, Layer, Pair
+from specs.optimizers import OPTIMIZERS, Optimizer
+from specs.recipe import Recipe
+from specs.schedule import SCHEDULES, Schedule
+from specs.shapes import ShapeMismatch, infer
+
+ARCHITECTURES = Path(__file__).parent / "architectures"
+RECIPES = Path(__file__).parent / "recipes"
+DEFAULT_RECIPE = "default"
+
+MOST_LAYERS = 1_000
+MOST_PARAMETERS = 2_000_000_000
+MOST_FEATURES = 1_000_000_000  # numbers that one layer gives for one sample
+
+# What is written as a bare name or {name: {fields}}: what it is called, and its types by name.
+_CHOICES: dict[Any, tuple[str, dict[str, type]]] = {
+    Layer: ("layer", LAYERS),
+    Optimizer: ("optimizer", OPTIMIZERS),
+    Schedule: ("learning rate schedule", SCHEDULES),
+    Distribution: ("initializer", DISTRIBUTIONS),
+}
+
+T = TypeVar("T")
+
+
+def architecture_names() -> tuple[str, ...]:
+    """Names of the bundled architectures, sorted."""
+    return _names(ARCHITECTURES)
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the bundled recipes, sorted."""
+    return _names(RECIPES)
+
+
+def load_architecture(name_or_path: str | Path) -> Architecture:
+    """A bundled architecture by name, or one from a YAML file (anything with a slash or ending in .yaml or .yml).
+
+    Raises RequestError of one line with file, line and the nearest valid choice. Its shapes are known to fit.
+    """
+    document = read_document(_locate("model", name_or_path, ARCHITECTURES))
+    architecture = _top(document, Architecture)
+    if len(architecture.layers) > MOST_LAYERS:
+        raise RequestError(f"{document.where(('layers',))}: {len(architecture.layers)} layers, at most {MOST_LAYERS}")
+    try:
+        shaped = infer(architecture)
+    except ShapeMismatch as error:
+        raise RequestError(f"{document.where(('layers', error.position - 1))}: {error}") from None
+    parameters = 0
+    for index, layer in enumerate(shaped):
+        where = f"{document.where(('layers', index))}: {architecture.name}: layer {index + 1} ({layer.layer.kind})"
+        features = max(math.prod(layer.input_shape), math.prod(layer.output_shape))
+        if features > MOST_FEATURES:
+            raise RequestError(f"{where}: {features:,} numbers per sample, at most {MOST_FEATURES:,} are allowed")
+        parameters += layer.parameter_count
+        if parameters > MOST_PARAMETERS:
+            raise RequestError(f"{where}: {parameters:,} parameters so far, at most {MOST_PARAMETERS:,} are allowed")
+    return architecture
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """A bundled recipe by name, or one from a YAML file; errors as in ``load_architecture``."""
+    return _top(read_document(_locate("recipe", name_or_path, RECIPES)), Recipe)
+
+
+def default_recipe(architecture_name: str) -> Recipe:
+    """The recipe of the architecture's own name, else the general one (for a user's own network)."""
+    return load_recipe(architecture_name if architecture_name in recipe_names() else DEFAULT_RECIPE)
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+def _locate(kind: str, name_or_path: str | Path, folder: Path) -> Path:
+    text = str(name_or_path)
+    if "\0" in text:
+        raise RequestError(f"a {kind}'s name may not hold a NUL character")
+    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
+        return Path(text)
+    if text not in _names(folder):
+        raise unknown(kind, text, _names(folder))
+    return folder / f"{text}.yaml"
+
+
+def _top(document: Document, cls: type[T]) -> T:
+    if not isinstance(document.value, dict):
+        raise RequestError(f"{document.where(())}: expected a mapping with the fields of {_title(cls)}")
+    result = _build(document, (), cls, document.value, _title(cls))
+    name = document.value["name"]
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):  # names become parts of file names
+        raise RequestError(f"{document.where(('name',))}: name must be letters, digits, '.', '_' and '-', got {name!r}")
+    return result
+
+
+def _title(cls: type) -> str:
+    return f"{'an' if cls is Architecture else 'a'} {cls.__name__.lower()}"
+
+
+def _build(document: Document, place: Place, cls: type[T], given: dict[str, Any], title: str) -> T:
+    """An instance of the dataclass ``cls`` from a mapping of its fields."""
+    hints = _hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for name in given:
+        if name not in fields:
+            raise unknown(f"field of {title}", name, fields, where=document.where((*place, name)))
+    for name, field in fields.items():
+        if name not in given and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise RequestError(f"{document.where(place)}: {title} needs the field {name!r}")
+    values = {name: _value(document, (*place, name), hints[name], value) for name, value in given.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:
+        culprit = re.match(r"(?:target )?(\w+)", str(error))
+        field_place = (*place, culprit[1]) if culprit and culprit[1] in given else place
+        raise RequestError(f"{document.where(field_place)}: {title}: {error}") from None
+
+
+def _value(document: Document, place: Place, hint: Any, value: Any) -> Any:
+    if hint in _CHOICES:
+        return _choice(document, place, hint, value)
+    if hint == tuple[Layer, ...]:
+        if not isinstance(value, tuple):
+            raise RequestError(f"{document.where(place)}: {place[-1]} must be a list")
+        return tuple(_choice(document, (*place, index), Layer, item) for index, item in enumerate(value))
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise RequestError(f"{document.where(place)}: {place[-1]} must be a mapping of fields")
+        return _build(document, place, hint, value, str(place[-1]))
+    try:
+        return _adapter(hint).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        inner = "".join(f"[{part}]" for part in first["loc"] if isinstance(part, int))
+        raise RequestError(
+            f"{document.where(place)}: {place[-1]}{inner}: {first['msg'].lower()}, got {_shown(first['input'])}"
+        ) from None
+
+
+def _choice(document: Document, place: Place, union: Any, value: Any) -> Any:
+    """One of several types, written as a bare name or as {name: {fields}}."""
+    kind, types = _CHOICES[union]
+    entry = {value: {}} if isinstance(value, str) else value
+    if not isinstance(entry, dict) or len(entry) != 1:
+        raise RequestError(
+            f"{document.where(place)}: {_article(kind)} is a name or {{name: {{fields}}}}, got {_shown(value)}"
+        )
+    ((name, given),) = entry.items()
+    if name not in types:
+        raise unknown(kind, name, types, where=document.where(place))
+    if not isinstance(given, dict):
+        raise RequestError(f"{document.where(place)}: {name} takes a mapping of fields, got {_shown(given)}")
+    title = f"layer {place[-1] + 1} ({name})" if isinstance(place[-1], int) else name
+    return _build(document, (*place, name), types[name], given, title)
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    # A pair may also be written as one integer: the layers themselves check and normalise it.
+    return {name: Any if hint == Pair else hint for name, hint in get_type_hints(cls).items()}
+
+
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint, config=ConfigDict(strict=True))
