@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from harness.cli import data, listing, show
+from harness.cli import data, doctor, listing, run, setup, show
 from specs.errors import RequestError
 
 app = typer.Typer(
@@ -18,8 +18,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command("run")(run.run)
 app.command("list")(listing.list_)
 app.command("show")(show.show)
+app.command("setup")(setup.setup)
+app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 
 

@@ -1,0 +1,72 @@
+"""``doctor``: which backends work here, and what to type for those that do not."""
+
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli import options
+
+
+def doctor(
+    backends: Annotated[list[str] | None, typer.Argument(help="Which; default: all.", show_default=False)] = None,
+    json: options.Json = False,
+) -> int:
+    """Start every backend's worker, import its framework and say what it found.
+
+    Example: `python -m harness doctor`
+    """
+    import json as json_module
+
+    from backends.registry import BACKENDS, find
+
+    chosen = [find(name) for name in backends] if backends else list(BACKENDS.values())
+    findings = [examine(registration.name) for registration in chosen]
+    if json:
+        print(json_module.dumps(findings, indent=2))
+    else:
+        _print(findings)
+    return 0 if all(finding["works"] for finding in findings) else 1
+
+
+def examine(name: str) -> dict[str, Any]:
+    """What is known of one backend here: works, where its interpreter is, versions, devices, or what to type."""
+    from harness.environments import find_interpreter
+    from harness.launcher import WorkerFailed
+    from harness.remote import open_worker
+    from specs.errors import RequestError
+
+    try:
+        interpreter = find_interpreter(name)
+        with open_worker(name, timeout_s=300) as worker:
+            said = worker.description
+    except (RequestError, WorkerFailed) as error:
+        return {"backend": name, "works": False, "problem": str(error)}
+    keys = ("framework_version", "python", "devices", "precisions", "packages", "import_s")
+    return {
+        "backend": name,
+        "works": True,
+        "interpreter": str(interpreter.python),
+        "origin": interpreter.origin,
+        **{key: said[key] for key in keys},
+    }
+
+
+def _print(findings: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("backend", "version", "devices", "precisions", "import", "interpreter")
+    for finding in findings:
+        if finding["works"]:
+            table.add_row(
+                finding["backend"],
+                finding["framework_version"],
+                ", ".join(finding["devices"]),
+                ", ".join(finding["precisions"]),
+                f"{finding['import_s']:.1f} s",
+                f"{finding['origin']}: {escape(finding['interpreter'])}",
+            )
+        else:
+            table.add_row(finding["backend"], "[red]does not work[/]", "", "", "", escape(finding["problem"]))
+    Console().print(table)

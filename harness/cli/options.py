@@ -1,0 +1,32 @@
+"""The options that several commands share, each with one meaning and one help text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Dataset = Annotated[
+    str | None,
+    typer.Option(help="mnist, digits, a folder of IDX files or an .npz; default: the recipe's.", metavar="NAME|PATH"),
+]
+RecipeName = Annotated[
+    str | None,
+    typer.Option("--recipe", help="A recipe's name or YAML file; default: the model's own.", metavar="NAME|PATH"),
+]
+Epochs = Annotated[int | None, typer.Option(help="Epochs, in place of the recipe's.")]
+BatchSize = Annotated[int | None, typer.Option(help="Batch size, in place of the recipe's.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; default: all this process may use.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
+Precision = Annotated[str, typer.Option(help="float32, float64 or bfloat16.")]
+TuningMode = Annotated[
+    str, typer.Option("--tuning", help="on: as fast as the adapter can; off: the framework as it comes.")
+]
+LimitTrain = Annotated[int | None, typer.Option(help="Use only the first N training samples.")]
+LimitTest = Annotated[int | None, typer.Option(help="Use only the first N test samples.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where the dataset's files are.")]
+Python = Annotated[Path | None, typer.Option(help="The interpreter that has the framework.")]
+Timeout = Annotated[float | None, typer.Option(help="Seconds a run may take in all.")]
+StallTimeout = Annotated[float | None, typer.Option(help="Seconds a run may go without any progress.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the result set.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout, nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]

@@ -1,0 +1,99 @@
+"""What a person sees while a run goes on, and after it. All of it on stderr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from harness.plan import RunPlan
+from results.record import Record
+
+console = Console(stderr=True, highlight=False)
+
+
+class RunDisplay:
+    """A bar for the run under way and a line for each epoch; called with the run's events."""
+
+    def __init__(self, plan: RunPlan, *, quiet: bool) -> None:
+        self._plan = plan
+        self._quiet = quiet
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            disable=quiet,
+            transient=True,
+        )
+        self._samples: int | None = None
+        title = f"{plan.backend.name} {plan.architecture.name}"
+        self._task = self._progress.add_task(escape(title), total=None, note="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        match event["event"]:
+            case "phase":
+                self._progress.update(self._task, note=escape(event["phase"]))
+            case "size":
+                self._samples = event["train_samples"]
+                self._progress.update(self._task, total=self._samples * self._plan.recipe.epochs)
+            case "progress" if self._samples:
+                done = (event["epoch"] - 1) * self._samples + event["samples"]
+                note = f"epoch {event['epoch']}/{self._plan.recipe.epochs}  loss {event['loss']:.4f}"
+                self._progress.update(self._task, completed=done, note=note)
+            case "epoch" if not self._quiet:
+                console.print(
+                    f"epoch {event['epoch']:>3}/{self._plan.recipe.epochs}  "
+                    f"train loss {event['train_loss']:.4f}  test loss {event['test_loss']:.4f}  "
+                    f"test accuracy {event['test_accuracy']:.4f}  "
+                    f"{event['train_seconds']:.2f} s  {event['samples_per_second']:,.0f} samples/s"
+                )
+
+
+def summary(record: Record, folder: Path) -> None:
+    """A few lines on how the run went and where its record lies."""
+    title = f"{record.backend} {record.framework_version or ''}".strip()
+    console.print()
+    if record.status != "ok":
+        assert record.error is not None
+        console.print(f"[bold red]{record.status}[/] {escape(title)} {escape(record.model)}: ", end="")
+        console.print(escape(record.error.message.splitlines()[0] if record.error.message else record.error.kind))
+        if record.error.advice:
+            console.print(escape(record.error.advice))
+    else:
+        console.print(f"[bold]{escape(title)}[/] {escape(record.model)} on {escape(record.dataset)}")
+        console.print(f"  test accuracy  {record.test_accuracy:.4f}")
+        console.print(f"  macro F1       {record.macro_f1:.4f}")
+        if record.throughput.train_samples_per_second:
+            console.print(f"  training       {record.throughput.train_samples_per_second:,.0f} samples/s")
+        if record.throughput.inference_samples_per_second:
+            console.print(f"  inference      {record.throughput.inference_samples_per_second:,.0f} samples/s")
+        if record.throughput.step_ms:
+            step = record.throughput.step_ms
+            console.print(f"  step           p50 {step.p50:.2f} ms, p90 {step.p90:.2f} ms, p99 {step.p99:.2f} ms")
+        memory = record.memory
+        if memory.peak_rss_mb and memory.after_import_rss_mb:
+            console.print(
+                f"  memory         {memory.peak_rss_mb:,.0f} MiB peak, {memory.after_import_rss_mb:,.0f} after import"
+            )
+        phases = record.phases
+        console.print(
+            f"  time           import {phases.import_s or 0:.1f} s, build {phases.build_s or 0:.1f} s, "
+            f"first step {phases.first_step_s or 0:.2f} s, training {phases.train_s or 0:.1f} s"
+        )
+        for reason in record.noise.reasons:
+            console.print(f"  [yellow]noisy[/]          {escape(reason)}")
+    console.print(f"  record         {escape(str(folder.parent.parent / 'records.jsonl'))}")
+    console.print(f"  log            {escape(str(folder / 'worker.log'))}")

@@ -1,0 +1,47 @@
+"""``setup``: make the environments of the backends."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def setup(
+    backends: Annotated[list[str] | None, typer.Argument(help="Which; default: all.", show_default=False)] = None,
+) -> int:
+    """Make each backend's own virtual environment, or repair it; nothing is done where it is ready.
+
+    Example: `python -m harness setup torch paddle`
+    """
+    import importlib.util
+
+    from backends.registry import BACKENDS, find
+    from harness.environments import Environment
+    from specs.errors import RequestError
+
+    failed = 0
+    for registration in [find(name) for name in backends] if backends else list(BACKENDS.values()):
+        if importlib.util.find_spec(registration.framework) is not None:
+            print(f"{registration.name}: the running interpreter has {registration.framework}", file=sys.stderr)
+            continue
+        environment = Environment(registration)
+        try:
+            made = environment.ensure(lambda line, name=registration.name: _progress(name, line))
+        except RequestError as error:
+            _finish(registration.name, f"failed: {error}")
+            failed += 1
+        else:
+            _finish(registration.name, "ready" if made else "was ready")
+    return 1 if failed else 0
+
+
+def _progress(name: str, line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{name}: {line[:100]}", end="", file=sys.stderr, flush=True)
+    elif not line.startswith((" ", "Requirement already", "Looking in", "  ")):
+        print(f"{name}: {line[:160]}", file=sys.stderr, flush=True)
+
+
+def _finish(name: str, outcome: str) -> None:
+    start = "\r\033[K" if sys.stderr.isatty() else ""
+    print(f"{start}{name}: {outcome}", file=sys.stderr, flush=True)

@@ -1,0 +1,107 @@
+"""One run from plan to record: prepare, start the worker, train, record. Whatever happens, a record is the outcome."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.datasets import Dataset
+from harness.environments import find_python
+from harness.launcher import WorkerFailed, WorkerProcess
+from harness.plan import RunPlan, check_fit
+from harness.prepare import prepare_data, prepare_inputs
+from harness.recording import RunNotes, record_of, run_error
+from harness.training import TrainingJob, TrainingResult
+from results.record import Record, RunError
+
+Listener = Callable[[dict[str, Any]], None]
+"""Called with each event of a run: phases, progress within an epoch, epochs."""
+
+
+def new_run_id(plan: RunPlan) -> str:
+    """A folder name that is unique and says what the run is: time, backend, model, seed."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{stamp}-{plan.backend.name}-{plan.architecture.name[:60]}-s{plan.seed}-{secrets.token_hex(2)}"
+
+
+def execute(plan: RunPlan, dataset: Dataset, folder: Path, run_id: str, listen: Listener) -> Record:
+    """Carry out ``plan`` in ``folder`` (log and checkpoint land there) and return its record.
+
+    Raises RequestError alone: for what the user can only mend by asking for something else. Ctrl-C ends the worker and
+    gives a record with status interrupted.
+    """
+    check_fit(plan.architecture, dataset)
+    python = find_python(plan.backend.name, plan.python)
+    notes = RunNotes(started_at=datetime.now(UTC), load_before=os.getloadavg()[0])
+    listen({"event": "phase", "phase": "prepare"})
+    data = prepare_data(
+        dataset, plan.recipe.preprocessing, limit_train=plan.limit_train, limit_test=plan.limit_test
+    )
+    listen({"event": "size", "train_samples": data.train_samples})
+    inputs = folder / "inputs"
+    fingerprints = prepare_inputs(
+        inputs, plan.architecture, plan.recipe, seed=plan.seed, samples=data.train_samples
+    )
+    notes.fingerprints = {"data": data.fingerprint, **fingerprints}
+    job = TrainingJob(
+        spec=plan.session,
+        data=str(data.folder),
+        inputs=str(inputs.absolute()),
+        epochs=plan.recipe.epochs,
+        batch_size=plan.recipe.batch_size,
+    )
+    start = time.monotonic()
+    try:
+        result = _train(plan, job, python, folder / "worker.log", notes, listen)
+    except WorkerFailed as failure:
+        notes.total_s = time.monotonic() - start
+        error = run_error(failure, plan.backend.name)
+        return record_of(plan, run_id, notes, status=failure.status, error=error)  # type: ignore[arg-type]
+    except KeyboardInterrupt:
+        notes.total_s = time.monotonic() - start
+        error = RunError(kind="interrupted", message="stopped by the user", advice=f"Run it again: {plan.command()}")
+        return record_of(plan, run_id, notes, status="interrupted", error=error)
+    finally:
+        shutil.rmtree(inputs, ignore_errors=True)
+    notes.total_s = time.monotonic() - start
+    return record_of(
+        plan, run_id, notes, result=result, test_labels=np.load(data.folder / "test_labels.npy")
+    )
+
+
+def _train(
+    plan: RunPlan, job: TrainingJob, python: Path, log: Path, notes: RunNotes, listen: Listener
+) -> TrainingResult:
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch":
+            notes.epochs.append({key: value for key, value in event.items() if key != "event"})
+        listen(event)
+
+    deadline = None if plan.timeout_s is None else time.monotonic() + plan.timeout_s
+    listen({"event": "phase", "phase": "import"})
+    with WorkerProcess(
+        plan.backend,
+        python=python,
+        threads=plan.threads,
+        tuning=plan.tuning,
+        architecture=plan.architecture,
+        log=log,
+    ) as worker:
+        notes.variables = worker.environment
+        notes.description = worker.load(timeout_s=plan.timeout_s)
+        answer = worker.request(
+            "train",
+            job.to_dict(),
+            on_event=on_event,
+            timeout_s=None if deadline is None else deadline - time.monotonic(),
+            stall_s=plan.stall_timeout_s,
+        )
+    return TrainingResult(answer.fields, answer.arrays)
