@@ -56,7 +56,7 @@ def find_interpreter(backend: str, python: Path | None = None) -> Interpreter:
         if resolved is None:
             raise RequestError(f"{path}: not an executable Python interpreter")
         return Interpreter(Path(resolved).absolute(), "named")
-    if importlib.util.find_spec(registration.framework) is not None:
+    if in_running_interpreter(registration):
         return Interpreter(Path(sys.executable), "running")
     environment = Environment(registration)
     if environment.ready():
@@ -66,6 +66,15 @@ def find_interpreter(backend: str, python: Path | None = None) -> Interpreter:
         f"backend {registration.name!r}: {registration.title} {state} here; "
         f"type: python -m harness setup {registration.name} (or name an interpreter that has it with --python)"
     )
+
+
+def in_running_interpreter(registration: Registration) -> bool:
+    """Whether the running interpreter has the framework, without importing it.
+
+    A folder that merely has the framework's name (a namespace package, without an origin) does not count.
+    """
+    spec = importlib.util.find_spec(registration.framework)
+    return spec is not None and spec.origin is not None
 
 
 def find_python(backend: str, python: Path | None = None) -> Path:

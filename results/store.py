@@ -98,6 +98,17 @@ class ResultSet:
             raise RequestError(f"{path} is not a result set: there is no {folder / 'set.json'}")
         return cls(folder, Manifest.read(folder / "set.json"))
 
+    @classmethod
+    def open_or_create(cls, path: Path, *, name: str) -> ResultSet:
+        """The set at ``path``, made if it is not there: where single runs land. Two processes may come at once."""
+        if not (path / "set.json").is_file():
+            try:
+                return cls.create(path, name=name, study={})
+            except RequestError:
+                if not (path / "set.json").is_file():
+                    raise
+        return cls.open(path)
+
     @property
     def records_file(self) -> Path:
         """The records, one JSON object a line."""

@@ -84,6 +84,11 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     return _top(read_document(_locate("recipe", name_or_path, RECIPES)), Recipe)
 
 
+def load_dataclass(path: Path, cls: type[T]) -> T:
+    """Any dataclass with a ``name`` from a YAML file of its fields (a study, say); errors as in ``load_architecture``."""
+    return _top(read_document(path), cls)
+
+
 def default_recipe(architecture_name: str) -> Recipe:
     """The recipe of the architecture's own name, else the general one (for a user's own network)."""
     return load_recipe(architecture_name if architecture_name in recipe_names() else DEFAULT_RECIPE)

@@ -13,15 +13,13 @@ def setup(
 
     Example: `python -m harness setup torch paddle`
     """
-    import importlib.util
-
     from backends.registry import BACKENDS, find
-    from harness.environments import Environment
+    from harness.environments import Environment, in_running_interpreter
     from specs.errors import RequestError
 
     failed = 0
     for registration in [find(name) for name in backends] if backends else list(BACKENDS.values()):
-        if importlib.util.find_spec(registration.framework) is not None:
+        if in_running_interpreter(registration):
             print(f"{registration.name}: the running interpreter has {registration.framework}", file=sys.stderr)
             continue
         environment = Environment(registration)

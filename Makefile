@@ -1,0 +1,35 @@
+# Everything on a fresh machine: `make demo` and `make test`. Both make .venv and the backends' environments first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check setup bench reference soak clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       environments, then four frameworks and NumPy on the embedded digits, ending in a report"
+	@echo "make test       environments, then every test and the conformance suite"
+	@echo "make check      formatting, lint and types alone"
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+setup: $(VENV)/ready
+	$(BIN)/python -m harness setup
+
+demo: setup
+	$(BIN)/python -m harness compare --backends torch,keras,paddle,mindspore,numpy --models lenet5,mlp \
+		--datasets digits --epochs 5 --repeats 3
+
+test: setup check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info
