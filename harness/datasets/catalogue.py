@@ -1,0 +1,42 @@
+"""From what a user types to a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.datasets.dataset import Dataset
+from harness.datasets.digits import load_digits
+from harness.datasets.folder import load_folder
+from harness.datasets.mnist import load_mnist
+from harness.datasets.npz import load_npz
+from specs.errors import RequestError, unknown
+
+NAMES = {
+    "mnist": "MNIST: 60,000 + 10,000 handwritten digits, 28x28 (a folder of yours, or a download of 11 MB)",
+    "digits": "1,442 + 355 scanned digits, enlarged to 28x28 (embedded, no network)",
+}
+
+
+def load_dataset(name_or_path: str | Path, data_dir: Path | None = None) -> Dataset:
+    """A data set by name, or from a folder of IDX files or an .npz file (anything with a slash or that exists).
+
+    ``data_dir`` is where to look for mnist. Raises RequestError of one line naming the file and the problem, or the
+    nearest name.
+    """
+    text = str(name_or_path)
+    if text == "mnist":
+        return load_mnist(data_dir)
+    if text == "digits":
+        return load_digits()
+    if "\0" in text:
+        raise RequestError("a data set's name may not hold a NUL character")
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return load_folder(path)
+    if path.is_file():
+        if path.suffix != ".npz":
+            raise RequestError(f"{path}: a data set is a folder of IDX files or an .npz file")
+        return load_npz(path)
+    if "/" in text or path.suffix == ".npz" or isinstance(name_or_path, Path):
+        raise RequestError(f"{path}: no such file or folder")
+    raise unknown("data set", text, NAMES)

@@ -1,0 +1,86 @@
+"""MNIST: found in a folder or fetched from a mirror, and always checked by what it holds.
+
+The sums are of the uncompressed IDX files, so that any mirror's way of compressing them serves.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.datasets import cache, folder
+from harness.datasets.dataset import Dataset, Part, assemble
+from specs.errors import RequestError
+
+SHA256 = {
+    "train_images": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train_labels": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "test_images": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "test_labels": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+FILES = {part: f"{prefixes[0]}.gz" for part, prefixes in folder.PARTS.items()}
+DATA_DIR_VARIABLE = "HARNESS_DATA_DIR"
+
+
+def load_mnist(data_dir: Path | None) -> Dataset:
+    """From ``data_dir``; without one from HARNESS_DATA_DIR, the user's cache or a download into it, in that order.
+
+    A data directory is the folder of the four files itself or one that has them in mnist/. Raises RequestError where a
+    named folder lacks them, where a file does not hold what MNIST holds, and where no mirror answers.
+    """
+    parts = folder.read_parts(_locate(data_dir))
+    for name, part in parts.items():
+        check(name, part)
+    return assemble(
+        name="mnist",
+        title="MNIST handwritten digits",
+        source="LeCun, Cortes & Burges 1998, The MNIST database of handwritten digits (CC BY-SA 3.0)",
+        train=(parts["train_images"], parts["train_labels"]),
+        test=(parts["test_images"], parts["test_labels"]),
+        classes=10,
+    )
+
+
+def check(name: str, part: Part) -> None:
+    """Raise RequestError unless the part holds exactly what MNIST's holds."""
+    if part.sha256 != SHA256[name]:
+        raise RequestError(
+            f"{part.where}: not MNIST's {name.replace('_', ' ')}: SHA-256 of the content is {part.sha256[:12]}..., "
+            f"expected {SHA256[name][:12]}... (for data of your own pass the folder as --dataset)"
+        )
+
+
+def fetch_mnist() -> tuple[Path, bool]:
+    """The folder of the user's cache that holds MNIST, and whether it had to be downloaded."""
+    from harness.datasets.download import download
+
+    target = cache.folder("mnist")
+    if _holds_mnist(target):
+        for name, part in folder.read_parts(target).items():
+            check(name, part)
+        return target, False
+    download(target, FILES, lambda name, path: check(name, folder.read_part(name, path)))
+    return target, True
+
+
+def _locate(data_dir: Path | None) -> Path:
+    if data_dir is not None:
+        return _within(data_dir, "--data-dir")
+    if configured := os.environ.get(DATA_DIR_VARIABLE):
+        return _within(Path(configured).expanduser(), DATA_DIR_VARIABLE)
+    return fetch_mnist()[0]
+
+
+def _within(data_dir: Path, named_by: str) -> Path:
+    if not data_dir.is_dir():
+        raise RequestError(f"{named_by} {data_dir}: no such folder")
+    for candidate in (data_dir, data_dir / "mnist"):
+        if _holds_mnist(candidate):
+            return candidate
+    raise RequestError(
+        f"{named_by} {data_dir}: neither it nor its mnist/ has {FILES['train_images']} and the other three files"
+    )
+
+
+def _holds_mnist(candidate: Path) -> bool:
+    return candidate.is_dir() and len(folder.find_parts(candidate)) == len(FILES)
