@@ -1,0 +1,191 @@
+"""A network of the specs as a ``paddle.nn.Sequential`` whose layers carry canonical names.
+
+Built under ``paddle.enable_static`` the same layers write the operations of a static program.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import paddle
+from numpy.typing import NDArray
+from paddle import nn
+
+from backends.layout import transposed
+from specs.architecture import Architecture
+from specs.errors import RequestError
+from specs.layers import (
+    GELU,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from specs.shapes import ShapedLayer, infer
+
+# What Paddle calls the parts of a layer, where the canonical name differs.
+_PARTS = {"gamma": "weight", "beta": "bias", "running_mean": "_mean", "running_variance": "_variance"}
+
+
+class BatchNorm2D(nn.BatchNorm2D):
+    """Paddle's batch norm, but with the unbiased variance of the batch in the running estimate.
+
+    Paddle's kernel moves the estimate by the biased variance. Here it is given momentum 0, so that it hands out the
+    batch's own mean and variance, and the running estimates are moved beside it.
+    """
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        """float[N, C, H, W] to the same shape. Raises RequestError for a batch of one value per channel."""
+        if not self.training:
+            return super().forward(input)
+        batch, _, height, width = input.shape
+        count = batch * height * width
+        if count < 2:
+            raise RequestError(f"batch_norm2d: training needs more than one value per channel, got {input.shape}")
+        mean, variance = paddle.zeros_like(self._mean), paddle.zeros_like(self._variance)
+        output = nn.functional.batch_norm(
+            input, mean, variance, self.weight, self.bias, training=True, momentum=0.0, epsilon=self._epsilon
+        )
+        with paddle.no_grad():
+            old, new = self._momentum, 1 - self._momentum
+            paddle.assign(self._mean * old + mean * new, self._mean)
+            paddle.assign(self._variance * old + variance * (new * count / (count - 1)), self._variance)
+        return output
+
+
+class GlobalAvgPool2D(nn.Layer):
+    """Mean over height and width."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        """float[N, C, H, W] to [N, C]."""
+        return input.mean((2, 3))
+
+
+class AvgPool2D64(nn.AvgPool2D):
+    """Average pooling for float64: the gradient of Paddle's kernel divides by a window size in single precision."""
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        """float64[N, C, H, W] to the pooled size."""
+        kernel, stride, padding = self.ksize, self.stride, self.padding
+
+        def sums(image: paddle.Tensor) -> paddle.Tensor:
+            n, c, height, width = image.shape
+            sizes = [
+                (size + 2 * p - k) // s + 1
+                for size, k, s, p in zip((height, width), kernel, stride, padding, strict=True)
+            ]
+            windows = nn.functional.unfold(image, list(kernel), list(stride), list(padding))
+            return windows.reshape([n, c, math.prod(kernel), *sizes]).sum(2)
+
+        return sums(x) / (sums(paddle.ones_like(x)) if self.exclusive else math.prod(kernel))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Where a canonical array lives: ``tensor`` in the network, stored [in, out] when ``transposed``."""
+
+    tensor: Any
+    transposed: bool
+
+    def canonical(self, tensor: Any) -> NDArray[Any]:
+        """A canonical copy of ``tensor``, which is shaped like the entry's own (a gradient, an optimizer's slot)."""
+        array = np.asarray(tensor.astype("float32").numpy() if tensor.dtype == paddle.bfloat16 else tensor.numpy())
+        return transposed(array) if self.transposed else np.array(array)
+
+    def write(self, tensor: Any, array: NDArray[Any]) -> None:
+        """Overwrite ``tensor``, shaped like the entry's own, with a canonical array, in place."""
+        native = transposed(array) if self.transposed else np.ascontiguousarray(array)
+        tensor.set_value(native.astype(np.float64 if tensor.dtype == paddle.float64 else np.float32, copy=False))
+
+
+def build(architecture: Architecture, dtype: str) -> nn.Sequential:
+    """The network in ``dtype``, its sublayers under canonical names, in training mode."""
+    default = paddle.get_default_dtype()
+    paddle.set_default_dtype(dtype)
+    try:
+        return nn.Sequential(*((shaped.name, _layer(shaped)) for shaped in infer(architecture)))
+    finally:
+        paddle.set_default_dtype(default)
+
+
+def entries(network: nn.Sequential, architecture: Architecture) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """Parameters and buffers of a network by canonical name, in network order."""
+
+    def of(shaped: ShapedLayer, names: Mapping[str, Any]) -> dict[str, Entry]:
+        layer, linear = getattr(network, shaped.name), isinstance(shaped.layer, Linear)
+        parts = {name: name.rpartition(".")[2] for name in names}
+        return {
+            name: Entry(tensor=getattr(layer, _PARTS.get(part, part)), transposed=linear and part == "weight")
+            for name, part in parts.items()
+        }
+
+    layers = infer(architecture)
+    parameters = {name: entry for shaped in layers for name, entry in of(shaped, shaped.parameters).items()}
+    buffers = {name: entry for shaped in layers for name, entry in of(shaped, shaped.buffers).items()}
+    return parameters, buffers
+
+
+def forward(network: nn.Sequential, x: paddle.Tensor, masks: Mapping[str, paddle.Tensor] | None) -> paddle.Tensor:
+    """Logits. ``masks`` (bool[batch, *shape] per dropout layer, True keeps) replace Paddle's own dropout."""
+    if masks is None:
+        return network(x)
+    for name, layer in network.named_children():
+        x = x * masks[name].astype(x.dtype) / (1 - layer.p) if isinstance(layer, nn.Dropout) else layer(x)
+    return x
+
+
+def _layer(shaped: ShapedLayer) -> nn.Layer:
+    match shaped.layer:
+        case Conv2d() as layer:
+            return nn.Conv2D(
+                shaped.input_shape[0],
+                layer.out_channels,
+                layer.kernel_size,
+                stride=layer.stride,
+                padding=layer.padding,
+                bias_attr=None if layer.bias else False,
+            )
+        case Linear() as layer:
+            bias = None if layer.bias else False
+            return nn.Linear(shaped.input_shape[0], layer.out_features, bias_attr=bias)
+        case MaxPool2d() as layer:
+            return nn.MaxPool2D(layer.kernel_size, stride=layer.stride, padding=layer.padding)
+        case AvgPool2d() as layer:
+            pool = AvgPool2D64 if paddle.get_default_dtype() == "float64" else nn.AvgPool2D
+            return pool(
+                layer.kernel_size, stride=layer.stride, padding=layer.padding, exclusive=not layer.count_include_pad
+            )
+        case GlobalAvgPool():
+            return GlobalAvgPool2D()
+        case BatchNorm2d() as layer:
+            # Paddle's momentum is the weight of the old value.
+            return BatchNorm2D(shaped.input_shape[0], momentum=1 - layer.momentum, epsilon=layer.epsilon)
+        case Dropout() as layer:
+            return nn.Dropout(layer.p, mode="upscale_in_train")
+        case Flatten():
+            return nn.Flatten()
+        case ReLU():
+            return nn.ReLU()
+        case LeakyReLU() as layer:
+            return nn.LeakyReLU(layer.negative_slope)
+        case Tanh():
+            return nn.Tanh()
+        case Sigmoid():
+            return nn.Sigmoid()
+        case GELU():
+            return nn.GELU(approximate=False)
+        case Softmax():
+            return nn.Softmax(axis=1)
