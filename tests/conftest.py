@@ -13,7 +13,7 @@ from specs.errors import RequestError
 
 @pytest.fixture(scope="session")
 def backend_python() -> Callable[[str], Path]:
-    """``backend_python(name)`` is the interpreter that has that backend's framework; without one the test is skipped."""
+    """``backend_python(name)`` is the interpreter with that framework; without one the test is skipped."""
 
     def find(name: str) -> Path:
         try:
