@@ -43,8 +43,9 @@ class Document:
 
 def read_document(path: Path) -> Document:
     """The one document of a YAML file. Raises RequestError naming file, line and what is wrong."""
+    text = _read_text(path)
     try:
-        root = _Loader(_read_text(path)).get_single_node()
+        root = _Loader(text).get_single_node()
     except _TooDeep as error:
         raise RequestError(f"{path}:{error.line}: nested more than {MOST_DEPTH} levels deep") from None
     except yaml.MarkedYAMLError as error:

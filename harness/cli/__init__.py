@@ -41,5 +41,8 @@ def main() -> None:
 
 
 def _complain(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.split())
+    # A path or a file's content may hold escape sequences that a terminal would obey.
+    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    print(f"error: {visible}", file=sys.stderr)
     return 2

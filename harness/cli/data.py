@@ -1,15 +1,67 @@
 """``data``: fetch data sets and look at them."""
 
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from harness.cli import options
 
 app = typer.Typer(help="Fetch data sets and look at them.")
 
 
 @app.command()
-def fetch(name: str = "mnist") -> None:
-    """Download a data set into the user's cache."""
+def fetch(
+    name: Annotated[str, typer.Argument(help="mnist: the one data set that is downloaded.")] = "mnist",
+) -> None:
+    """Download a data set into the user's cache and check it; nothing is done where it is already there.
+
+    Example: `python -m harness data fetch mnist`
+    """
+    from harness.datasets import NAMES
+    from harness.datasets.mnist import fetch_mnist, load_mnist
+    from specs.errors import unknown
+
+    if name == "digits":
+        print("digits is embedded: there is nothing to fetch", file=sys.stderr)
+        return
+    if name != "mnist":
+        raise unknown("data set", name, NAMES)
+    folder, downloaded = fetch_mnist()
+    load_mnist(folder)
+    print(f"mnist: {'downloaded' if downloaded else 'was there already'}, and its content is right", file=sys.stderr)
+    print(folder)
 
 
 @app.command()
-def show(dataset: str = "mnist") -> None:
-    """A picture of samples with their labels."""
+def show(
+    dataset: Annotated[str, typer.Option(help=options.DATASET_HELP, metavar="NAME|PATH")] = "mnist",
+    out: Annotated[Path | None, typer.Option(help="The PNG to write; default: NAME-samples.png.")] = None,
+    count: Annotated[int, typer.Option(help="How many samples, 1 to 1000.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of samples.")] = 0,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Write a PNG of randomly chosen training samples with their labels.
+
+    Example: `python -m harness data show --dataset digits --out digits.png`
+    """
+    from harness.datasets import load_dataset
+    from harness.datasets.picture import sample_grid
+    from specs.errors import RequestError
+
+    data = load_dataset(dataset, data_dir)
+    path = out or Path(f"{data.name}-samples.png")
+    picture = sample_grid(data, count=count, seed=seed)
+    try:
+        picture.save(path, format="PNG")
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be written: {error.strerror or error}") from None
+    print(
+        f"{data.title}: {len(data.train_labels):,} training and {len(data.test_labels):,} test images of "
+        f"{' x '.join(map(str, data.train_images.shape[1:]))}, {data.classes} classes",
+        file=sys.stderr,
+    )
+    print(path)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+DATASET_HELP = "mnist, digits, a folder of IDX files or an .npz."
 Dataset = Annotated[
     str | None,
-    typer.Option(help="mnist, digits, a folder of IDX files or an .npz; default: the recipe's.", metavar="NAME|PATH"),
+    typer.Option(help=f"{DATASET_HELP[:-1]}; default: the recipe's.", metavar="NAME|PATH"),
 ]
 RecipeName = Annotated[
     str | None,

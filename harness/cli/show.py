@@ -1,9 +1,129 @@
-"""``show``: a model's layers, shapes, parameters and FLOPs."""
+"""``show``: a model's layers, shapes, parameters and FLOPs, and how it is trained by default."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import options
 
-def show(model: Annotated[str, typer.Argument(help="A model's name or the path of a YAML file.")]) -> None:
-    """The layer table of a model."""
+if TYPE_CHECKING:
+    from specs.architecture import Architecture
+    from specs.recipe import Recipe
+
+
+def show(
+    model: Annotated[str, typer.Argument(help="A model's name or YAML file.", metavar="NAME|PATH")],
+    json: options.Json = False,
+) -> None:
+    """The layer table of a model: output shapes, parameters, FLOPs; and its default recipe.
+
+    Example: `python -m harness show lenet5`
+    """
+    import json as json_module
+
+    from specs.loading import default_recipe, load_architecture
+
+    architecture = load_architecture(model)
+    recipe = default_recipe(architecture.name)
+    if json:
+        print(json_module.dumps(_description(architecture, recipe), indent=2))
+    else:
+        _print(architecture, recipe)
+
+
+def _description(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
+    from specs.shapes import forward_flops, infer, parameter_count, train_flops
+
+    return {
+        "architecture": architecture.to_dict(),
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.layer.kind,
+                "options": asdict(layer.layer),
+                "input_shape": layer.input_shape,
+                "output_shape": layer.output_shape,
+                "parameters": layer.parameter_count,
+                "forward_flops": layer.forward_flops,
+            }
+            for layer in infer(architecture)
+        ],
+        "parameters": parameter_count(architecture),
+        "forward_flops_per_sample": forward_flops(architecture),
+        "train_flops_per_sample": train_flops(architecture),
+        "recipe": recipe.to_dict(),
+    }
+
+
+def _print(architecture: Architecture, recipe: Recipe) -> None:
+    from harness.cli.tables import print_table
+    from harness.resolve import notices
+    from specs.shapes import forward_flops, infer, parameter_count, train_flops
+
+    layers = infer(architecture)
+    rows = [("input", "", _shape(architecture.input), "", "")] + [
+        (
+            layer.name,
+            ", ".join(_options(layer.layer)),
+            _shape(layer.output_shape),
+            f"{layer.parameter_count:,}" if layer.parameters else "",
+            f"{layer.forward_flops:,}" if layer.forward_flops else "",
+        )
+        for layer in layers
+    ]
+    print_table(
+        f"{architecture.name}: {architecture.title}" if architecture.title else architecture.name,
+        ("layer", "options", "output shape", "parameters", "FLOPs"),
+        rows,
+        right={"parameters", "FLOPs"},
+        footer=("total", "", "", f"{parameter_count(architecture):,}", f"{forward_flops(architecture):,}"),
+    )
+    print("FLOPs are of one sample's forward pass, a multiply-add counted as two;")
+    print(f"a training step takes {train_flops(architecture):,} per sample in its matrix products.")
+    for notice in notices(architecture):
+        print(f"Note: {notice}.")
+    if architecture.source:
+        print(f"Source: {architecture.source}.")
+    print()
+    print(f"Default recipe {recipe.name}: {', '.join(_recipe(recipe))}.")
+
+
+def _options(spec: Any, *, but: tuple[str, ...] = ()) -> list[str]:
+    """The fields of a layer or optimizer that are not at their defaults, in words."""
+    return [
+        f"{field.name.replace('_', ' ')} {_value(value)}"
+        for field in fields(spec)
+        if field.name not in but and (value := getattr(spec, field.name)) != field.default
+    ]
+
+
+def _value(value: Any) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case tuple():
+            return "x".join(map(str, value))
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _recipe(recipe: Recipe) -> list[str]:
+    phrases = [
+        f"{recipe.dataset}",
+        f"{recipe.epochs} epochs",
+        f"batches of {recipe.batch_size}",
+        f"{recipe.optimizer.kind}",
+        f"{recipe.learning_rate_schedule.kind} learning rate {recipe.optimizer.learning_rate:g}",
+        *_options(recipe.optimizer, but=("learning_rate",)),
+        f"weights {recipe.initializer.weights.kind}, biases {recipe.initializer.biases.kind}",
+    ]
+    return phrases + [f"target {name.replace('_', ' ')} {value:g}" for name, value in recipe.targets.items()]

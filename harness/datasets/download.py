@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from specs.errors import RequestError
 
@@ -39,15 +40,16 @@ def download(target: Path, files: Mapping[str, str], check: Callable[[str, Path]
 def _fetch(target: Path, part: str, name: str, check: Callable[[str, Path], None]) -> None:
     failures = []
     for mirror in MIRRORS:
+        host = urlsplit(mirror).netloc
         with tempfile.TemporaryDirectory(prefix=".incoming-", dir=target) as incoming:
             path = Path(incoming) / name
             try:
                 _retrieve(f"{mirror}{name}", path)
                 check(part, path)
             except _Failed as error:
-                failures.append(f"{mirror}: {error}")
+                failures.append(f"{host}: {error}")
             except RequestError as error:
-                failures.append(f"{mirror}: {str(error).removeprefix(f'{path}: ')}")
+                failures.append(f"{host}: {str(error).removeprefix(f'{path}: ')}")
             else:
                 path.replace(target / name)
                 return
@@ -66,6 +68,7 @@ def _retrieve(url: str, path: Path) -> None:
     import pooch
     import requests
 
+    print(f"downloading {url}", file=sys.stderr)
     pooch.get_logger().setLevel("WARNING")  # it would ask the user to note the file's hash: check() knows better
     with _Progress(path.name) as progress:
         downloader = pooch.HTTPDownloader(progressbar=progress, chunk_size=1 << 16, timeout=_TIMEOUT_S)
@@ -77,7 +80,7 @@ def _retrieve(url: str, path: Path) -> None:
         except requests.Timeout:
             raise _Failed(f"no answer in {_TIMEOUT_S} s") from None
         except requests.RequestException as error:
-            raise _Failed(f"no connection ({type(error).__name__})") from None
+            raise _Failed("no connection") from error
 
 
 class _Progress:
@@ -88,7 +91,8 @@ class _Progress:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        self._display = Progress(*columns, console=Console(file=sys.stderr))
+        console = Console(stderr=True)
+        self._display = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task = self._display.add_task(description, total=None)
         self._received = 0
 

@@ -55,9 +55,7 @@ def fetch_mnist() -> tuple[Path, bool]:
     from harness.datasets.download import download
 
     target = cache.folder("mnist")
-    if _holds_mnist(target):
-        for name, part in folder.read_parts(target).items():
-            check(name, part)
+    if target.is_dir() and len(folder.find_parts(target)) == len(FILES):
         return target, False
     download(target, FILES, lambda name, path: check(name, folder.read_part(name, path)))
     return target, True
@@ -65,22 +63,21 @@ def fetch_mnist() -> tuple[Path, bool]:
 
 def _locate(data_dir: Path | None) -> Path:
     if data_dir is not None:
-        return _within(data_dir, "--data-dir")
+        found = _within(data_dir, "--data-dir")
+        if found is None:
+            wanted = f"{FILES['train_images']} and the other three files"
+            raise RequestError(f"--data-dir {data_dir}: neither it nor its mnist/ has {wanted}")
+        return found
     if configured := os.environ.get(DATA_DIR_VARIABLE):
-        return _within(Path(configured).expanduser(), DATA_DIR_VARIABLE)
+        found = _within(Path(configured).expanduser(), DATA_DIR_VARIABLE)
+        if found is not None:
+            return found
     return fetch_mnist()[0]
 
 
-def _within(data_dir: Path, named_by: str) -> Path:
+def _within(data_dir: Path, named_by: str) -> Path | None:
+    """The folder that holds at least one of the files; which of them are missing its reader will say."""
     if not data_dir.is_dir():
         raise RequestError(f"{named_by} {data_dir}: no such folder")
-    for candidate in (data_dir, data_dir / "mnist"):
-        if _holds_mnist(candidate):
-            return candidate
-    raise RequestError(
-        f"{named_by} {data_dir}: neither it nor its mnist/ has {FILES['train_images']} and the other three files"
-    )
-
-
-def _holds_mnist(candidate: Path) -> bool:
-    return candidate.is_dir() and len(folder.find_parts(candidate)) == len(FILES)
+    candidates = (data_dir, data_dir / "mnist")
+    return next((path for path in candidates if path.is_dir() and folder.find_parts(path)), None)
