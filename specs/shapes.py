@@ -38,6 +38,7 @@ class ShapedLayer:
 
     ``name`` is the kind and its ordinal among layers of that kind, from 1: conv2d_1, linear_2. ``parameters`` (trained)
     and ``buffers`` (batch norm's running estimates) map full canonical names such as ``conv2d_1.weight`` to shapes.
+    ``product_flops`` is the share of ``forward_flops`` that is a matrix product, without biases.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ShapedLayer:
     parameters: dict[str, Shape]
     buffers: dict[str, Shape]
     forward_flops: int
+    product_flops: int
 
     @property
     def parameter_count(self) -> int:
@@ -88,6 +90,7 @@ def infer(architecture: Architecture) -> tuple[ShapedLayer, ...]:
                 parameters={f"{name}.{part}": s for part, s in _parameters(layer, shape).items()},
                 buffers={f"{name}.{part}": s for part, s in _buffers(layer, shape).items()},
                 forward_flops=_forward_flops(layer, shape, output),
+                product_flops=_product_flops(layer, shape, output),
             )
         )
         shape = output
@@ -126,19 +129,17 @@ def forward_flops(architecture: Architecture) -> int:
 
 
 def train_flops(architecture: Architecture) -> int:
-    """FLOPs of forward and backward of one sample, matrix products alone.
+    """FLOPs of forward and backward of one sample, matrix products alone: what torch.utils.flop_counter counts.
 
-    A convolution or linear layer costs its forward once more for the weight gradient and once more for the input
-    gradient; the first layer with weights needs no input gradient. Element-wise work is counted in the forward pass
-    only (it is memory-bound, and torch's flop counter leaves it out altogether).
+    A convolution or linear layer costs its product once more for the weight gradient and, where a layer below has
+    parameters to train, once more for the input gradient. Biases, element-wise work, pooling and the optimizer are
+    left out: they are bound by memory.
     """
     total = 0
-    first = True
+    trained_below = False
     for layer in infer(architecture):
-        if not isinstance(layer.layer, Conv2d | Linear):
-            continue
-        total += layer.forward_flops * (2 if first else 3)
-        first = False
+        total += layer.product_flops * (3 if trained_below else 2)
+        trained_below = trained_below or bool(layer.parameters)
     return total
 
 
@@ -218,14 +219,23 @@ _ELEMENTWISE_FLOPS: dict[type, int] = {
 }
 
 
-def _forward_flops(layer: Layer, shape: Shape, output: Shape) -> int:
-    """Conv: 2 * C_in * k_h * k_w per output element (+1 with bias). Linear: 2 * in (+1). Pool: window size per output."""
-    elements = math.prod(output)
+def _product_flops(layer: Layer, shape: Shape, output: Shape) -> int:
+    """Conv2d: 2 * C_in * k_h * k_w per output element. Linear: 2 * in. Every other layer: 0."""
     match layer:
         case Conv2d():
-            return elements * (2 * shape[0] * math.prod(layer.kernel_size) + layer.bias)
+            return math.prod(output) * 2 * shape[0] * math.prod(layer.kernel_size)
         case Linear():
-            return elements * (2 * shape[0] + layer.bias)
+            return math.prod(output) * 2 * shape[0]
+        case _:
+            return 0
+
+
+def _forward_flops(layer: Layer, shape: Shape, output: Shape) -> int:
+    """The product and 1 per output element for a bias; pooling: the window size per output; else per element."""
+    elements = math.prod(output)
+    match layer:
+        case Conv2d() | Linear():
+            return _product_flops(layer, shape, output) + elements * layer.bias
         case MaxPool2d() | AvgPool2d():
             return elements * math.prod(layer.kernel_size)
         case GlobalAvgPool():
