@@ -11,7 +11,9 @@ def advice(failure: WorkerFailed, *, backend: str) -> str:
         case "out_of_memory", _:
             return "Use a smaller --batch-size or --limit-train, or a machine with more memory."
         case "diverged", _:
-            return "Lower the learning rate in the recipe, or check the scale of the pixels; every backend should diverge alike."
+            return (
+                "Lower the learning rate in the recipe or check the scale of the pixels; every backend should do alike."
+            )
         case "unsupported", _:
             return "This framework lacks what was asked for; choose another --precision or --device, or leave it out."
         case "crashed", "SIGKILL":
@@ -19,7 +21,7 @@ def advice(failure: WorkerFailed, *, backend: str) -> str:
         case "crashed", "SIGILL":
             return f"The framework's build uses instructions this CPU lacks: install another build of {backend}."
         case "crashed", _:
-            return f"Look at the end of the worker's log; if it repeats, make the environment anew: python -m harness setup {backend}"
+            return f"See the end of the worker's log; if it repeats, remake the environment: harness setup {backend}"
         case _:
             if "ModuleNotFoundError" in failure.kind or "ImportError" in failure.kind:
                 return f"The environment lacks a module: python -m harness setup {backend} repairs it."

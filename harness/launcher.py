@@ -88,7 +88,7 @@ class WorkerProcess:
     ) -> None:
         self.registration = registration
         self.threads = threads
-        self._log: IO[bytes] = log.open("ab+") if log else tempfile.TemporaryFile()
+        self._log: IO[bytes] = log.open("ab+") if log else tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         self.environment = worker_environment(registration, architecture=architecture, threads=threads, tuning=tuning)
         request_read, request_write = os.pipe()
         answer_read, answer_write = os.pipe()

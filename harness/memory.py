@@ -17,7 +17,7 @@ def peak_rss_mb() -> float | None:
 
 
 def reset_peak() -> bool:
-    """Start a new high-water mark, so that an earlier phase does not leak into a later figure; False where not allowed."""
+    """Start a new high-water mark, so that an earlier phase leaks into no later figure; False where not allowed."""
     try:
         _CLEAR_REFS.write_text("5")
     except OSError:

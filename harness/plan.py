@@ -87,9 +87,11 @@ def check_fit(architecture: Architecture, dataset: Dataset) -> None:
     shape = tuple(dataset.train_images.shape[1:])
     if shape != architecture.input:
         raise RequestError(
-            f"model {architecture.name!r} takes images {list(architecture.input)}, dataset {dataset.name!r} has {list(shape)}"
+            f"model {architecture.name!r} takes images {list(architecture.input)}, "
+            f"dataset {dataset.name!r} has {list(shape)}"
         )
     if dataset.classes != architecture.classes:
         raise RequestError(
-            f"model {architecture.name!r} has {architecture.classes} classes, dataset {dataset.name!r} has {dataset.classes}"
+            f"model {architecture.name!r} has {architecture.classes} classes, "
+            f"dataset {dataset.name!r} has {dataset.classes}"
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -58,7 +57,9 @@ def prepare_data(
     return PreparedData(folder, train, test, json.loads(meta.read_text())["sha256"])
 
 
-def prepare_inputs(folder: Path, architecture: Architecture, recipe: Recipe, *, seed: int, samples: int) -> dict[str, str]:
+def prepare_inputs(
+    folder: Path, architecture: Architecture, recipe: Recipe, *, seed: int, samples: int
+) -> dict[str, str]:
     """Write the batch order, learning rates and initial weights of a run into ``folder``; returns their fingerprints.
 
     order.npy int32[epochs, samples], learning_rates.npy float64[steps], initial_weights.npz under canonical names.
@@ -125,7 +126,7 @@ def _write_data(folder: Path, dataset: Dataset, preprocessing: Preprocessing, tr
         for name, array in arrays.items():
             np.save(partial / f"{name}.npy", array)
         (partial / "meta.json").write_text(json.dumps({"sha256": sha256_of(arrays), "dataset": dataset.name}))
-        os.rename(partial, folder)
+        partial.rename(folder)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         if folder.is_dir():  # another process was first; what it wrote is the same

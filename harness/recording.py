@@ -188,7 +188,9 @@ def _quality(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str
         "macro_f1": float(f1.mean()),
         "confusion_matrix": tuple(tuple(int(v) for v in row) for row in confusion),
         "misread": tuple(
-            Misread(index=int(i), true=int(labels[i]), predicted=int(predicted[i]), confidence=finite(float(confidence[i])))
+            Misread(
+                index=int(i), true=int(labels[i]), predicted=int(predicted[i]), confidence=finite(float(confidence[i]))
+            )
             for i in wrong
         ),
     }

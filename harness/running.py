@@ -42,14 +42,10 @@ def execute(plan: RunPlan, dataset: Dataset, folder: Path, run_id: str, listen: 
     python = find_python(plan.backend.name, plan.python)
     notes = RunNotes(started_at=datetime.now(UTC), load_before=os.getloadavg()[0])
     listen({"event": "phase", "phase": "prepare"})
-    data = prepare_data(
-        dataset, plan.recipe.preprocessing, limit_train=plan.limit_train, limit_test=plan.limit_test
-    )
+    data = prepare_data(dataset, plan.recipe.preprocessing, limit_train=plan.limit_train, limit_test=plan.limit_test)
     listen({"event": "size", "train_samples": data.train_samples})
     inputs = folder / "inputs"
-    fingerprints = prepare_inputs(
-        inputs, plan.architecture, plan.recipe, seed=plan.seed, samples=data.train_samples
-    )
+    fingerprints = prepare_inputs(inputs, plan.architecture, plan.recipe, seed=plan.seed, samples=data.train_samples)
     notes.fingerprints = {"data": data.fingerprint, **fingerprints}
     job = TrainingJob(
         spec=plan.session,
@@ -72,9 +68,7 @@ def execute(plan: RunPlan, dataset: Dataset, folder: Path, run_id: str, listen: 
     finally:
         shutil.rmtree(inputs, ignore_errors=True)
     notes.total_s = time.monotonic() - start
-    return record_of(
-        plan, run_id, notes, result=result, test_labels=np.load(data.folder / "test_labels.npy")
-    )
+    return record_of(plan, run_id, notes, result=result, test_labels=np.load(data.folder / "test_labels.npy"))
 
 
 def _train(

@@ -85,7 +85,8 @@ class Study:
         for name in data:
             if name not in known:
                 raise unknown("field of a study", name, known)
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
+        return cls(**values)
 
 
 def load_study(path: Path) -> Study:

@@ -72,7 +72,7 @@ class TrainingResult:
 
 
 class Inputs:
-    """The prepared inputs of a run, memory-mapped: images float32[N, C, H, W], labels int64[N], order int32[epochs, N]."""
+    """The prepared inputs, memory-mapped: images float32[N, C, H, W], labels int64[N], order int32[epochs, N]."""
 
     def __init__(self, job: TrainingJob) -> None:
         data, inputs = Path(job.data), Path(job.inputs)

@@ -1,0 +1,179 @@
+"""``compare``: the matrix of backends and models, repeats interleaved, ending in tables and a report."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli import options
+
+
+def compare(
+    study: Annotated[Path | None, typer.Argument(help="A study's YAML file, in place of the choices below.")] = None,
+    backends: Annotated[str | None, typer.Option(help='Names, or "all" (the default).', metavar="A,B,…")] = None,
+    models: Annotated[
+        str | None, typer.Option(help='Names or YAML files, or "all" (the default).', metavar="A,B,…")
+    ] = None,
+    datasets: Annotated[str | None, typer.Option(help="Default: mnist.", metavar="A,B,…")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Default: 0.", metavar="N,N,…")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Interleaved rounds; default: 3.")] = None,
+    recipe: options.RecipeName = None,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    limit_train: options.LimitTrain = None,
+    limit_test: options.LimitTest = None,
+    threads: options.Threads = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, float64 or bfloat16.")] = None,
+    tuning: Annotated[str | None, typer.Option(help="on, off or both.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="The backend that ratios refer to; default: torch.")] = None,
+    timeout: options.Timeout = None,
+    stall_timeout: options.StallTimeout = None,
+    retry_noisy: Annotated[
+        int | None, typer.Option(help="Repeat a run up to N times when the machine was busy.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the result set; default: from the models and the time.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where result sets lie; default: results/runs.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a set: run what has no record yet.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and an estimate of time, run nothing.")
+    ] = False,
+    data_dir: options.DataDir = None,
+    quiet: options.Quiet = False,
+) -> int:
+    """Train every model on every backend, repeats interleaved; ends with a table and a report.
+
+    Example: `python -m harness compare --backends torch,keras --models lenet5 --datasets digits --epochs 2 --repeats 3`
+    """
+    from results.report import build
+
+    from harness.cli.matrix_display import MatrixDisplay, print_plan, print_summary
+    from harness.matrix import Interrupted, Matrix
+    from harness.study import matrix
+
+    flags = {
+        "backends": _list(backends),
+        "models": _list(models),
+        "datasets": _list(datasets),
+        "seeds": _integers("seeds", seeds),
+        "repeats": repeats,
+        "recipe": recipe,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "limit_train": limit_train,
+        "limit_test": limit_test,
+        "threads": threads,
+        "device": device,
+        "precision": precision,
+        "tuning": tuning,
+        "baseline": baseline,
+        "timeout": timeout,
+        "stall_timeout": stall_timeout,
+        "retry_noisy": retry_noisy,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    chosen = _study(study, given, name)
+    plans = matrix(chosen, data_dir=data_dir)
+    Matrix.check(plans, data_dir)
+    place = (out or DEFAULT_SETS) / chosen.name
+    if dry_run:
+        print_plan(chosen, plans, place, data_dir)
+        return 0
+    results = _result_set(place, chosen, study, resume=resume)
+    with results.claim():
+        runs = Matrix(chosen, plans, results, data_dir)
+        try:
+            with MatrixDisplay(runs, quiet=quiet) as display:
+                runs.run(display, display.finished)
+        except Interrupted:
+            print(f"interrupted; finished runs are safe in {place}. Continue with:", file=sys.stderr)
+            print(f"  {_resume_command(chosen, out, data_dir)}", file=sys.stderr)
+            return 130
+        report = build([place], baseline=chosen.baseline)
+    print_summary(results)
+    print(report)
+    rows, _ = results.rows()
+    return 0 if all(row.status in ("ok", "unsupported") for row in rows) else 1
+
+
+DEFAULT_SETS = Path("results") / "runs"
+
+
+def _study(file: Path | None, given: dict[str, Any], name: str | None) -> Any:
+    from datetime import UTC, datetime
+
+    from harness.study import Study, load_study
+    from specs.errors import RequestError
+
+    if file is not None:
+        if given:
+            option = next(iter(given)).replace("_", "-")
+            raise RequestError(f"--{option} and a study file were both given: put the choice into {file}")
+        loaded = load_study(file)
+        return loaded if name is None else Study.from_dict({**loaded.to_dict(), "name": name})
+    title = name or datetime.now(UTC).strftime("compare-%Y%m%d-%H%M%S")
+    _check_name(title)
+    return Study(name=title, **given)
+
+
+def _check_name(name: str) -> None:
+    import re
+
+    from specs.errors import RequestError
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise RequestError(f"--name may hold letters, digits, '.', '_' and '-', got {name!r}")
+
+
+def _result_set(place: Path, study: Any, file: Path | None, *, resume: bool) -> Any:
+    import shutil
+
+    from results.store import ResultSet
+    from specs.errors import RequestError
+
+    if resume and (place / "set.json").exists():
+        results = ResultSet.open(place)
+        before = results.manifest.study
+        changed = [key for key, value in study.to_dict().items() if before.get(key) != value]
+        if changed:
+            raise RequestError(
+                f"--resume: {place} was made with another choice of {', '.join(changed)}; "
+                "resume it with the same choices, or choose another --name"
+            )
+        return results
+    results = ResultSet.create(place, name=study.name, study=study.to_dict(), command=" ".join(sys.argv[1:]))
+    if file is not None:
+        shutil.copyfile(file, place / "study.yaml")
+    return results
+
+
+def _resume_command(study: Any, out: Path | None, data_dir: Path | None) -> str:
+    import shlex
+
+    words = ["python", "-m", "harness", "compare"]
+    defaults = type(study)(name=study.name).to_dict()
+    for key, value in study.to_dict().items():
+        if value is not None and (key == "name" or value != defaults[key]):
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words += [f"--{key.replace('_', '-')}", text]
+    for option, path in (("--out", out), ("--data-dir", data_dir)):
+        words += [option, str(path)] if path is not None else []
+    return shlex.join([*words, "--resume"])
+
+
+def _list(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _integers(option: str, text: str | None) -> tuple[int, ...] | None:
+    from specs.errors import RequestError
+
+    names = _list(text)
+    if names is None:
+        return None
+    if not all(name.isdigit() for name in names):
+        raise RequestError(f"--{option} must be integers separated by commas, got {text!r}")
+    return tuple(int(name) for name in names)

@@ -1,0 +1,173 @@
+"""What a person sees of a matrix: a bar for all of it, one for the current run, the table filling in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from harness.cli.progress import console
+from harness.estimate import Estimator
+from harness.matrix import Matrix, Planned
+from harness.study import Study
+from results.record import Record, Row
+from results.store import ResultSet
+
+
+class MatrixDisplay:
+    """Live on a terminal, one line per finished run elsewhere. Called with events; ``finished`` with each record."""
+
+    def __init__(self, matrix: Matrix, *, quiet: bool) -> None:
+        rows, _ = matrix.results.rows()
+        self._rows: list[Row] = list(rows)
+        self._quiet = quiet
+        self._estimator = Estimator(rows)
+        self._left = [plan for _, plan in matrix.remaining()]
+        total = len(matrix.plans)
+        self._overall = Progress(
+            TextColumn("matrix"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
+        )
+        self._all = self._overall.add_task("", total=total, completed=total - len(self._left), note="")
+        self._current = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[note]}")
+        )
+        self._run = self._current.add_task("", total=None, note="")
+        self._samples = 0
+        self._epochs = 1
+        self._live = Live(console=console, refresh_per_second=2, transient=True, get_renderable=self._render)
+
+    def __enter__(self) -> Self:
+        if not self._quiet and console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._live.is_started:
+            self._live.stop()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        match event["event"]:
+            case "run":
+                plan = event["plan"]
+                self._epochs = plan.recipe.epochs
+                self._current.reset(self._run, description=escape(event["run_id"]), note="", total=None)
+                self._overall.update(self._all, note=self._time_left())
+            case "phase":
+                self._current.update(self._run, note=event["phase"])
+            case "size":
+                self._samples = event["train_samples"]
+                self._current.update(self._run, total=self._samples * self._epochs)
+            case "progress":
+                done = (event["epoch"] - 1) * self._samples + event["samples"]
+                self._current.update(
+                    self._run, completed=done, note=f"epoch {event['epoch']}/{self._epochs} loss {event['loss']:.4f}"
+                )
+
+    def finished(self, record: Record) -> None:
+        """Take a finished run into the table."""
+        self._rows.append(record)
+        self._estimator.learn(record)
+        if record.attempt == 1:
+            self._left = self._left[1:]
+            self._overall.advance(self._all)
+        if not self._quiet and not self._live.is_started:
+            console.print(_line(record))
+        elif record.status != "ok" and not self._quiet:
+            self._live.console.print(_line(record))
+
+    def _time_left(self) -> str:
+        if not self._samples or not all(self._estimator.known(plan) for plan in self._left):
+            return ""
+        seconds = sum(self._estimator.seconds(plan, self._samples, 0) for plan in self._left)
+        return f"about {duration(seconds)} left"
+
+    def _render(self) -> Group:
+        return Group(rows_table(self._rows), self._overall, self._current)
+
+
+def rows_table(rows: list[Row]) -> Table:
+    """Median accuracy and throughput of the runs so far, a line per backend, model and tuning."""
+    table = Table("model", "dataset", "backend", "runs", "test accuracy", "samples/s", "peak MiB", "failed")
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        backend = row.backend if row.tuning.enabled else f"{row.backend} (untuned)"
+        groups.setdefault((row.model, row.dataset, backend), []).append(row)
+    for (model, dataset, backend), members in sorted(groups.items()):
+        good = [row for row in members if row.status == "ok"]
+        cells = [
+            _median([row.test_accuracy for row in good], "{:.4f}"),
+            _median([row.throughput.train_samples_per_second for row in good], "{:,.0f}"),
+            _median([row.memory.peak_rss_mb for row in good], "{:,.0f}"),
+        ]
+        failed = [row.status for row in members if row.status != "ok"]
+        table.add_row(
+            escape(model), escape(dataset), escape(backend), str(len(good)), *cells, ", ".join(sorted(set(failed)))
+        )
+    return table
+
+
+def print_summary(results: ResultSet) -> None:
+    """The table of a finished matrix on stderr."""
+    rows, damaged = results.rows()
+    console.print(rows_table(list(rows)))
+    for line in damaged:
+        console.print(f"[yellow]unreadable record[/] {escape(str(line))}")
+    console.print(f"records: {escape(str(results.records_file))}")
+
+
+def print_plan(study: Study, plans: list[Planned], place: Path, data_dir: Path | None) -> None:
+    """The runs and an estimate of their time on stdout."""
+    from rich.console import Console
+
+    from harness.datasets import load_dataset
+
+    rows: list[Row] = []
+    for folder in (place, place.parent):
+        if (folder / "set.json").exists():
+            rows += ResultSet.open(folder).rows()[0]
+    estimator = Estimator(rows)
+    sizes = {name: load_dataset(name, data_dir) for name in study.datasets}
+    table = Table("#", "round", "run", "epochs", "estimate")
+    total = 0.0
+    for number, (run_id, plan) in enumerate(plans, start=1):
+        data = sizes[plan.dataset]
+        seconds = estimator.seconds(
+            plan, plan.limit_train or len(data.train_labels), plan.limit_test or len(data.test_labels)
+        )
+        total += seconds
+        mark = "" if estimator.known(plan) else " (from FLOPs)"
+        table.add_row(
+            str(number), str(plan.round + 1), escape(run_id), str(plan.recipe.epochs), duration(seconds) + mark
+        )
+    out = Console(highlight=False)
+    out.print(table)
+    out.print(f"{len(plans)} runs, about {duration(total)}; records would go to {escape(str(place))}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say it: 12 s, 3 min, 1 h 20 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _median(values: list[float | None], form: str) -> str:
+    known = [value for value in values if value is not None]
+    return form.format(median(known)) if known else ""
+
+
+def _line(record: Record) -> str:
+    if record.status == "ok":
+        rate = record.throughput.train_samples_per_second
+        speed = f"{rate:,.0f} samples/s" if rate else ""
+        return f"{escape(record.run_id)}: test accuracy {record.test_accuracy:.4f}  {speed}"
+    message = record.error.message.splitlines()[0] if record.error and record.error.message else ""
+    return f"{escape(record.run_id)}: [red]{record.status}[/] {escape(message[:200])}"

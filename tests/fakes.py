@@ -1,0 +1,187 @@
+"""A framework for tests: a backend that computes next to nothing, fast, and misbehaves on request.
+
+It lives in a worker process like any other. What it shall do is the JSON in the variable HARNESS_FAKE, which its
+``environment`` hands from the test to the worker: {"train": "segfault"}, say, makes it crash in training.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends import registry
+from backends.contract import Arrays, Backend, Description, Session, SessionSpec, Unsupported, check_names
+from backends.registry import Registration
+from specs.architecture import Architecture
+from specs.errors import RequestError
+from specs.shapes import buffer_shapes, parameter_shapes
+
+VARIABLE = "HARNESS_FAKE"
+FAKE = Registration(name="fake", title="Fake", adapter="tests.fakes:FakeBackend", framework="numpy")
+
+
+@contextmanager
+def registered(**behaviour: Any) -> Iterator[Registration]:
+    """The fake backend in the registry, behaving so: {place: fault}, and figures such as step_s or leak_mb."""
+    with (
+        patch.dict(registry.BACKENDS, {FAKE.name: FAKE}),
+        patch.dict(os.environ, {VARIABLE: json.dumps(behaviour)}),
+    ):
+        yield FAKE
+
+
+def misbehave(place: str) -> None:
+    """Do what the test asked to happen at this place."""
+    match json.loads(os.environ.get(VARIABLE) or "{}").get(place):
+        case None:
+            return
+        case "raise":
+            raise RuntimeError(f"asked to fail in {place}")
+        case "unsupported":
+            raise Unsupported(f"asked to be unsupported in {place}")
+        case "request":
+            raise RequestError(f"asked to refuse in {place}")
+        case "memory_error":
+            raise MemoryError(f"asked to run out of memory in {place}")
+        case "segfault":
+            ctypes.string_at(0)
+        case "abort":
+            os.abort()
+        case "sigkill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exit":
+            os._exit(3)
+        case "sys_exit":
+            sys.exit(4)
+        case "hang":
+            time.sleep(3600)
+        case "flood":
+            for _ in range(200):
+                sys.stdout.write("x" * 100_000 + "\n")
+        case other:
+            raise AssertionError(f"unknown fault {other!r}")
+
+
+class FakeBackend(Backend):
+    """Constructing it in a worker may misbehave too ("construct"); the parent constructs it for its environment."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        if "pytest" not in sys.modules:
+            misbehave("construct")
+
+    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
+        return {VARIABLE: os.environ[VARIABLE], "OPENBLAS_NUM_THREADS": "1"}
+
+    def load(self, *, threads: int) -> None:
+        misbehave("load")
+
+    def describe(self) -> Description:
+        return Description(framework_version="1.0", devices=("cpu",), precisions=("float32",))
+
+    def open(self, spec: SessionSpec) -> Session:
+        misbehave("open")
+        if spec.device != "cpu":
+            raise RequestError(f"device {spec.device!r} is not there; there is: cpu")
+        return FakeSession(spec, json.loads(os.environ[VARIABLE]))
+
+
+class FakeSession(Session):
+    """Losses fall as 1 / (steps + 1); every image is read as class 0, but for those whose label it remembers."""
+
+    def __init__(self, spec: SessionSpec, behaviour: dict[str, Any]) -> None:
+        self.behaviour = behaviour
+        self.shapes = parameter_shapes(spec.architecture) | buffer_shapes(spec.architecture)
+        self.arrays: Arrays = {name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}
+        self.classes = spec.architecture.classes
+        self.step = 0
+        self.hoard: list[NDArray[Any]] = []
+        self.durations: list[float] = []
+
+    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+        misbehave("place")
+        if megabytes := self.behaviour.get("allocate_mb"):
+            self.hoard.append(np.ones(megabytes * 2**20, np.uint8))
+
+    def train_steps(
+        self,
+        order: NDArray[np.int64],
+        learning_rates: NDArray[np.float64],
+        *,
+        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> NDArray[np.float64]:
+        losses = np.empty(len(order))
+        for k in range(len(order)):
+            losses[k] = 1 / (self.step + 1)
+            self.step += 1
+            if self.step > self.behaviour.get("after_steps", 1):
+                misbehave("train")
+            if self.step >= self.behaviour.get("nan_at", np.inf):
+                losses[k] = np.nan
+            if seconds := self.behaviour.get("step_s"):
+                self.durations.append(wait(seconds))
+            if megabytes := self.behaviour.get("leak_mb"):
+                self.hoard.append(np.ones(megabytes * 2**20, np.uint8))
+        return losses
+
+    def predict(self, images: NDArray[Any]) -> NDArray[Any]:
+        misbehave("predict")
+        logits = np.zeros((len(images), self.classes), np.float32)
+        logits[:, 0] = 1
+        return logits
+
+    def loss_and_gradients(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[np.int64],
+        *,
+        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> tuple[float, Arrays]:
+        return 1.0, {**{name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}, "input": images * 0}
+
+    def parameters(self) -> Arrays:
+        return {name: array.copy() for name, array in self.arrays.items()}
+
+    def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
+        check_names(self.shapes, parameters)
+        self.arrays = {name: np.array(array) for name, array in parameters.items()}
+
+    def optimizer_state(self) -> Arrays:
+        return {"step": np.array(self.step, np.int64)}
+
+    def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self.step = int(state["step"])
+
+    def save(self, directory: Path) -> list[Path]:
+        misbehave("save")
+        return []
+
+    def synchronize(self) -> None:
+        """Nothing is pending."""
+
+    def close(self) -> None:
+        if path := self.behaviour.get("durations_to"):
+            Path(path).write_text(json.dumps(self.durations))
+
+
+def wait(seconds: float) -> float:
+    """Wait precisely: sleep for most of it, then watch the clock. Returns what it really took on a busy machine."""
+    start = time.perf_counter()
+    if seconds > 0.002:
+        time.sleep(seconds - 0.002)
+    while time.perf_counter() < start + seconds:
+        pass
+    return time.perf_counter() - start

@@ -1,0 +1,91 @@
+"""The architecture held by tests: imports point one way, and nothing loads a framework before it is told to."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("specs", "backends", "harness", "results")
+MAY_IMPORT = {
+    "specs": {"specs"},
+    "backends": {"specs", "backends"},
+    "harness": {"specs", "backends", "harness", "results"},
+    "results": {"specs", "results"},
+}
+FRAMEWORKS = {"torch", "tensorflow", "keras", "paddle", "mindspore"}
+# What a worker process may import beside its framework.
+LIGHT = sorted(
+    {
+        *(f"backends.{p.stem}" for p in (ROOT / "backends").glob("*.py") if not p.stem.startswith("_")),
+        *(f"specs.{p.stem}" for p in (ROOT / "specs").glob("*.py")),
+        "harness.worker",
+        "harness.training",
+    }
+    - {"specs.loading", "specs.document", "specs.__init__", "backends.__init__"}
+)
+
+
+def sources() -> list[Path]:
+    return sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+
+def imported(path: Path, *, top_level: bool) -> set[str]:
+    """Modules a file imports, by full name; ``top_level`` leaves out those imported within functions."""
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level else list(ast.walk(tree))
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    rooms = {name.partition(".")[0] for name in imported(path, top_level=False)} & set(ROOMS)
+    assert rooms <= MAY_IMPORT[room], f"{room} may not import {sorted(rooms - MAY_IMPORT[room])}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_adapters_name_frameworks(path: Path) -> None:
+    frameworks = {name.partition(".")[0] for name in imported(path, top_level=False)} & FRAMEWORKS
+    assert not frameworks or path.parent.name == "backends", f"imports {sorted(frameworks)}"
+
+
+def test_no_adapter_imports_another() -> None:
+    names = {"numpy", "torch", "keras", "paddle", "mindspore"}
+    for path in (ROOT / "backends").glob("*.py"):
+        own = path.stem.lstrip("_").partition("_")[0]
+        if own not in names:
+            continue
+        for module in imported(path, top_level=False):
+            other = module.removeprefix("backends.").lstrip("_").partition("_")[0]
+            assert not (module.startswith("backends.") and other in names - {own}), f"{path.name} imports {module}"
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_worker_modules_are_light() -> None:
+    """Importing all that a worker imports, and every adapter, loads neither a framework nor the parent's libraries."""
+    heavy = FRAMEWORKS | {"pydantic", "yaml", "pandas", "matplotlib", "rich", "typer", "scipy", "sklearn", "jinja2"}
+    code = f"import sys, {', '.join(LIGHT)}; print(*sorted({heavy!r} & set(sys.modules)))"
+    assert run(code).split() == []
+
+
+def test_help_loads_no_heavy_library() -> None:
+    """--help answers fast because the commands import what they need only when they run."""
+    heavy = FRAMEWORKS | {"pandas", "matplotlib", "scipy", "sklearn", "pydantic", "numpy"}
+    code = f"import sys, harness.cli; print(*sorted({heavy!r} & set(sys.modules)))"
+    assert run(code).split() == []
