@@ -1,0 +1,126 @@
+"""The tables: one tidy row per run, one per epoch, and a summary per backend, model and dataset.
+
+Missing is never zero: a figure that a run does not have is NaN (pandas.NA where integer or boolean), and a run that
+did not end well keeps its row with its status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import zip_longest
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from results.columns import CASE, PAIR, RUN_COLUMNS, SUBJECT, Kind
+from results.record import Record, Row
+from results.store import Damaged, ResultSet
+from results.summary import choose_baseline, summarise
+
+_DTYPES: Mapping[Kind, str] = {
+    "text": "object",
+    "integer": "Int64",
+    "boolean": "boolean",
+    "figure": "float64",
+    "time": "object",
+}
+EPOCH_COLUMNS = (
+    "epoch", "train_loss", "test_loss", "test_accuracy", "train_seconds", "eval_seconds", "samples_per_second",
+)  # fmt: skip
+_epoch_values = attrgetter(*EPOCH_COLUMNS)
+_EPOCH_KEYS = ("set", "run_id", "status", "backend", "framework_version", "model", "dataset", "recipe", "device",
+               "precision", "threads", "tuning", "seed", "repeat", "round")  # fmt: skip
+
+
+class Results:
+    """The runs of one or more result sets. Made by ``results.load``."""
+
+    def __init__(self, sets: Sequence[ResultSet]) -> None:
+        self.sets = tuple(sets)
+        self.names = _distinct_names(self.sets)
+        self.damaged: list[Damaged] = []
+        self._rows: list[tuple[str, Row]] = []
+        for name, one in zip(self.names, self.sets, strict=True):
+            rows, damaged = one.rows()
+            self.damaged += damaged
+            self._rows += [(name, row) for row in rows]
+
+    @classmethod
+    def load(cls, paths: Iterable[str | Path]) -> Results:
+        """The sets at these paths, each once. Raises RequestError where one is no set."""
+        return cls([ResultSet.open(path) for path in dict.fromkeys(Path(path).resolve() for path in paths)])
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row per run with the columns of ``results.columns``, and:
+
+        - ``set``: the result set's name;
+        - ``current``: False for a run that a later attempt repeats, which no summary counts;
+        - ``time_to_X_s``, ``reached_X``: training seconds to test accuracy X (NaN: not reached) and whether it was.
+        """
+        rows = [row for _, row in self._rows]
+        data: dict[str, Any] = {"set": pd.Series([name for name, _ in self._rows], dtype="object")}
+        values = zip(*([column.get(row) for column in RUN_COLUMNS] for row in rows), strict=True)
+        for column, column_values in zip_longest(RUN_COLUMNS, values, fillvalue=()):
+            data[column.name] = pd.Series(column_values, dtype=_DTYPES[column.kind])
+        for target in sorted({target for row in rows for target in row.time_to_accuracy}):
+            times = [row.time_to_accuracy.get(target) for row in rows]
+            known = [target in row.time_to_accuracy for row in rows]
+            reached = [time is not None if knows else None for time, knows in zip(times, known, strict=True)]
+            data[f"time_to_{target}_s"] = pd.Series(times, dtype="float64")
+            data[f"reached_{target}"] = pd.Series(reached, dtype="boolean")
+        runs = pd.DataFrame(data)
+        runs["started_at"] = pd.to_datetime(runs["started_at"], format="ISO8601", utc=True)
+        latest = runs.groupby([*CASE, *SUBJECT, *PAIR[:2]], dropna=False)["attempt"].transform("max")
+        runs["current"] = (runs["attempt"] == latest).astype(bool)
+        return runs
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row per epoch and run.
+
+        Holds what names the run, ``epoch`` (from 1), the epoch's figures, and ``elapsed_train_s``: the seconds of
+        training up to its end, evaluation apart.
+        """
+        owners = [number for number, (_, row) in enumerate(self._rows) for _ in row.epochs]
+        table = self.runs[list(_EPOCH_KEYS)].take(owners).reset_index(drop=True)
+        values = zip(*(_epoch_values(epoch) for _, row in self._rows for epoch in row.epochs), strict=True)
+        for name, column_values in zip_longest(EPOCH_COLUMNS, values, fillvalue=()):
+            table[name] = pd.Series(column_values, dtype="Int64" if name == "epoch" else "float64")
+        seconds = table.groupby(["set", "run_id"], sort=False)["train_seconds"]
+        table["elapsed_train_s"] = seconds.cumsum()
+        return table
+
+    def summary(self, baseline: str | None = None) -> pd.DataFrame:
+        """One row per dataset, model and backend (and whatever else runs differ in: see ``results.summary``)."""
+        return summarise(self.runs, self.baseline(baseline))
+
+    def baseline(self, wanted: str | None = None) -> str | None:
+        """The backend that ratios are taken to: the one asked for, else the study's own choice, else the usual one.
+
+        Raises RequestError where no run has the one asked for; None where there are no runs.
+        """
+        studied = next((one.manifest.study.get("baseline") for one in self.sets), None)
+        return choose_baseline(self.runs, wanted, studied if isinstance(studied, str) else None)
+
+    def records(self, runs: pd.DataFrame) -> list[tuple[str, Record]]:
+        """The whole records of some rows of ``runs``, with the name of their set, in file order."""
+        found: list[tuple[str, Record]] = []
+        for name, one in zip(self.names, self.sets, strict=True):
+            wanted = frozenset(runs.loc[runs["set"] == name, "run_id"])
+            found += [(name, record) for record in one.records(wanted)[0]] if wanted else []
+        return found
+
+
+def _distinct_names(sets: Sequence[ResultSet]) -> tuple[str, ...]:
+    """The sets' names, numbered where two are the same."""
+    names: list[str] = []
+    for one in sets:
+        name, number = one.manifest.name, 2
+        while name in names:
+            name, number = f"{one.manifest.name} ({number})", number + 1
+        names.append(name)
+    return tuple(names)
