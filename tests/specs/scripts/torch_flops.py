@@ -1,0 +1,58 @@
+"""Run in torch's interpreter: what torch's own counter says of one training step of one sample.
+
+In, on stdin: a JSON list of architectures as ``Architecture.to_dict`` writes them. Out, on stdout: the JSON list of
+{"forward": FLOPs, "train": FLOPs, "parameters": count}.
+"""
+
+import json
+import math
+import sys
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def module(kind: str, o: dict, shape: torch.Size) -> nn.Module:
+    match kind:
+        case "conv2d":
+            return nn.Conv2d(shape[1], o["out_channels"], o["kernel_size"], o["stride"], o["padding"], bias=o["bias"])
+        case "linear":
+            return nn.Linear(shape[1], o["out_features"], bias=o["bias"])
+        case "max_pool2d":
+            return nn.MaxPool2d(o["kernel_size"], o["stride"], o["padding"])
+        case "avg_pool2d":
+            return nn.AvgPool2d(o["kernel_size"], o["stride"], o["padding"], count_include_pad=o["count_include_pad"])
+        case "batch_norm2d":
+            return nn.BatchNorm2d(shape[1])
+        case "global_avg_pool":
+            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        case "flatten":
+            return nn.Flatten()
+        case "relu":
+            return nn.ReLU()
+        case "dropout":
+            return nn.Dropout(o["p"])
+    raise ValueError(kind)
+
+
+def count(architecture: dict) -> dict:
+    x = torch.zeros(2, *architecture["input"])
+    layers = []
+    value = x
+    for entry in architecture["layers"]:
+        ((kind, options),) = entry.items()
+        layers.append(module(kind, options, value.shape))
+        value = layers[-1](value)
+    network = nn.Sequential(*layers)
+    with FlopCounterMode(display=False) as forward:
+        network(x)
+    with FlopCounterMode(display=False) as train:
+        nn.functional.cross_entropy(network(x), torch.zeros(2, dtype=torch.int64)).backward()
+    parameters = sum(math.prod(p.shape) for p in network.parameters())
+    # Two samples, for batch norm needs them; every count is proportional to the batch.
+    return {"forward": forward.get_total_flops() / 2, "train": train.get_total_flops() / 2, "parameters": parameters}
+
+
+torch.set_num_threads(1)
+print(json.dumps([count(architecture) for architecture in json.load(sys.stdin)]))

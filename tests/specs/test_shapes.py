@@ -1,0 +1,197 @@
+"""Shapes, parameters and FLOPs: known counts, errors that name the layer, torch's own counter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from specs.architecture import Architecture
+from specs.errors import RequestError
+from specs.layers import (
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Softmax,
+)
+from specs.loading import load_architecture
+from specs.shapes import buffer_shapes, forward_flops, infer, parameter_count, parameter_shapes, train_flops
+
+PARAMETERS = {"mlp": 203_530, "cnn": 83_466, "cnn_dropout": 225_034, "lenet5": 61_706, "alexnet": 3_868_170}
+
+
+def network(*layers: Layer, image: tuple[int, int, int] = (2, 11, 9), classes: int = 3) -> Architecture:
+    return Architecture(name="net", input=image, classes=classes, layers=layers)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameter_counts_of_the_five(name: str) -> None:
+    assert parameter_count(load_architecture(name)) == PARAMETERS[name]
+
+
+def test_lenet5_layer_by_layer() -> None:
+    layers = infer(load_architecture("lenet5"))
+    assert [(layer.name, layer.output_shape) for layer in layers] == [
+        ("conv2d_1", (6, 28, 28)),
+        ("relu_1", (6, 28, 28)),
+        ("max_pool2d_1", (6, 14, 14)),
+        ("conv2d_2", (16, 10, 10)),
+        ("relu_2", (16, 10, 10)),
+        ("max_pool2d_2", (16, 5, 5)),
+        ("flatten_1", (400,)),
+        ("linear_1", (120,)),
+        ("relu_3", (120,)),
+        ("linear_2", (84,)),
+        ("relu_4", (84,)),
+        ("linear_3", (10,)),
+    ]
+    assert layers[3].parameters == {"conv2d_2.weight": (16, 6, 5, 5), "conv2d_2.bias": (16,)}
+    assert layers[3].input_shape == (6, 14, 14)
+
+
+@pytest.mark.parametrize(
+    ("layer", "output"),
+    [
+        # floor((11 + 2p - k) / s) + 1 and floor((9 + 2p - k) / s) + 1
+        (Conv2d(out_channels=4, kernel_size=3), (4, 9, 7)),
+        (Conv2d(out_channels=4, kernel_size=(3, 2), stride=(2, 3), padding=(1, 0)), (4, 6, 3)),
+        (Conv2d(out_channels=4, kernel_size=(11, 9)), (4, 1, 1)),
+        (Conv2d(out_channels=4, kernel_size=13, padding=(1, 2)), (4, 1, 1)),
+        (MaxPool2d(kernel_size=2), (2, 5, 4)),
+        (MaxPool2d(kernel_size=3, stride=1, padding=1), (2, 11, 9)),
+        (AvgPool2d(kernel_size=(4, 3), stride=(5, 4), padding=(2, 1)), (2, 3, 3)),
+        (GlobalAvgPool(), (2,)),
+        (BatchNorm2d(), (2, 11, 9)),
+        (Flatten(), (198,)),
+        (Dropout(p=0.1), (2, 11, 9)),
+    ],
+)
+def test_output_shapes(layer: Layer, output: tuple[int, ...]) -> None:
+    tail = (Linear(out_features=3),) if len(output) == 1 else (Flatten(), Linear(out_features=3))
+    assert infer(network(layer, *tail))[0].output_shape == output
+
+
+def test_parameters_and_buffers_have_canonical_names() -> None:
+    net = network(
+        Conv2d(out_channels=4, kernel_size=(3, 2), bias=False),
+        BatchNorm2d(),
+        BatchNorm2d(),
+        GlobalAvgPool(),
+        Linear(out_features=3, bias=False),
+    )
+    assert parameter_shapes(net) == {
+        "conv2d_1.weight": (4, 2, 3, 2),
+        "batch_norm2d_1.gamma": (4,),
+        "batch_norm2d_1.beta": (4,),
+        "batch_norm2d_2.gamma": (4,),
+        "batch_norm2d_2.beta": (4,),
+        "linear_1.weight": (3, 4),
+    }
+    assert list(buffer_shapes(net)) == [
+        f"batch_norm2d_{i}.running_{estimate}" for i in (1, 2) for estimate in ("mean", "variance")
+    ]
+    assert parameter_count(net) == 48 + 4 * 4 + 12
+
+
+def test_trailing_softmax_takes_no_part() -> None:
+    with_softmax = network(Flatten(), Linear(out_features=3), Softmax())
+    assert [layer.name for layer in infer(with_softmax)] == ["flatten_1", "linear_1"]
+    inside = network(Flatten(), Softmax(), Linear(out_features=3))
+    assert [layer.name for layer in infer(inside)] == ["flatten_1", "softmax_1", "linear_1"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (
+            (Linear(out_features=3),),
+            r"layer 1 \(linear\): needs features, got shape \[2, 11, 9\]; put a flatten before",
+        ),
+        (
+            (Flatten(), Conv2d(out_channels=1, kernel_size=1)),
+            r"layer 2 \(conv2d\): needs an image .* got shape \[198\]",
+        ),
+        ((Flatten(), MaxPool2d(kernel_size=1)), r"layer 2 \(max_pool2d\): needs an image"),
+        ((Flatten(), BatchNorm2d()), r"layer 2 \(batch_norm2d\): needs an image"),
+        ((GlobalAvgPool(), GlobalAvgPool()), r"layer 2 \(global_avg_pool\): needs an image"),
+        (
+            (ReLU(), Conv2d(out_channels=1, kernel_size=(12, 1))),
+            r"layer 2 \(conv2d\): kernel \[12, 1\] with padding \[0, 0\] does not fit input \[2, 11, 9\] \(height 11\)",
+        ),
+        ((AvgPool2d(kernel_size=(1, 10)),), r"layer 1 \(avg_pool2d\): kernel \[1, 10\] .* \(width 9\)"),
+        ((Flatten(), Linear(out_features=4)), r"the last layer gives shape \[4\], but 3 classes need \[3\]"),
+        ((ReLU(),), r"the last layer gives shape \[2, 11, 9\]"),
+        ((Softmax(),), r"the last layer gives shape \[2, 11, 9\]"),
+    ],
+)
+def test_a_misfit_is_named(layers: tuple[Layer, ...], message: str) -> None:
+    with pytest.raises(RequestError, match=f"^net: {message}") as error:
+        infer(network(*layers))
+    assert "\n" not in str(error.value)
+
+
+COUNTED = {name: load_architecture(name) for name in PARAMETERS} | {
+    "strides, padding, no bias": network(
+        Conv2d(out_channels=4, kernel_size=(3, 2), stride=(2, 3), padding=(1, 0)),
+        ReLU(),
+        Conv2d(out_channels=5, kernel_size=2, stride=2, bias=False),
+        AvgPool2d(kernel_size=1),
+        Flatten(),
+        Linear(out_features=3, bias=False),
+    ),
+    "trained batch norm below the first convolution": network(
+        BatchNorm2d(), Conv2d(out_channels=4, kernel_size=3), GlobalAvgPool(), Linear(out_features=3)
+    ),
+    "one linear layer": network(Flatten(), Linear(out_features=3)),
+}
+
+
+@pytest.fixture(scope="module")
+def torch_counts(backend_python: Callable[[str], Path]) -> dict[str, dict[str, int]]:
+    script = Path(__file__).parent / "scripts" / "torch_flops.py"
+    data = json.dumps([architecture.to_dict() for architecture in COUNTED.values()])
+    done = subprocess.run([backend_python("torch"), script], input=data, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(zip(COUNTED, json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_counts_are_those_of_torch(name: str, torch_counts: dict[str, dict[str, int]]) -> None:
+    architecture, theirs = COUNTED[name], torch_counts[name]
+    assert parameter_count(architecture) == theirs["parameters"]
+    assert sum(layer.product_flops for layer in infer(architecture)) == theirs["forward"]
+    assert train_flops(architecture) == theirs["train"]
+
+
+def test_forward_flops_by_hand() -> None:
+    net = network(
+        Conv2d(out_channels=4, kernel_size=(3, 2)),
+        BatchNorm2d(),
+        ReLU(),
+        MaxPool2d(kernel_size=2),
+        Flatten(),
+        Dropout(p=0.5),
+        Linear(out_features=3),
+    )
+    # 4 * 9 * 8 outputs: 12 products, 12 sums; then 4 each for batch norm, 1 for relu.
+    convolved = 4 * 9 * 8
+    pooled = 4 * 4 * 4
+    assert [layer.forward_flops for layer in infer(net)] == [
+        convolved * (2 * 12 + 1),
+        convolved * 4,
+        convolved,
+        pooled * 4,
+        0,
+        pooled * 2,
+        3 * (2 * pooled + 1),
+    ]
+    assert forward_flops(net) == sum(layer.forward_flops for layer in infer(net))
