@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import zip_longest
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -63,9 +62,9 @@ class Results:
         """
         rows = [row for _, row in self._rows]
         data: dict[str, Any] = {"set": pd.Series([name for name, _ in self._rows], dtype="object")}
-        values = zip(*([column.get(row) for column in RUN_COLUMNS] for row in rows), strict=True)
-        for column, column_values in zip_longest(RUN_COLUMNS, values, fillvalue=()):
-            data[column.name] = pd.Series(column_values, dtype=_DTYPES[column.kind])
+        by_column = _transposed(([column.get(row) for column in RUN_COLUMNS] for row in rows), len(RUN_COLUMNS))
+        for column, values in zip(RUN_COLUMNS, by_column, strict=True):
+            data[column.name] = pd.Series(values, dtype=_DTYPES[column.kind])
         for target in sorted({target for row in rows for target in row.time_to_accuracy}):
             times = [row.time_to_accuracy.get(target) for row in rows]
             known = [target in row.time_to_accuracy for row in rows]
@@ -87,9 +86,9 @@ class Results:
         """
         owners = [number for number, (_, row) in enumerate(self._rows) for _ in row.epochs]
         table = self.runs[list(_EPOCH_KEYS)].take(owners).reset_index(drop=True)
-        values = zip(*(_epoch_values(epoch) for _, row in self._rows for epoch in row.epochs), strict=True)
-        for name, column_values in zip_longest(EPOCH_COLUMNS, values, fillvalue=()):
-            table[name] = pd.Series(column_values, dtype="Int64" if name == "epoch" else "float64")
+        figures = (_epoch_values(epoch) for _, row in self._rows for epoch in row.epochs)
+        for name, values in zip(EPOCH_COLUMNS, _transposed(figures, len(EPOCH_COLUMNS)), strict=True):
+            table[name] = pd.Series(values, dtype="Int64" if name == "epoch" else "float64")
         seconds = table.groupby(["set", "run_id"], sort=False)["train_seconds"]
         table["elapsed_train_s"] = seconds.cumsum()
         return table
@@ -113,6 +112,10 @@ class Results:
             wanted = frozenset(runs.loc[runs["set"] == name, "run_id"])
             found += [(name, record) for record in one.records(wanted)[0]] if wanted else []
         return found
+
+
+def _transposed(rows: Iterable[Sequence[Any]], width: int) -> list[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) or [()] * width
 
 
 def _distinct_names(sets: Sequence[ResultSet]) -> tuple[str, ...]:
