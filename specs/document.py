@@ -61,9 +61,9 @@ def read_document(path: Path) -> Document:
 
 
 def _read_text(path: Path) -> str:
-    if not path.is_file():
-        raise RequestError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     try:
+        if not path.is_file():  # opening a pipe would wait for ever
+            raise RequestError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:

@@ -137,8 +137,8 @@ def _build(document: Document, place: Place, cls: type[T], given: dict[str, Any]
     try:
         return cls(**values)
     except ValueError as error:
-        culprit = re.match(r"(?:target )?(\w+)", str(error))
-        field_place = (*place, culprit[1]) if culprit and culprit[1] in given else place
+        culprit = re.match(r"\w+", str(error))
+        field_place = (*place, culprit[0]) if culprit and culprit[0] in given else place
         raise RequestError(f"{document.where(field_place)}: {title}: {error}") from None
 
 

@@ -15,7 +15,7 @@ from specs.optimizers import Optimizer, optimizer_from_dict, optimizer_to_dict
 from specs.schedule import Constant, Schedule, schedule_from_dict, schedule_to_dict
 
 TARGETS = ("test_accuracy",)
-MOST_EPOCHS = 100_000
+MOST_EPOCHS = 10_000
 MOST_SAMPLES_PER_BATCH = 10_000_000
 _IMAGES_PER_CHUNK = 4096
 
@@ -103,9 +103,9 @@ class Recipe:
             raise RequestError(f"learning_rate_schedule: warmup_epochs {warmup:g} exceeds epochs {self.epochs}")
         for name, value in self.targets.items():
             if name not in TARGETS:
-                raise unknown("target", name, TARGETS)
+                raise unknown("target", name, TARGETS, where="targets")
             if not 0 < value <= 1:
-                raise RequestError(f"target {name} must be in (0, 1], got {value}")
+                raise RequestError(f"targets: {name} must be in (0, 1], got {value}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, every default written out; ``from_dict`` reads it back unchanged."""

@@ -23,6 +23,13 @@ def load_dataset(name_or_path: str | Path, data_dir: Path | None = None) -> Data
     ``data_dir`` is where to look for mnist. Raises RequestError of one line naming the file and the problem, or the
     nearest name.
     """
+    try:
+        return _load(name_or_path, data_dir)
+    except OSError as error:  # a folder that may not be listed, a name too long
+        raise RequestError(f"{error.filename or name_or_path}: {error.strerror or error}") from None
+
+
+def _load(name_or_path: str | Path, data_dir: Path | None) -> Dataset:
     text = str(name_or_path)
     if text == "mnist":
         return load_mnist(data_dir)
@@ -30,7 +37,7 @@ def load_dataset(name_or_path: str | Path, data_dir: Path | None = None) -> Data
         return load_digits()
     if "\0" in text:
         raise RequestError("a data set's name may not hold a NUL character")
-    path = Path(text).expanduser()
+    path = Path(text)
     if path.is_dir():
         return load_folder(path)
     if path.is_file():

@@ -69,7 +69,7 @@ def _locate(data_dir: Path | None) -> Path:
             raise RequestError(f"--data-dir {data_dir}: neither it nor its mnist/ has {wanted}")
         return found
     if configured := os.environ.get(DATA_DIR_VARIABLE):
-        found = _within(Path(configured).expanduser(), DATA_DIR_VARIABLE)
+        found = _within(Path(configured), DATA_DIR_VARIABLE)
         if found is not None:
             return found
     return fetch_mnist()[0]

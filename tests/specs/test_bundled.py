@@ -1,0 +1,81 @@
+"""The architectures and recipes that come with the project are the published ones."""
+
+import pytest
+
+from specs.initializers import GlorotUniform, Normal, Zeros
+from specs.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
+from specs.loading import architecture_names, default_recipe, load_architecture, load_recipe, recipe_names
+from specs.optimizers import SGD, Adadelta, Adam
+from specs.schedule import Constant
+from specs.shapes import parameter_count
+
+PARAMETERS = {"mlp": 203_530, "cnn": 83_466, "cnn_dropout": 225_034, "lenet5": 61_706, "alexnet": 3_868_170}
+TRAINING = {  # optimizer, batch size, epochs, target
+    "mlp": (SGD(learning_rate=0.01), 256, 15, 0.9103),
+    "cnn": (Adam(learning_rate=1e-3), 64, 5, 0.99),
+    "cnn_dropout": (Adadelta(learning_rate=1.0, rho=0.95), 128, 10, 0.99),
+    "lenet5": (SGD(learning_rate=0.01, momentum=0.9), 64, 10, 0.99),
+    "alexnet": (SGD(learning_rate=0.01, momentum=0.9), 64, 10, 0.992),
+}
+
+
+def test_five_architectures_and_a_recipe_for_each_and_for_any_other() -> None:
+    assert set(architecture_names()) == set(PARAMETERS)
+    assert set(recipe_names()) == {*PARAMETERS, "default"}
+
+
+@pytest.mark.parametrize(("name", "count"), PARAMETERS.items())
+def test_parameter_counts(name: str, count: int) -> None:
+    architecture = load_architecture(name)
+    assert parameter_count(architecture) == count
+    assert architecture.name == name
+    assert architecture.title
+
+
+@pytest.mark.parametrize(("name", "training"), TRAINING.items())
+def test_recipes_are_those_published(name: str, training: tuple) -> None:
+    recipe = load_recipe(name)
+    assert (recipe.name, recipe.architecture, recipe.dataset) == (name, name, "mnist")
+    target = recipe.targets["test_accuracy"]
+    assert (recipe.optimizer, recipe.batch_size, recipe.epochs, target) == training
+    assert recipe.learning_rate_schedule == Constant()
+    assert recipe.preprocessing.scale == (0.0, 1.0)
+    assert recipe.preprocessing.mean is None
+    assert recipe.initializer.biases == Zeros()
+    assert recipe.title
+
+
+def test_the_mlp_starts_from_the_tutorials_normal() -> None:
+    assert load_recipe("mlp").initializer.weights == Normal(std=0.1)
+
+
+def test_the_dropout_networks_drop_what_they_should() -> None:
+    rates = [layer.p for layer in load_architecture("cnn_dropout").layers if isinstance(layer, Dropout)]
+    assert rates == [0.25, 0.5]
+
+
+def test_lenet5_layer_by_layer() -> None:
+    kinds = [type(layer) for layer in load_architecture("lenet5").layers]
+    assert kinds == [Conv2d, ReLU, MaxPool2d] * 2 + [Flatten] + [Linear, ReLU] * 2 + [Linear]
+    first, second = (layer for layer in load_architecture("lenet5").layers if isinstance(layer, Conv2d))
+    assert first == Conv2d(out_channels=6, kernel_size=(5, 5), padding=(2, 2))
+    assert second == Conv2d(out_channels=16, kernel_size=(5, 5))
+
+
+def test_alexnets_last_pool_overlaps() -> None:
+    pools = [layer for layer in load_architecture("alexnet").layers if isinstance(layer, MaxPool2d)]
+    assert pools[-1] == MaxPool2d(kernel_size=(3, 3), stride=(2, 2))
+
+
+def test_the_default_recipe_is_the_models_own_or_the_general_one() -> None:
+    assert default_recipe("cnn").name == "cnn"
+    general = default_recipe("my_own_network")
+    assert (general.name, general.architecture, general.targets) == ("default", None, {})
+    assert general.initializer.weights == GlorotUniform()
+
+
+def test_every_bundled_layer_list_ends_in_one_logit_per_class() -> None:
+    for name in architecture_names():
+        architecture = load_architecture(name)
+        assert architecture.layers[-1] == Linear(out_features=architecture.classes)
+        assert ReLU() in architecture.layers
