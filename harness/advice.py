@@ -12,7 +12,7 @@ def advice(failure: WorkerFailed, *, backend: str) -> str:
             return "Use a smaller --batch-size or --limit-train, or a machine with more memory."
         case "diverged", _:
             return (
-                "Lower the learning rate in the recipe or check the scale of the pixels; every backend should do alike."
+                "Lower the learning rate in the recipe, or check the scale of the pixels."
             )
         case "unsupported", _:
             return "This framework lacks what was asked for; choose another --precision or --device, or leave it out."

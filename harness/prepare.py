@@ -117,7 +117,7 @@ def _write_data(folder: Path, dataset: Dataset, preprocessing: Preprocessing, tr
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "train_images": preprocessing.apply(dataset.train_images[:train]),
             "train_labels": np.asarray(dataset.train_labels[:train], np.int64),
             "test_images": preprocessing.apply(dataset.test_images[:test]),

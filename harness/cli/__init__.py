@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from harness.cli import data, doctor, listing, run, setup, show
+from harness.cli import compare, data, doctor, listing, run, setup, show
 from specs.errors import RequestError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("run")(run.run)
+app.command("compare")(compare.compare)
 app.command("list")(listing.list_)
 app.command("show")(show.show)
 app.command("setup")(setup.setup)

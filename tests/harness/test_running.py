@@ -151,7 +151,7 @@ def test_step_times_are_measured_truly(tmp_path: Path) -> None:
         record, _ = run(fake, tmp_path / "run", epochs=4, samples=800)
     taken = np.array(json.loads((tmp_path / "durations.json").read_text()))
     trained, probed = taken[1:401], taken[401:]  # after the one step of warm-up, 4 epochs of 100 steps
-    assert len(probed) == len(record.throughput.step_ms_samples) == 200
+    assert len(probed) == len(record.throughput.step_ms_samples)  # 200, or as many as 2 s allow
     np.testing.assert_allclose(np.median(record.throughput.step_ms_samples), np.median(probed) * 1000, rtol=0.03)
     assert record.throughput.train_samples_per_second == pytest.approx(3200 / trained.sum(), rel=0.03)
 
