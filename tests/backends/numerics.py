@@ -36,10 +36,12 @@ def finite_difference(function: Callable[[Array], float], x: Array) -> Array:
 
 
 def relative_error(actual: Array, expected: Array) -> float:
-    """|actual - expected| / |expected| in the Euclidean norm; 0 when both are 0."""
+    """|actual - expected| / |expected| in the Euclidean norm; 0 when both are 0, infinite when only ``expected`` is."""
     assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}"
-    difference = float(np.linalg.norm(np.asarray(actual, np.float64) - expected))
-    return difference / float(np.linalg.norm(expected)) if difference else 0.0
+    difference, size = float(np.linalg.norm(np.asarray(actual, np.float64) - expected)), float(np.linalg.norm(expected))
+    if difference == 0:
+        return 0.0
+    return difference / size if size else np.inf
 
 
 def separated(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:

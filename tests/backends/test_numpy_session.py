@@ -1,0 +1,406 @@
+"""The reference session keeps the contract: steps, masks, estimates, state, and gradients through a whole network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backends.contract import SessionSpec, Unsupported
+from backends.numpy_backend import NumpyBackend, NumpySession
+from backends.numpy_layers import cross_entropy
+from backends.numpy_optimizers import update
+from backends.registry import find
+from specs.architecture import Architecture
+from specs.errors import RequestError
+from specs.layers import (
+    GELU,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from specs.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+from specs.shapes import infer
+from tests.backends.numerics import Array, finite_difference, relative_error, separated
+
+
+def network(*layers: Layer, image: tuple[int, int, int], classes: int) -> Architecture:
+    return Architecture(name="net", input=image, classes=classes, layers=layers)
+
+
+# The kinked layers come first, where the data keeps them away from their kinks whatever the parameters are. A
+# convolution below batch norm has no bias: its gradient would be zero but for rounding.
+WHOLE = network(
+    LeakyReLU(negative_slope=0.5),
+    MaxPool2d(kernel_size=2, stride=1),
+    Conv2d(out_channels=3, kernel_size=(3, 2), stride=(2, 1), padding=1, bias=False),
+    BatchNorm2d(momentum=0.3),
+    GELU(),
+    Dropout(p=0.3),
+    AvgPool2d(kernel_size=2, padding=1),
+    Conv2d(out_channels=2, kernel_size=2),
+    Tanh(),
+    Flatten(),
+    Linear(out_features=5),
+    Sigmoid(),
+    Dropout(p=0.5),
+    Linear(out_features=4, bias=False),
+    Softmax(),
+    Linear(out_features=3),
+    Softmax(),
+    image=(2, 5, 4),
+    classes=3,
+)
+
+SMALL = network(
+    Conv2d(out_channels=2, kernel_size=3, bias=False),
+    BatchNorm2d(),
+    ReLU(),
+    GlobalAvgPool(),
+    Dropout(p=0.4),
+    Linear(out_features=3),
+    image=(1, 5, 5),
+    classes=3,
+)
+
+
+def open_session(architecture: Architecture, optimizer: Optimizer | None = None, **options: Any) -> NumpySession:
+    """A float64 session with random weights, the same for equal architectures."""
+    optimizer = optimizer or SGD(learning_rate=0.1, momentum=0.9)
+    options = {"precision": "float64", **options}
+    session = NumpyBackend().open(SessionSpec(architecture=architecture, optimizer=optimizer, **options))
+    generator = np.random.default_rng(1)
+    values = {name: 0.5 * generator.normal(size=value.shape) for name, value in session.parameters().items()}
+    session.load_parameters({name: abs(v) + 0.5 if name.endswith("variance") else v for name, v in values.items()})
+    return session
+
+
+def data(architecture: Architecture, count: int, seed: int = 0) -> tuple[Array, Array]:
+    generator = np.random.default_rng(seed)
+    return separated(generator, (count, *architecture.input)), generator.integers(0, architecture.classes, count)
+
+
+def draw_masks(architecture: Architecture, *lead: int) -> dict[str, Array]:
+    """Masks for every dropout layer, bool[*lead, *output_shape]."""
+    generator = np.random.default_rng(2)
+    dropouts = [layer for layer in infer(architecture) if isinstance(layer.layer, Dropout)]
+    return {layer.name: generator.random((*lead, *layer.output_shape)) < 0.7 for layer in dropouts}
+
+
+def assert_equal(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> None:
+    assert list(ours) == list(theirs)
+    for name, array in ours.items():
+        assert np.array_equal(array, theirs[name]), name
+
+
+def test_gradients_of_a_whole_network_are_the_derivatives() -> None:
+    session = open_session(WHOLE)
+    images, labels = data(WHOLE, 4)
+    masks = draw_masks(WHOLE, 4)
+    start = session.parameters()
+    _, gradients = session.loss_and_gradients(images, labels, masks=masks)
+
+    def loss(images: Array = images, **changed: Array) -> float:
+        session.load_parameters(start | changed)
+        return session.loss_and_gradients(images, labels, masks=masks)[0]
+
+    trained = [name for name in start if "running" not in name]
+    assert list(gradients) == [*trained, "input"]
+    expected = {
+        name: finite_difference(lambda value, name=name: loss(**{name: value}), start[name]) for name in trained
+    }
+    expected["input"] = finite_difference(loss, images)
+    for name, gradient in gradients.items():
+        # The stencil is wrong by 2e-13 of the loss in each entry; the smallest gradient, the input's, has 160 entries
+        # and a norm of a thirtieth of the loss: 8e-11.
+        assert relative_error(gradient, expected[name]) < 2e-10, name
+
+
+def test_first_step_by_hand() -> None:
+    """Zero weights give probability 1/2 to both classes: dlogits = (-1/2, 1/2), dw = dlogits x, dx = 0."""
+    net = network(Flatten(), Linear(out_features=2), image=(1, 1, 2), classes=2)
+    session = open_session(net, SGD())
+    session.load_parameters({"linear_1.weight": np.zeros((2, 2)), "linear_1.bias": np.zeros(2)})
+    image, label = np.array([[[[3.0, -4.0]]]]), np.array([0])
+    loss, gradients = session.loss_and_gradients(image, label)
+    assert loss == pytest.approx(math.log(2), rel=1e-15)
+    assert gradients["linear_1.weight"].tolist() == [[-1.5, 2], [1.5, -2]]
+    assert gradients["linear_1.bias"].tolist() == [-0.5, 0.5]
+    assert gradients["input"].tolist() == [[[[0, 0]]]]
+    session.place(image, label)
+    assert session.train_steps(np.array([[0]]), np.array([0.1])) == pytest.approx([math.log(2)], rel=1e-15)
+    assert session.parameters()["linear_1.weight"] == pytest.approx(np.array([[0.15, -0.2], [-0.15, 0.2]]), rel=1e-15)
+    # Logits 3 * 0.15 + 4 * 0.2 + 0.05 = 1.3 and -1.3.
+    assert session.predict(image) == pytest.approx(np.array([[1.3, -1.3]]), rel=1e-15)
+
+
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_train_steps_are_gradients_and_updates_in_turn(rule: str) -> None:
+    optimizer = OPTIMIZERS[rule](weight_decay=0.01)
+    session, shadow = open_session(SMALL, optimizer), open_session(SMALL, optimizer)
+    images, labels = data(SMALL, 12)
+    order, rates = np.random.default_rng(0).permutation(12).reshape(3, 4), np.array([0.1, 0.05, 0.02])
+    masks = draw_masks(SMALL, 3, 4)
+    session.place(images, labels)
+    losses = session.train_steps(order, rates, masks=masks)
+    state = {n: {s: np.zeros_like(a) for s in optimizer.slots} for n, a in shadow.parameters().items()}
+    for k, (batch, rate) in enumerate(zip(order, rates, strict=True)):
+        loss, gradients = shadow.loss_and_gradients(
+            images[batch], labels[batch], masks={n: m[k] for n, m in masks.items()}
+        )
+        assert losses[k] == loss
+        values = shadow.parameters()
+        for name in values.keys() & gradients.keys():
+            update(optimizer, values[name], gradients[name], state[name], learning_rate=float(rate), step=k + 1)
+        shadow.load_parameters(values)
+    assert_equal(session.parameters(), shadow.parameters())
+    assert losses.dtype == np.float64
+
+
+@pytest.mark.parametrize("groups", [[6], [1] * 6, [2, 4], [5, 1]])
+def test_grouping_steps_into_calls_changes_nothing(groups: list[int]) -> None:
+    """Native dropout included: the generator goes on from call to call."""
+    images, labels = data(SMALL, 24)
+    order, rates = np.arange(24).reshape(6, 4), np.linspace(0.1, 0.01, 6)
+    together, apart = open_session(SMALL, Adam(), seed=3), open_session(SMALL, Adam(), seed=3)
+    for session in (together, apart):
+        session.place(images, labels)
+    losses = together.train_steps(order, rates)
+    ends = np.cumsum(groups)[:-1]
+    parts = [apart.train_steps(o, r) for o, r in zip(np.split(order, ends), np.split(rates, ends), strict=True)]
+    assert np.array_equal(losses, np.concatenate(parts))
+    assert_equal(together.parameters(), apart.parameters())
+    assert_equal(together.optimizer_state(), apart.optimizer_state())
+
+
+def test_last_partial_batch_is_averaged_over_its_own_size() -> None:
+    session, alone = open_session(SMALL), open_session(SMALL)
+    images, labels = data(SMALL, 7)
+    masks = draw_masks(SMALL, 1, 3)
+    session.place(images, labels)
+    batch = np.array([[4, 5, 6]])
+    (loss,) = session.train_steps(batch, np.array([0.1]), masks=masks)
+    logits = alone.activations(images[4:], training=True, masks={n: m[0] for n, m in masks.items()})["linear_1"]
+    each = [cross_entropy(logits[i : i + 1], labels[4 + i : 5 + i])[0] for i in range(3)]
+    assert loss == pytest.approx(sum(each) / 3, rel=1e-14)
+    assert session.train_steps(np.array([[0, 1, 2, 3]]), np.array([0.1])).shape == (1,)
+    assert session.optimizer_state()["step"] == 2
+
+
+def test_given_masks_decide() -> None:
+    net = network(Flatten(), Dropout(p=0.75), Linear(out_features=2), image=(1, 2, 3), classes=2)
+    session = open_session(net)
+    images, labels = data(net, 5)
+    mask = np.random.default_rng(0).random((5, 6)) < 0.5
+    dropped = session.activations(images, training=True, masks={"dropout_1": mask})["dropout_1"]
+    assert np.array_equal(dropped, np.where(mask, images.reshape(5, 6) * 4, 0))
+    _, gradients = session.loss_and_gradients(images, labels, masks={"dropout_1": mask})
+    assert np.array_equal(gradients["input"].reshape(5, 6) != 0, mask)
+    plain = session.predict(images)
+    assert np.array_equal(plain, session.activations(images)["linear_1"])
+    weight, bias = session.parameters().values()
+    assert relative_error(plain, images.reshape(5, 6) @ weight.T + bias) < 1e-15
+
+
+def test_native_dropout_by_its_statistics() -> None:
+    net = network(Flatten(), Dropout(p=0.25), Linear(out_features=2), image=(1, 40, 50), classes=2)
+    images, labels = np.ones((10, *net.input)), np.zeros(10, np.int64)
+
+    def kept(session: NumpySession) -> Array:
+        return session.loss_and_gradients(images, labels)[1]["input"] != 0
+
+    session, again, other = (open_session(net, seed=seed) for seed in (5, 5, 6))
+    first, second = kept(session), kept(session)
+    # 20,000 draws: five standard deviations are 5 * sqrt(0.25 * 0.75 / 20000) = 0.0153.
+    assert first.mean() == pytest.approx(0.75, abs=0.0153)
+    assert (first != second).mean() == pytest.approx(2 * 0.25 * 0.75, abs=0.0171)
+    assert np.array_equal(kept(again), first)
+    assert not np.array_equal(kept(other), first)
+
+
+def test_wrong_masks_are_named() -> None:
+    session = open_session(SMALL)
+    images, labels = data(SMALL, 4)
+    (name, mask), *_ = draw_masks(SMALL, 4).items()
+    with pytest.raises(KeyError, match="missing array 'dropout_1'"):
+        session.loss_and_gradients(images, labels, masks={})
+    with pytest.raises(KeyError, match="missing array 'dropout_1'"):
+        session.activations(images, training=True)
+    with pytest.raises(KeyError, match="surplus array 'dropout_2'"):
+        session.loss_and_gradients(images, labels, masks={name: mask, "dropout_2": mask})
+    with pytest.raises(ValueError, match=r"'dropout_1' has shape \[3, 2\], expected \[4, 2\]"):
+        session.loss_and_gradients(images, labels, masks={name: mask[:3]})
+
+
+def test_batch_norm_estimates_move_with_every_training_forward_and_serve_evaluation() -> None:
+    net = network(BatchNorm2d(momentum=0.25), Flatten(), Linear(out_features=2), image=(2, 2, 3), classes=2)
+    session = open_session(net)
+    images, labels = data(net, 12)
+    session.place(images, labels)
+    mean, variance = (session.parameters()[f"batch_norm2d_1.running_{what}"] for what in ("mean", "variance"))
+    order = np.arange(12).reshape(3, 4)
+    session.train_steps(order[:2], np.full(2, 0.1))
+    session.loss_and_gradients(images[order[2]], labels[order[2]])
+    for batch in order:
+        mean = 0.75 * mean + 0.25 * images[batch].mean(axis=(0, 2, 3))
+        variance = 0.75 * variance + 0.25 * images[batch].var(axis=(0, 2, 3), ddof=1)
+    values = session.parameters()
+    assert relative_error(values["batch_norm2d_1.running_mean"], mean) < 1e-14
+    assert relative_error(values["batch_norm2d_1.running_variance"], variance) < 1e-14
+    normalised = (images - mean[:, None, None]) / np.sqrt(variance + 1e-5)[:, None, None]
+    scaled = values["batch_norm2d_1.gamma"][:, None, None] * normalised + values["batch_norm2d_1.beta"][:, None, None]
+    expected = scaled.reshape(12, -1) @ values["linear_1.weight"].T + values["linear_1.bias"]
+    assert relative_error(session.predict(images), expected) < 1e-13
+    assert_equal(session.parameters(), values)
+
+
+def test_diagnosis_agrees_with_the_session_and_changes_nothing() -> None:
+    session = open_session(WHOLE)
+    images, labels = data(WHOLE, 4)
+    masks = draw_masks(WHOLE, 4)
+    before, state = session.parameters(), session.optimizer_state()
+    outputs = session.activations(images, training=True, masks=masks)
+    gradients = session.layer_gradients(images, labels, masks=masks)
+    assert_equal(session.parameters(), before)
+    assert_equal(session.optimizer_state(), state)
+    assert list(outputs) == list(gradients)
+    assert list(outputs)[-1] == "linear_3", "the trailing softmax takes no part"
+    assert {n: a.shape for n, a in outputs.items()} == {n: a.shape for n, a in gradients.items()}
+    loss, parameter_gradients = session.loss_and_gradients(images, labels, masks=masks)
+    assert cross_entropy(outputs["linear_3"], labels)[0] == loss
+    assert np.array_equal(gradients["linear_3"], cross_entropy(outputs["linear_3"], labels)[1])
+    assert np.array_equal(gradients["linear_1"].sum(axis=0), parameter_gradients["linear_1.bias"])
+    assert np.array_equal(gradients["conv2d_2"].sum(axis=(0, 2, 3)), parameter_gradients["conv2d_2.bias"])
+    assert np.array_equal(gradients["batch_norm2d_1"].sum(axis=(0, 2, 3)), parameter_gradients["batch_norm2d_1.beta"])
+    assert np.array_equal(session.activations(images)["linear_3"], session.predict(images))
+
+
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_a_session_continues_from_another_ones_state(rule: str) -> None:
+    optimizer = OPTIMIZERS[rule]()
+    first, second = open_session(SMALL, optimizer), open_session(SMALL, optimizer)
+    images, labels = data(SMALL, 24)
+    order, rates = np.arange(24).reshape(6, 4), np.linspace(0.1, 0.01, 6)
+    masks = draw_masks(SMALL, 3, 4)
+    for session in (first, second):
+        session.place(images, labels)
+    assert all(not np.any(array) for array in first.optimizer_state().values())
+    first.train_steps(order[:3], rates[:3], masks=masks)
+    second.load_parameters(first.parameters())
+    second.load_optimizer_state(first.optimizer_state())
+    assert_equal(first.optimizer_state(), second.optimizer_state())
+    assert second.optimizer_state()["step"] == 3
+    ends = [session.train_steps(order[3:], rates[3:], masks=masks) for session in (first, second)]
+    assert np.array_equal(*ends)
+    assert_equal(first.parameters(), second.parameters())
+
+
+def test_optimizer_state_has_the_canonical_names() -> None:
+    state = open_session(SMALL, Adam()).optimizer_state()
+    trained = [
+        "conv2d_1.weight",
+        "batch_norm2d_1.gamma",
+        "batch_norm2d_1.beta",
+        "linear_1.weight",
+        "linear_1.bias",
+    ]
+    assert list(state) == ["step", *(f"{n}.{slot}" for n in trained for slot in ("first_moment", "second_moment"))]
+    assert state["step"].dtype == np.int64
+    assert state["step"].shape == ()
+    assert list(open_session(SMALL, SGD()).optimizer_state()) == ["step"]
+
+
+def test_what_is_read_and_given_are_copies() -> None:
+    session = open_session(SMALL)
+    given = session.parameters()
+    session.load_parameters(given)
+    for array in given.values():
+        np.add(array, 1, out=array)
+    state = session.optimizer_state()
+    for array in state.values():
+        np.add(array, 1, out=array)
+    assert all(np.array_equal(session.parameters()[name] + 1, array) for name, array in given.items())
+    assert all(not np.any(array) for array in session.optimizer_state().values())
+
+
+def test_wrong_parameters_are_named() -> None:
+    session = open_session(SMALL)
+    good, state = session.parameters(), session.optimizer_state()
+    with pytest.raises(KeyError, match=r"missing array 'linear_1\.bias'"):
+        session.load_parameters({name: a for name, a in good.items() if name != "linear_1.bias"})
+    with pytest.raises(KeyError, match=r"surplus array 'linear_9\.bias'"):
+        session.load_parameters(good | {"linear_9.bias": np.zeros(3)})
+    with pytest.raises(ValueError, match=r"'linear_1.weight' has shape \[2, 3\], expected \[3, 2\]"):
+        session.load_parameters(good | {"linear_1.weight": np.zeros((2, 3))})
+    with pytest.raises(KeyError, match="missing array 'step'"):
+        session.load_optimizer_state({name: a for name, a in state.items() if name != "step"})
+
+
+def test_saved_files_hold_parameters_and_state(tmp_path: Path) -> None:
+    session = open_session(SMALL)
+    images, labels = data(SMALL, 4)
+    session.place(images, labels)
+    session.train_steps(np.arange(4)[None], np.array([0.1]))
+    files = session.save(tmp_path / "new" / "folder")
+    assert [file.name for file in files] == ["parameters.npz", "optimizer.npz"]
+    for file, arrays in zip(files, (session.parameters(), session.optimizer_state()), strict=True):
+        with np.load(file, allow_pickle=False) as saved:
+            assert_equal(dict(saved), arrays)
+
+
+def test_predict_does_not_depend_on_its_own_batches() -> None:
+    session = open_session(SMALL)
+    images, _ = data(SMALL, 600)
+    assert relative_error(session.predict(images)[590:], session.predict(images[590:])) < 1e-14
+
+
+def test_float32_is_float64_rounded() -> None:
+    exact, rounded = open_session(SMALL), open_session(SMALL, precision="float32")
+    images, labels = data(SMALL, 8)
+    masks = draw_masks(SMALL, 8)
+    results = [s.loss_and_gradients(images, labels, masks=masks)[1] for s in (exact, rounded)]
+    for name, gradient in results[0].items():
+        assert results[1][name].dtype == np.float32
+        # Sums of some hundred products, each rounded to 6e-8.
+        assert relative_error(results[1][name], gradient) < 5e-6, name
+    rounded.place(images, labels)
+    rounded.train_steps(np.arange(8)[None], np.array([0.1]))
+    arrays = [*rounded.parameters().values(), rounded.predict(images)]
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
+
+
+def test_training_before_place_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="before place"):
+        open_session(SMALL).train_steps(np.zeros((1, 1), np.int64), np.ones(1))
+
+
+def test_backend() -> None:
+    backend = find("reference").create()
+    assert isinstance(backend, NumpyBackend)
+    environment = backend.environment(architecture=None, threads=3, tuning=True)
+    assert environment == dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "3")
+    backend.load(threads=1)
+    description = backend.describe()
+    assert description.framework_version == np.__version__
+    assert description.devices == ("cpu",)
+    assert description.precisions == ("float32", "float64")
+    spec = {"architecture": SMALL, "optimizer": SGD()}
+    with pytest.raises(RequestError, match="numpy: no device 'cuda:1'"):
+        backend.open(SessionSpec(**spec, device="cuda:1"))
+    with pytest.raises(Unsupported, match="no bfloat16"):
+        backend.open(SessionSpec(**spec, precision="bfloat16"))
