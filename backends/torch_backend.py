@@ -1,0 +1,71 @@
+"""PyTorch: the adapter's entry. The session lives in ``_torch_session``, imported only once torch is wanted."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from backends.contract import PRECISIONS, Backend, Description, Session, SessionSpec, Unsupported
+from specs.architecture import Architecture
+from specs.errors import RequestError
+
+
+class TorchBackend(Backend):
+    """PyTorch on CPUs and CUDA devices.
+
+    On CUDA TF32 is off and cuDNN is held to deterministic algorithms, chosen without timing them, tuned or not:
+    float32 means float32, and a run repeats itself. (One kernel stays free: max pooling's backward adds atomically,
+    which changes the order of a sum only where windows overlap.)
+    """
+
+    name = "torch"
+
+    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
+        """Thread counts for OpenMP and MKL, and the cuBLAS workspace without which its sums are not repeatable."""
+        return {
+            "OMP_NUM_THREADS": str(threads),
+            "MKL_NUM_THREADS": str(threads),
+            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        }
+
+    def load(self, *, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+
+    def describe(self) -> Description:
+        import torch
+
+        return Description(
+            framework_version=torch.__version__,
+            devices=_devices(),
+            precisions=PRECISIONS,
+            packages={name: version(name) for name in ("torch", "numpy")},
+            build=f"CUDA {torch.version.cuda or 'none'}, CPU kernels {torch.backends.cpu.get_cpu_capability()}",
+        )
+
+    def open(self, spec: SessionSpec) -> Session:
+        import torch
+
+        from backends._torch_session import TorchSession
+
+        devices = _devices()
+        if spec.device not in (*devices, *(("cuda",) if len(devices) > 1 else ())):
+            raise RequestError(
+                f"device {spec.device!r} is not there; PyTorch {torch.__version__} "
+                f"({'built without CUDA' if torch.version.cuda is None else f'CUDA {torch.version.cuda}'}) "
+                f"has: {', '.join(devices)}"
+            )
+        device = torch.device(spec.device)
+        if spec.precision == "bfloat16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+            raise Unsupported(f"bfloat16 needs a newer GPU than {torch.cuda.get_device_name(device)}")
+        return TorchSession(spec, device)
+
+
+def _devices() -> tuple[str, ...]:
+    import torch
+
+    return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
