@@ -46,7 +46,8 @@ class Verdict(StrEnum):
 class Ratio:
     """A speed ratio, above 1 where the first is faster, and what may be said of it.
 
-    ``reason`` says why a ratio is not comparable.
+    ``reason`` says why a ratio is not comparable: "no_pair" (no round in which both ran well), "single" (one pair has
+    no interval), "one_sided" (no such run in one of the sets), "no_baseline", or "fingerprints: " and what differs.
     """
 
     estimate: Estimate | None
@@ -86,7 +87,7 @@ def estimate(values: Sequence[float], *, least: float = -math.inf, most: float =
 def ratio(pairs: Sequence[tuple[float, float]]) -> Ratio:
     """The ratio of paired speeds, first over second, each pair taken in the same round. Works on logarithms."""
     if not pairs:
-        return Ratio(None, Verdict.NOT_COMPARABLE, "no round in which both ran")
+        return Ratio(None, Verdict.NOT_COMPARABLE, "no_pair")
     data = np.asarray(pairs, dtype=np.float64)
     logs = np.log(data[:, 0] / data[:, 1])
     low, high = _interval(logs)
@@ -99,7 +100,7 @@ def ratio_unpaired(first: Sequence[float], second: Sequence[float]) -> Ratio:
     Bootstrap of both samples, or Welch's t on logarithms where one has fewer than BOOTSTRAP_LEAST values.
     """
     if not len(first) or not len(second):
-        return Ratio(None, Verdict.NOT_COMPARABLE, "no run in one of the sets")
+        return Ratio(None, Verdict.NOT_COMPARABLE, "one_sided")
     a, b = np.log(np.asarray(first, dtype=np.float64)), np.log(np.asarray(second, dtype=np.float64))
     middle, n = float(np.median(a) - np.median(b)), min(len(a), len(b))
     if n == 1:
@@ -184,7 +185,7 @@ def _welch(a: Values, b: Values) -> tuple[float, float]:
 
 def _judge(middle: float, low: float | None, high: float | None, n: int) -> Ratio:
     if low is None or high is None:
-        return Ratio(Estimate(math.exp(middle), None, None, n), Verdict.NOT_COMPARABLE, "a single pair has no interval")
+        return Ratio(Estimate(math.exp(middle), None, None, n), Verdict.NOT_COMPARABLE, "single")
     found = Estimate(math.exp(middle), math.exp(low), math.exp(high), n)
     if low > 0:
         return Ratio(found, Verdict.FASTER)

@@ -49,10 +49,10 @@ def summarise(runs: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
         for subject in case.subjects:
             peer = None if baseline is None else case.baseline_for(subject, baseline)
             rows.append(_summary_row(case, subject, peer))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else [*CASE, *SUBJECT, "runs", "ok", "noisy"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """One of those compared in a case: its key (the values of SUBJECT) and its current runs."""
 
@@ -69,7 +69,7 @@ class Subject:
         return self.runs[self.runs["status"] == "ok"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """Runs that may be compared: its key (the values of CASE) and its subjects."""
 
@@ -121,7 +121,7 @@ def speed_ratio(subject: Subject, peer: Subject, column: str) -> Ratio:
     both = pairs(subject, peer, column)
     both = both[(both["subject"] > 0) & (both["peer"] > 0)]
     if both.empty and (differing := differing_fingerprints(subject, peer)):
-        return Ratio(None, Verdict.NOT_COMPARABLE, f"fingerprints differ: {', '.join(differing)}")
+        return Ratio(None, Verdict.NOT_COMPARABLE, f"fingerprints: {', '.join(differing)}")
     return ratio(list(zip(both["subject"], both["peer"], strict=True)))
 
 
@@ -160,7 +160,7 @@ def _relative(subject: Subject, peer: Subject | None) -> dict[str, Any]:
     row: dict[str, Any] = {}
     is_baseline = peer is not None and peer.key == subject.key
     for name in ("train", "inference"):
-        found = Ratio(None, Verdict.NOT_COMPARABLE, "no run of the baseline")
+        found = Ratio(None, Verdict.NOT_COMPARABLE, "no_baseline")
         if peer is not None and not is_baseline:
             found = speed_ratio(subject, peer, f"{name}_samples_per_second")
         size = found.estimate

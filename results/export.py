@@ -1,0 +1,48 @@
+"""Tables as files: CSV for spreadsheets, Parquet for notebooks."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from results.files import write_atomic
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+
+
+def write_tables(folder: Path, tables: dict[str, pd.DataFrame]) -> list[Path]:
+    """Write each table as NAME.csv and NAME.parquet, whole or not at all; returns the files. Raises StoreError."""
+    written = []
+    for name, table in tables.items():
+        for suffix, content in (("csv", csv(table)), ("parquet", parquet(table))):
+            file = folder / f"{name}.{suffix}"
+            write_atomic(file, content)
+            written.append(file)
+    return written
+
+
+def csv(table: pd.DataFrame) -> str:
+    """CSV with text neutralised: a cell that a spreadsheet would take for a formula gets a leading apostrophe."""
+    return neutral(table).to_csv(index=False, lineterminator="\n")
+
+
+def parquet(table: pd.DataFrame) -> bytes:
+    """Parquet with the table's own types and nothing changed: a notebook runs no formulas."""
+    stream = io.BytesIO()
+    table.to_parquet(stream, index=False)
+    return stream.getvalue()
+
+
+def neutral(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with dangerous text made harmless; numbers stay numbers."""
+    safe = table.copy()
+    for column in safe.columns:
+        if not (pd.api.types.is_numeric_dtype(safe[column]) or pd.api.types.is_datetime64_any_dtype(safe[column])):
+            safe[column] = safe[column].map(_neutral_cell)
+    return safe.rename(columns=_neutral_cell)
+
+
+def _neutral_cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,356 @@
+"""What the runs say in plain sentences: who was fastest, whether accuracies are equal, what failed, what to beware of.
+
+Each rule is one short function from a ``Study`` to findings, with its threshold named; the findings are collected once
+and rendered once, in the reader's language (``results.words``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import pandas as pd
+
+from results.columns import FINGERPRINTS, SUBJECT
+from results.formatting import cell, duration, figure, interval, is_absent, plain
+from results.labels import Labels
+from results.manifest import BackendConformance
+from results.palette import in_order
+from results.statistics import EQUIVALENCE_MARGIN, Verdict
+from results.summary import Case, Subject, accuracy_equivalence, cases, differing_fingerprints, speed_ratio
+from results.tables import Results
+from results.words import Words
+
+Level = Literal["speed", "accuracy", "memory", "problem", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("speed", "accuracy", "memory", "problem", "warning", "note")
+
+FIRST_STEP_LEAST_S = 1.0
+FIRST_STEP_TIMES = 20.0
+"""A first step is worth a note if it takes this long and this many times the median step."""
+THREADS_EXCEEDED = 1.25
+THREADS_IDLE = 0.6
+"""Busy threads as a share of those allowed, beyond which a backend does not do as told."""
+FAR_SLOWER = 10.0
+"""A backend this many times slower than the fastest is probably on a wrong path, not merely slow."""
+WIDE_INTERVAL = 0.25
+"""Width of an interval, as a share of its median, from which more repeats are worth their time."""
+NAMED = 4
+"""Of more things than this a sentence names only the first."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know. ``key`` names its sentence in ``results.words``; ``values`` fill it in."""
+
+    key: str
+    level: Level
+    values: dict[str, Any]
+
+    def sentence(self, words: Words) -> str:
+        """The finding in the language of ``words``."""
+        return words(f"finding_{self.key}", **self.values)
+
+
+@dataclass(frozen=True)
+class Study:
+    """The runs as findings and plots look at them."""
+
+    results: Results
+    baseline: str | None
+    words: Words
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        return tuple(cases(self.results.runs))
+
+    @cached_property
+    def labels(self) -> Labels:
+        return Labels(self.results.runs, self.words)
+
+    @cached_property
+    def conformance(self) -> dict[str, BackendConformance]:
+        """What the first set that knows says of each backend."""
+        return {name: status for one in reversed(self.results.sets) for name, status in one.conformance().items()}
+
+    def say(
+        self, key: str, level: Level, case: Case | None = None, subject: Subject | None = None, **values: Any
+    ) -> Finding:
+        """A finding about a case, a subject or neither."""
+        if case is not None:
+            values["case"] = self.labels.case(case.key)
+        if subject is not None:
+            values["backend"] = self.labels.subject(subject.key)
+        return Finding(key, level, values)
+
+    def names(self, subjects: list[Subject]) -> str:
+        """Their names joined."""
+        return self.words.join([self.labels.subject(subject.key) for subject in subjects])
+
+
+def collect(study: Study) -> list[Finding]:
+    """Every finding, in the order of LEVELS."""
+    if study.results.runs.empty:
+        return [study.say("no_runs", "problem"), *_damaged(study)]
+    found = [finding for rule in RULES for finding in rule(study)]
+    return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def _fastest(study: Study) -> Iterator[Finding]:
+    """Per case: the fastest to train, and how many times as fast as each of the others.
+
+    A backend that failed conformance has no rank: it may be fast at computing something else.
+    """
+    for case in study.cases:
+        ranked = [s for s in case.subjects if _speed(s) is not None and not _nonconforming(study, s)]
+        ranked.sort(key=lambda s: -(_speed(s) or 0.0))
+        if len(ranked) < 2:
+            continue
+        best = ranked[0]
+        ratios = [(other, speed_ratio(best, other, "train_samples_per_second")) for other in ranked[1:]]
+        level = [other for other, r in ratios if r.verdict is Verdict.NO_DIFFERENCE]
+        slower = [
+            study.words(
+                "times_as_fast_as",
+                ratio=cell("ratio", r.estimate.median),
+                interval=interval("ratio", r.estimate.low, r.estimate.high),
+                backend=study.labels.subject(other.key),
+            )
+            for other, r in ratios
+            if r.verdict is Verdict.FASTER and r.estimate is not None
+        ]
+        values = {
+            "rate": figure("train_samples_per_second", _speed(best)),
+            "others": study.words.join(slower),
+            "rounds": max((r.estimate.n for _, r in ratios if r.estimate), default=0),
+        }
+        if level and slower:
+            yield study.say("level_ahead", "speed", case, best, **values, leaders=study.names([best, *level]))
+        elif level:
+            yield study.say("level", "speed", case, best, **values, leaders=study.names([best, *level]))
+        elif slower:
+            yield study.say("fastest", "speed", case, best, **values)
+        else:
+            yield study.say("fastest_unsure", "speed", case, best, **values)
+
+
+def _tuning(study: Study) -> Iterator[Finding]:
+    """What tuning brought where the same backend ran with and without it."""
+    for case in study.cases:
+        for tuned in (s for s in case.subjects if s.key[2]):
+            for plain_ in (s for s in case.subjects if not s.key[2]):
+                if (tuned.key[0], tuned.key[1], tuned.key[3]) != (plain_.key[0], plain_.key[1], plain_.key[3]):
+                    continue
+                found = speed_ratio(tuned, plain_, "train_samples_per_second")
+                if found.estimate is not None and found.verdict is not Verdict.NOT_COMPARABLE:
+                    yield Finding("tuning", "speed", {
+                        "case": study.labels.case(case.key), "backend": tuned.backend,
+                        "ratio": cell("ratio", found.estimate.median),
+                        "interval": interval("ratio", found.estimate.low, found.estimate.high),
+                    })  # fmt: skip
+
+
+def _far_slower(study: Study) -> Iterator[Finding]:
+    for case in study.cases:
+        speeds = {
+            subject: speed for subject in case.subjects if (speed := _speed(subject)) and subject.backend != "numpy"
+        }
+        for subject, speed in speeds.items():
+            if (times := max(speeds.values()) / speed) >= FAR_SLOWER:
+                yield study.say("far_slower", "warning", case, subject, times=cell("ratio", times), model=case.key[1],
+                                name=subject.backend)  # fmt: skip
+
+
+def _accuracy(study: Study) -> Iterator[Finding]:
+    """Per case: which backends reach the baseline's accuracy within the margin, and which cannot be said to."""
+    for case in study.cases:
+        equal: list[Subject] = []
+        for subject in case.subjects:
+            peer = None if study.baseline is None else case.baseline_for(subject, study.baseline)
+            if peer is None or peer.key == subject.key or subject.ok["test_accuracy"].dropna().empty:
+                continue
+            found = accuracy_equivalence(subject, peer)
+            if found is None:
+                continue
+            if found.equivalent:
+                equal.append(subject)
+                continue
+            differs = found.low > 0 or found.high < 0
+            yield study.say(
+                "accuracy_differs" if differs else "accuracy_unsure",
+                "warning" if differs else "accuracy",
+                case,
+                subject,
+                baseline=study.labels.subject(peer.key),
+                difference=figure("accuracy_difference", found.difference),
+                interval=interval("accuracy_difference", found.low, found.high),
+                margin=f"{100 * EQUIVALENCE_MARGIN:g}",
+            )
+        if equal and study.baseline is not None and (peer := case.baseline_for(equal[0], study.baseline)):
+            together = [peer, *equal]
+            medians = [subject.ok["test_accuracy"].median() for subject in together]
+            yield study.say(
+                "accuracy_equivalent",
+                "accuracy",
+                case,
+                backends=study.names(together),
+                low=figure("accuracy", min(medians)),
+                high=figure("accuracy", max(medians)),
+                margin=f"{100 * EQUIVALENCE_MARGIN:g}",
+            )
+
+
+def _memory(study: Study) -> Iterator[Finding]:
+    for case in study.cases:
+        peaks = {s: s.ok["peak_rss_mb"].median() for s in case.subjects if s.ok["peak_rss_mb"].notna().any()}
+        if len(peaks) > 1:
+            least, most = min(peaks, key=peaks.__getitem__), max(peaks, key=peaks.__getitem__)
+            yield study.say(
+                "memory", "memory", case,
+                least=study.labels.subject(least.key), least_mb=figure("peak_rss_mb", peaks[least]),
+                most=study.labels.subject(most.key), most_mb=figure("peak_rss_mb", peaks[most]),
+            )  # fmt: skip
+
+
+def _failed(study: Study) -> Iterator[Finding]:
+    """One finding per case, subject, status and kind of error, with the first message and its advice."""
+    for case in study.cases:
+        for subject in case.subjects:
+            bad = subject.runs[subject.runs["status"] != "ok"]
+            for (status, _), group in bad.groupby(["status", "error_kind"], dropna=False, sort=False):
+                message, advice = group.iloc[0]["error_message"], group.iloc[0]["advice"]
+                yield study.say(
+                    "failed",
+                    "note" if status in ("unsupported", "interrupted") else "problem",
+                    case,
+                    subject,
+                    count=len(group),
+                    runs=len(subject.runs),
+                    status=study.words(f"status_{status}"),
+                    message=_ended("" if is_absent(message) else plain(message, 200)),
+                    advice="" if is_absent(advice) else plain(advice, 200),
+                )
+
+
+def _nonconforming_backends(study: Study) -> Iterator[Finding]:
+    for backend, status in study.conformance.items():
+        if status.failures:
+            yield study.say("nonconforming", "problem", backend=plain(backend), count=len(status.failures),
+                            first=plain(status.failures[0], 120))  # fmt: skip
+    unchecked = in_order(set(study.results.runs["backend"]) - set(study.conformance))
+    if unchecked:
+        yield study.say("unchecked", "note", backends=study.words.join([plain(b) for b in unchecked]))
+
+
+def _noisy(study: Study) -> Iterator[Finding]:
+    runs = study.results.runs[study.results.runs["current"]]
+    noisy = runs[runs["noisy"].fillna(False)]
+    if len(noisy):
+        yield study.say("noisy", "warning", count=len(noisy), runs=len(runs), names=_some(study, noisy["run_id"]))
+
+
+def _fingerprints(study: Study) -> Iterator[Finding]:
+    """Inputs that differ from the baseline's."""
+    for case in study.cases:
+        for subject in case.subjects:
+            peer = None if study.baseline is None else case.baseline_for(subject, study.baseline)
+            if peer is None or peer.key == subject.key or not (parts := differing_fingerprints(subject, peer)):
+                continue
+            said = study.words.join([study.words(f"input_{part}") for part in parts])
+            yield study.say(
+                "fingerprints", "warning", case, subject, baseline=study.labels.subject(peer.key), parts=said
+            )
+    missing = study.results.runs.query("status == 'ok'")
+    missing = missing[missing[list(FINGERPRINTS)].isna().any(axis=1)]
+    if len(missing):
+        yield study.say("no_fingerprints", "warning", count=len(missing), names=_some(study, missing["run_id"]))
+
+
+def _first_step(study: Study) -> Iterator[Finding]:
+    for case in study.cases:
+        for subject in case.subjects:
+            first, step = subject.ok["first_step_s"].median(), subject.ok["step_p50_ms"].median()
+            if first >= FIRST_STEP_LEAST_S and first * 1000 >= FIRST_STEP_TIMES * step:
+                yield study.say("first_step", "note", case, subject, seconds=duration(first),
+                                steps=f"{first * 1000 / step:,.0f}")  # fmt: skip
+
+
+def _threads(study: Study) -> Iterator[Finding]:
+    for case in study.cases:
+        allowed = case.key[5]
+        for subject in case.subjects:
+            busy = subject.ok["busy_threads"].median()
+            values = {"busy": cell("busy_threads", busy), "threads": allowed}
+            if busy > THREADS_EXCEEDED * allowed:
+                yield study.say("threads_exceeded", "warning", case, subject, **values)
+            elif allowed > 1 and busy < THREADS_IDLE * allowed and case.key[3] == "cpu":
+                yield study.say("threads_idle", "note", case, subject, **values)
+
+
+def _targets(study: Study) -> Iterator[Finding]:
+    """Accuracy targets that some runs of a case reached and others did not."""
+    for case in study.cases:
+        for column in (c for c in study.results.runs.columns if c.startswith("reached_")):
+            counts = {s: (int(s.ok[column].fillna(False).sum()), len(s.ok[column].dropna())) for s in case.subjects}
+            if not any(reached for reached, _ in counts.values()):
+                continue
+            for subject, (reached, runs) in counts.items():
+                if reached < runs:
+                    yield study.say("target_missed", "note", case, subject, reached=reached, runs=runs,
+                                    target=figure("accuracy", float(column.removeprefix("reached_"))))  # fmt: skip
+
+
+def _wide(study: Study) -> Iterator[Finding]:
+    summary = study.results.summary(study.baseline)
+    column = "train_samples_per_second"
+    wide = summary[(summary[f"{column}_high"] - summary[f"{column}_low"]) / summary[column] > WIDE_INTERVAL]
+    if len(wide):
+        names = [
+            f"{study.labels.subject(tuple(row[key] for key in SUBJECT))} / {row['model']}" for _, row in wide.iterrows()
+        ]
+        yield study.say("wide", "note", names=_some(study, pd.Series(names)), share=f"{100 * WIDE_INTERVAL:g}")
+
+
+def _machines(study: Study) -> Iterator[Finding]:
+    """Sets or runs that come from different machines."""
+    runs = study.results.runs
+    for column in ("cpu", "cores", "accelerator", "os"):
+        found = [plain(str(value)) for value in runs[column].dropna().unique()]
+        if len(found) > 1:
+            yield study.say(
+                "machines", "warning", what=study.words(f"machine_{column}"), values=study.words.join(found[:NAMED])
+            )
+
+
+def _damaged(study: Study) -> Iterator[Finding]:
+    for damaged in study.results.damaged[:20]:
+        yield study.say("damaged", "warning", line=plain(str(damaged)))
+    if (rest := len(study.results.damaged) - 20) > 0:
+        yield study.say("damaged_more", "warning", count=rest)
+
+
+RULES: tuple[Callable[[Study], Iterator[Finding]], ...] = (
+    _fastest, _tuning, _far_slower, _accuracy, _memory, _failed, _nonconforming_backends, _fingerprints, _noisy,
+    _threads, _machines, _first_step, _targets, _wide, _damaged,
+)  # fmt: skip
+
+
+def _speed(subject: Subject) -> float | None:
+    values = subject.ok["train_samples_per_second"].dropna()
+    return float(values.median()) if len(values) else None
+
+
+def _nonconforming(study: Study, subject: Subject) -> bool:
+    status = study.conformance.get(subject.backend)
+    return status is not None and bool(status.failures)
+
+
+def _some(study: Study, names: pd.Series[Any]) -> str:
+    """The first few names, and how many more there are."""
+    shown = study.words.join([plain(str(name)) for name in names[:NAMED]])
+    return shown if len(names) <= NAMED else study.words("and_more", names=shown, count=len(names) - NAMED)
+
+
+def _ended(sentence: str) -> str:
+    return sentence if not sentence or sentence[-1] in ".!?。" else f"{sentence}."

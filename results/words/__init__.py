@@ -1,0 +1,39 @@
+"""The words of tables, findings and reports, in English and Chinese.
+
+Keys are the same in every language, and so are the fields in braces; a test holds both to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from results.words import chinese, english
+from specs.errors import unknown
+
+LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": english.TEXTS, "zh": chinese.TEXTS}
+
+
+class Words:
+    """The words of one language. Call with a key and the values of its fields."""
+
+    def __init__(self, language: str = "en") -> None:
+        if language not in LANGUAGES:
+            raise unknown("language", language, LANGUAGES, where="--lang")
+        self.language = language
+        self._texts = LANGUAGES[language]
+
+    def __call__(self, key: str, /, **values: Any) -> str:
+        return self._texts[key].format(**values).strip()
+
+    def reason(self, code: str) -> str:
+        """Why two things are not comparable, from the code of ``results.statistics.Ratio``."""
+        key, _, parts = code.partition(": ")
+        named = [self(f"input_{part}") for part in parts.split(", ")] if parts else []
+        return self(f"reason_{key}", parts=self.join(named)) if key else ""
+
+    def join(self, items: Sequence[str]) -> str:
+        """ "a, b and c"."""
+        if len(items) < 2:
+            return "".join(items)
+        return self._texts["comma"].join(items[:-1]) + self._texts["and"] + items[-1]
