@@ -33,10 +33,14 @@ def setup(
     return 1 if failed else 0
 
 
+# The lines worth keeping where the terminal cannot rewrite one line in place.
+_MILESTONES = ("creating", "removing", "waiting", "importing", "Collecting", "Installing collected")
+
+
 def _progress(name: str, line: str) -> None:
     if sys.stderr.isatty():
         print(f"\r\033[K{name}: {line[:100]}", end="", file=sys.stderr, flush=True)
-    elif not line.startswith((" ", "Requirement already", "Looking in", "  ")):
+    elif line.startswith(_MILESTONES):
         print(f"{name}: {line[:160]}", file=sys.stderr, flush=True)
 
 
