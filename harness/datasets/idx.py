@@ -21,9 +21,10 @@ from harness.datasets import cache
 from harness.datasets.dataset import Part, sha256_of
 from specs.errors import RequestError
 
-MOST_BYTES = 4 << 30  # decoded into memory; a plain file of any size is only mapped
+MOST_BYTES = 1 << 30  # of what is decoded in memory; a plain file of any size is only mapped
 _MOST_GZIP_RATIO = 1032  # deflate cannot do better
 _WORTH_KEEPING = 1 << 20
+_CHUNK = 1 << 20
 _UNSIGNED_BYTE = 0x08
 
 
@@ -84,13 +85,21 @@ def _gunzip(path: Path, axes: tuple[int, ...]) -> NDArray[np.uint8]:
             if elements > min(MOST_BYTES, path.stat().st_size * _MOST_GZIP_RATIO):
                 raise RequestError(f"{path}: the header asks for {elements:,} bytes, more than the file can hold")
             array = np.empty(shape, dtype=np.uint8)
-            count = file.readinto(array.reshape(-1).data) if elements else 0
+            count = _fill(array, file)
             trailing = file.read(1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise RequestError(f"{path}: truncated or corrupt gzip: {error}") from None
     if count != elements or trailing:
         raise _wrong_size(path, shape, None if trailing else count)
     return array
+
+
+def _fill(array: NDArray[np.uint8], file: gzip.GzipFile) -> int:
+    """Read into the array, in chunks since gzip makes a copy of each; returns how many bytes there were."""
+    flat, count = array.reshape(-1), 0
+    while count < flat.size and (read := file.readinto(flat[count : count + _CHUNK].data)):
+        count += read
+    return count
 
 
 def _shape(path: Path, file: BinaryIO | gzip.GzipFile, axes: tuple[int, ...]) -> tuple[int, ...]:
