@@ -1,0 +1,158 @@
+"""The optimizers' update rules (``specs.optimizers``) in MindSpore's operations.
+
+MindSpore's own ``nn`` optimizers do not compute the canonical rules on a CPU: Adam puts epsilon elsewhere, RMSprop
+starts its average at 1 with epsilon inside the root, Adagrad's epsilon is fixed, Momentum ignores Nesterov, and weight
+decay skips every parameter whose name contains "beta" or "gamma".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+
+
+class Update(nn.Cell):
+    """One optimizer: the weights, the slots it keeps per weight, and (in subclasses) its rule.
+
+    ``scalars(step, rate)`` gives the numbers that change from step to step, computed in double precision outside the
+    graph; ``construct`` takes them as scalar tensors in that order, so that a new rate compiles nothing anew. Constants
+    are tensors as well: MindSpore rounds a Python float to float32 even beside float64 tensors.
+    """
+
+    scalar_count = 1
+
+    def __init__(self, optimizer: Optimizer, weights: ms.ParameterTuple, dtype: Any) -> None:
+        super().__init__(auto_prefix=False)
+        self.weights = weights
+        self.dtype = dtype
+        self.slots = {slot: weights.clone(prefix=slot, init="zeros") for slot in optimizer.slots}
+        coupled = 0.0 if isinstance(optimizer, AdamW) else optimizer.weight_decay
+        self.decays = coupled > 0
+        self.weight_decay = self.constant(coupled)
+
+    def constant(self, value: float) -> ms.Tensor:
+        """A scalar in the weights' own precision."""
+        return ms.Tensor(value, self.dtype)
+
+    def scalars(self, step: int, rate: float) -> tuple[float, ...]:
+        """The inputs of step ``step``, counted from 1, at learning rate ``rate``."""
+        return (rate,)
+
+    def construct(self, gradients: Any, scalars: Any) -> None:
+        for i in range(len(self.weights)):
+            gradient = gradients[i]
+            if self.decays:
+                gradient = gradient + self.weight_decay * self.weights[i]
+            self.update(i, gradient, scalars)
+
+    def update(self, i: int, gradient: Any, scalars: Any) -> None:
+        """Move weight ``i`` and its slots."""
+        raise NotImplementedError
+
+
+class _SGD(Update):
+    def update(self, i: int, gradient: Any, scalars: Any) -> None:
+        ops.assign_sub(self.weights[i], scalars[0] * gradient)
+
+
+class _Momentum(Update):
+    def __init__(self, optimizer: SGD, weights: ms.ParameterTuple, dtype: Any) -> None:
+        super().__init__(optimizer, weights, dtype)
+        self.nesterov = optimizer.nesterov
+        self.momentum = self.constant(optimizer.momentum)
+        self.velocity = self.slots["velocity"]
+
+    def update(self, i: int, gradient: Any, scalars: Any) -> None:
+        velocity = self.momentum * self.velocity[i] + gradient
+        ops.assign(self.velocity[i], velocity)
+        direction = gradient + self.momentum * velocity if self.nesterov else velocity
+        ops.assign_sub(self.weights[i], scalars[0] * direction)
+
+
+class _Adam(Update):
+    def __init__(self, optimizer: Adam, weights: ms.ParameterTuple, dtype: Any) -> None:
+        super().__init__(optimizer, weights, dtype)
+        self.optimizer = optimizer
+        self.decoupled = isinstance(optimizer, AdamW) and optimizer.weight_decay > 0
+        self.scalar_count = 3 if self.decoupled else 2
+        self.beta1, self.new1 = self.constant(optimizer.beta1), self.constant(1 - optimizer.beta1)
+        self.beta2, self.new2 = self.constant(optimizer.beta2), self.constant(1 - optimizer.beta2)
+        self.first, self.second = self.slots["first_moment"], self.slots["second_moment"]
+
+    def scalars(self, step: int, rate: float) -> tuple[float, ...]:
+        """Step size and epsilon with both bias corrections taken in, and the factor of decoupled decay.
+
+        lr * (m/c1) / (sqrt(s/c2) + epsilon) = (lr*sqrt(c2)/c1) * m / (sqrt(s) + epsilon*sqrt(c2)).
+        """
+        correction1 = 1 - self.optimizer.beta1**step
+        root2 = math.sqrt(1 - self.optimizer.beta2**step)
+        adaptive = rate * root2 / correction1, self.optimizer.epsilon * root2
+        return (*adaptive, 1 - rate * self.optimizer.weight_decay) if self.decoupled else adaptive
+
+    def update(self, i: int, gradient: Any, scalars: Any) -> None:
+        weight = self.weights[i] * scalars[2] if self.decoupled else self.weights[i]
+        first = self.beta1 * self.first[i] + self.new1 * gradient
+        second = self.beta2 * self.second[i] + self.new2 * ops.square(gradient)
+        ops.assign(self.first[i], first)
+        ops.assign(self.second[i], second)
+        ops.assign(self.weights[i], weight - scalars[0] * first / (ops.sqrt(second) + scalars[1]))
+
+
+class _Adadelta(Update):
+    def __init__(self, optimizer: Adadelta, weights: ms.ParameterTuple, dtype: Any) -> None:
+        super().__init__(optimizer, weights, dtype)
+        self.rho, self.new = self.constant(optimizer.rho), self.constant(1 - optimizer.rho)
+        self.epsilon = self.constant(optimizer.epsilon)
+        self.average, self.accumulated = self.slots["square_average"], self.slots["accumulated_update"]
+
+    def update(self, i: int, gradient: Any, scalars: Any) -> None:
+        average = self.rho * self.average[i] + self.new * ops.square(gradient)
+        delta = ops.sqrt((self.accumulated[i] + self.epsilon) / (average + self.epsilon)) * gradient
+        ops.assign(self.average[i], average)
+        ops.assign(self.accumulated[i], self.rho * self.accumulated[i] + self.new * ops.square(delta))
+        ops.assign_sub(self.weights[i], scalars[0] * delta)
+
+
+class _RMSprop(Update):
+    def __init__(self, optimizer: RMSprop, weights: ms.ParameterTuple, dtype: Any) -> None:
+        super().__init__(optimizer, weights, dtype)
+        self.rho, self.new = self.constant(optimizer.rho), self.constant(1 - optimizer.rho)
+        self.epsilon = self.constant(optimizer.epsilon)
+        self.average = self.slots["square_average"]
+
+    def update(self, i: int, gradient: Any, scalars: Any) -> None:
+        average = self.rho * self.average[i] + self.new * ops.square(gradient)
+        ops.assign(self.average[i], average)
+        ops.assign_sub(self.weights[i], scalars[0] * gradient / (ops.sqrt(average) + self.epsilon))
+
+
+class _Adagrad(Update):
+    def __init__(self, optimizer: Adagrad, weights: ms.ParameterTuple, dtype: Any) -> None:
+        super().__init__(optimizer, weights, dtype)
+        self.epsilon = self.constant(optimizer.epsilon)
+        self.total = self.slots["square_sum"]
+
+    def update(self, i: int, gradient: Any, scalars: Any) -> None:
+        total = self.total[i] + ops.square(gradient)
+        ops.assign(self.total[i], total)
+        ops.assign_sub(self.weights[i], scalars[0] * gradient / (ops.sqrt(total) + self.epsilon))
+
+
+def build_update(optimizer: Optimizer, weights: ms.ParameterTuple, dtype: Any) -> Update:
+    """The update cell of an optimizer over ``weights``, slots at 0."""
+    match optimizer:
+        case SGD():
+            return _Momentum(optimizer, weights, dtype) if optimizer.momentum else _SGD(optimizer, weights, dtype)
+        case Adam():
+            return _Adam(optimizer, weights, dtype)
+        case Adadelta():
+            return _Adadelta(optimizer, weights, dtype)
+        case RMSprop():
+            return _RMSprop(optimizer, weights, dtype)
+        case Adagrad():
+            return _Adagrad(optimizer, weights, dtype)

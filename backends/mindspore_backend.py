@@ -1,0 +1,222 @@
+"""The MindSpore adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.contract import Arrays, Backend, Description, Session, SessionSpec, Unsupported, check_names
+from specs.architecture import Architecture
+from specs.errors import RequestError
+from specs.layers import Conv2d, Dropout
+from specs.shapes import buffer_shapes, infer, parameter_shapes
+
+# Samples predicted at once: every other number of samples costs a compilation of its own.
+_PREDICT_BATCH = 256
+
+_NATIVE_NAMES = {"running_mean": "moving_mean", "running_variance": "moving_variance"}
+
+# Found by trying: each layer's output and gradients in float64 against the reference.
+_NOT_IN_FLOAT64 = {
+    "conv2d": "MindSpore's Conv2D takes no float64",
+    "batch_norm2d": "MindSpore's BatchNorm takes no float64",
+    "avg_pool2d": "MindSpore's AvgPool computes float64 in float32, and AvgPool3DGrad takes no float64",
+}
+
+Masks = Mapping[str, NDArray[np.bool_]]
+
+
+class MindSporeSession(Session):
+    """One network as an ``nn.SequentialCell`` with a training step over it.
+
+    With tuning the step is compiled (GRAPH_MODE), once per batch size; without, it runs in MindSpore's default
+    PYNATIVE_MODE. The mode is a setting of the whole process, so it is set anew with every call.
+    """
+
+    def __init__(self, spec: SessionSpec) -> None:
+        import mindspore as ms
+
+        from backends._mindspore_cells import Gradients, Loss, TrainStep, build_network
+        from backends._mindspore_updates import build_update
+
+        self._ms = ms
+        self._spec = spec
+        self._mode = ms.GRAPH_MODE if spec.tuning else ms.PYNATIVE_MODE
+        self._dtype = getattr(ms, spec.precision)
+        self._set_mode()
+        layers = infer(spec.architecture)
+        self._drop_rates = {shaped.name: shaped.layer.p for shaped in layers if isinstance(shaped.layer, Dropout)}
+        self._drop_shapes = {shaped.name: shaped.output_shape for shaped in layers if shaped.name in self._drop_rates}
+        self._trained = parameter_shapes(spec.architecture)
+        self._shapes = self._trained | buffer_shapes(spec.architecture)
+        self._network = build_network(layers, self._dtype, spec.seed)
+        self._cells = self._network.name_cells()
+        self._arrays = {name: self._parameter(name) for name in self._shapes}
+        weights = ms.ParameterTuple([self._arrays[name] for name in self._trained])
+        self._update = build_update(spec.optimizer, weights, self._dtype)
+        self._slots = {
+            f"{name}.{slot}": array
+            for slot, arrays in self._update.slots.items()
+            for name, array in zip(self._trained, arrays, strict=True)
+        }
+        loss = Loss(self._network, self._dtype)
+        self._train_step = TrainStep(loss, self._update)
+        self._gradients = Gradients(loss, weights)
+        self._step = 0
+        self._images: Any = None
+        self._labels: Any = None
+
+    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+        """Keep the training data as tensors, labels one-hot."""
+        self._images, self._labels = self._tensor(images), self._one_hot(labels)
+
+    def train_steps(
+        self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], *, masks: Masks | None = None
+    ) -> NDArray[np.float64]:
+        """As the contract says. Raises RuntimeError before ``place``."""
+        if self._images is None:
+            raise RuntimeError("train_steps before place")
+        self._set_mode(training=True)
+        losses = []
+        for k, (batch, rate) in enumerate(zip(order.astype(np.int32), learning_rates, strict=True)):
+            self._step += 1
+            scalars = [self._tensor(value) for value in self._update.scalars(self._step, float(rate))]
+            factors = self._scaled({name: mask[k] for name, mask in masks.items()} if masks else None, len(batch))
+            losses.append(self._train_step(self._images, self._labels, self._ms.Tensor(batch), *scalars, *factors))
+        return np.array([float(loss.asnumpy()) for loss in losses], np.float64)
+
+    def predict(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Logits in evaluation mode."""
+        self._set_mode(training=False)
+        logits = np.empty((len(images), self._spec.architecture.classes), self._spec.dtype)
+        for start in range(0, len(images), _PREDICT_BATCH):
+            part = slice(start, start + _PREDICT_BATCH)
+            logits[part] = self._network(self._tensor(images[part])).asnumpy()
+        return logits
+
+    def loss_and_gradients(
+        self, images: NDArray[Any], labels: NDArray[np.int64], *, masks: Masks | None = None
+    ) -> tuple[float, Arrays]:
+        """As the contract says."""
+        self._set_mode(training=True)
+        factors = self._scaled(masks, len(images))
+        loss, image_gradient, *gradients = self._gradients(self._tensor(images), self._one_hot(labels), *factors)
+        named = {name: gradient.asnumpy().copy() for name, gradient in zip(self._trained, gradients, strict=True)}
+        return float(loss.asnumpy()), {**named, "input": image_gradient.asnumpy().copy()}
+
+    def parameters(self) -> Arrays:
+        """As the contract says."""
+        return {name: array.asnumpy().copy() for name, array in self._arrays.items()}
+
+    def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
+        """As the contract says."""
+        check_names(self._shapes, parameters)
+        for name, array in self._arrays.items():
+            array.set_data(self._tensor(parameters[name]))
+
+    def optimizer_state(self) -> Arrays:
+        """As the contract says."""
+        slots = {name: array.asnumpy().copy() for name, array in self._slots.items()}
+        return {"step": np.array(self._step, np.int64), **slots}
+
+    def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """As the contract says. Raises like ``load_parameters``."""
+        check_names({"step": (), **{name: array.shape for name, array in self._slots.items()}}, state)
+        self._step = int(state["step"])
+        for name, array in self._slots.items():
+            array.set_data(self._tensor(state[name]))
+
+    def save(self, directory: Path) -> list[Path]:
+        """Write network.ckpt and optimizer.ckpt; ``mindspore.load_checkpoint`` reads them.
+
+        The network is an ``nn.SequentialCell`` of MindSpore's layers under canonical layer names.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        step = self._ms.Tensor(self._step, self._ms.int64)
+        slots = [{"name": array.name, "data": array} for array in self._slots.values()]
+        files = {"network.ckpt": self._network, "optimizer.ckpt": [*slots, {"name": "step", "data": step}]}
+        for file, content in files.items():
+            self._ms.save_checkpoint(content, str(directory / file))
+        return [directory / file for file in files]
+
+    def synchronize(self) -> None:
+        """Wait for the device."""
+        self._ms.runtime.synchronize()
+
+    def _set_mode(self, training: bool | None = None) -> None:
+        if self._ms.get_context("mode") != self._mode:
+            self._ms.set_context(mode=self._mode)
+        if training is not None and self._network.training != training:
+            self._network.set_train(training)
+
+    def _parameter(self, name: str) -> Any:
+        layer, _, part = name.partition(".")
+        return getattr(self._cells[layer], _NATIVE_NAMES.get(part, part))
+
+    def _tensor(self, array: Any) -> Any:
+        """A tensor of a copy in the session's precision."""
+        return self._ms.Tensor(np.array(array, self._spec.dtype))
+
+    def _one_hot(self, labels: NDArray[np.int64]) -> Any:
+        return self._tensor(np.eye(self._spec.architecture.classes)[labels])
+
+    def _scaled(self, masks: Masks | None, batch: int) -> list[Any]:
+        """The factor of every element at each dropout, or nothing where the framework's generator is to be used."""
+        if masks is None:
+            return []
+        check_names({name: (batch, *shape) for name, shape in self._drop_shapes.items()}, masks)
+        return [self._tensor(masks[name] / (1 - rate)) for name, rate in self._drop_rates.items()]
+
+
+class MindSporeBackend(Backend):
+    """MindSpore on a CPU, or on a GPU where the build has it."""
+
+    name = "mindspore"
+
+    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
+        """Threads, errors alone in the log, and with tuning the instruction set in which convolutions are fast.
+
+        On CPUs with AMX the oneDNN inside MindSpore falls back to a reference convolution unless told to stay below;
+        the setting slows matrix products, so a network without convolutions goes without.
+        """
+        environment = {"OMP_NUM_THREADS": str(threads), "GLOG_v": "3"}
+        if tuning and (architecture is None or any(isinstance(layer, Conv2d) for layer in architecture.layers)):
+            environment["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+        return environment
+
+    def load(self, *, threads: int) -> None:
+        """Import MindSpore and size its thread pools."""
+        import mindspore as ms
+
+        ms.device_context.cpu.op_tuning.threads_num(threads)
+
+    def describe(self) -> Description:
+        """Version, and the devices that this build can use."""
+        import mindspore as ms
+
+        devices = ["cpu"]
+        if ms.device_context.gpu.is_available():
+            devices += [f"cuda:{i}" for i in range(ms.device_context.gpu.device_count())]
+        return Description(
+            framework_version=ms.__version__,
+            devices=tuple(devices),
+            precisions=("float32", "float64"),
+            packages={"mindspore": ms.__version__, "numpy": np.__version__},
+        )
+
+    def open(self, spec: SessionSpec) -> MindSporeSession:
+        """A session in float32, or in float64 where MindSpore has the kernels."""
+        devices = self.describe().devices
+        if spec.device != "cpu" and spec.device.replace("cuda", "cuda:0") not in devices:
+            raise RequestError(f"mindspore: no device {spec.device!r}; here it has {', '.join(devices)}")
+        if spec.precision == "bfloat16":
+            raise Unsupported("MindSpore's CPU kernels take no bfloat16: Select CPU operator[ReLU] fail")
+        if spec.precision == "float64":
+            for shaped in infer(spec.architecture):
+                if shaped.layer.kind in _NOT_IN_FLOAT64:
+                    raise Unsupported(f"{shaped.name}: {_NOT_IN_FLOAT64[shaped.layer.kind]}")
+        return MindSporeSession(spec)
