@@ -9,11 +9,11 @@ def advice(failure: WorkerFailed, *, backend: str) -> str:
         case "timed_out", _:
             return "Give it more time with --timeout or --stall-timeout, or less work with --epochs or --limit-train."
         case "out_of_memory", _:
-            return "Use a smaller --batch-size or --limit-train, or a machine with more memory."
-        case "diverged", _:
             return (
-                "Lower the learning rate in the recipe, or check the scale of the pixels."
+                "Use a smaller --batch-size or --limit-train, a higher --memory-limit, or a machine with more memory."
             )
+        case "diverged", _:
+            return "Lower the learning rate in the recipe, or check the scale of the pixels."
         case "unsupported", _:
             return "This framework lacks what was asked for; choose another --precision or --device, or leave it out."
         case "crashed", "SIGKILL":

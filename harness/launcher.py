@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from backends.registry import Registration
+from harness.limits import oom_kills
 from harness.protocol import Channel, ChannelClosed, ChannelTimeout, Message, ProtocolError
 from specs.architecture import Architecture
 from specs.errors import RequestError
@@ -42,6 +43,7 @@ MALLOC = {
 
 CODE = Path(__file__).resolve().parent.parent
 LOG_TAIL_BYTES = 8000
+LAST_WORDS_OF_MEMORY = ("std::bad_alloc", "cannot allocate memory", "out of memory", "memoryerror")
 GRACE_S = 5.0
 
 
@@ -85,16 +87,19 @@ class WorkerProcess:
         tuning: bool = True,
         architecture: Architecture | None = None,
         log: Path | None = None,
+        memory_limit_mb: int | None = None,
     ) -> None:
         self.registration = registration
         self.threads = threads
+        self.memory_limit_mb = memory_limit_mb
+        self._oom_kills = oom_kills()
         self._log: IO[bytes] = log.open("ab+") if log else tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         self.environment = worker_environment(registration, architecture=architecture, threads=threads, tuning=tuning)
         request_read, request_write = os.pipe()
         answer_read, answer_write = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [str(python), "-m", "harness.worker", str(request_read), str(answer_write)],
+                [str(python), "-m", "harness.worker", str(request_read), str(answer_write), str(os.getpid())],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
@@ -132,7 +137,12 @@ class WorkerProcess:
         if hello.kind != "hello":
             raise self._failure("failed", f"the worker's first word was {hello.kind!r}")
         cpus = sorted(os.sched_getaffinity(0))[: self.threads]
-        fields = {"adapter": self.registration.adapter, "threads": self.threads, "cpus": cpus}
+        fields = {
+            "adapter": self.registration.adapter,
+            "threads": self.threads,
+            "cpus": cpus,
+            "memory_limit_mb": self.memory_limit_mb,
+        }
         return self.request("load", fields, timeout_s=timeout_s).fields
 
     def request(
@@ -207,12 +217,19 @@ class WorkerProcess:
             self._kill()
             return self._failure("failed", f"{doing}: the worker closed its pipe without ending")
         if code >= 0:
-            return self._failure("crashed", f"{doing}: the worker ended with exit code {code}", exit_code=code)
+            text = f"{doing}: the worker ended with exit code {code}"
+            return self._failure(self._status_of_death(), text, exit_code=code)
         name = signal.Signals(-code).name
         text = f"{doing}: the worker was killed by {name}"
-        if name == "SIGKILL":
-            text += " (the kernel's out-of-memory killer, or somebody's kill -9)"
-        return self._failure("crashed", text, signal_name=name)
+        if name == "SIGKILL" and (oom_kills() or 0) > (self._oom_kills or 0):
+            text += " (the kernel's out-of-memory killer was at work)"
+            return self._failure("out_of_memory", text, signal_name=name)
+        return self._failure(self._status_of_death(), text, signal_name=name)
+
+    def _status_of_death(self) -> str:
+        """Out of memory where the last words of a dying C++ runtime say so, else crashed."""
+        tail = self._tail().lower()
+        return "out_of_memory" if any(words in tail for words in LAST_WORDS_OF_MEMORY) else "crashed"
 
     def _reported(self, fields: dict[str, Any]) -> Exception:
         message = str(fields.get("message", ""))

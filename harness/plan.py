@@ -37,6 +37,7 @@ class RunPlan:
     python: Path | None = None
     timeout_s: float | None = None
     stall_timeout_s: float | None = None
+    memory_limit_mb: int | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -49,6 +50,8 @@ class RunPlan:
         for option, value in (("timeout", self.timeout_s), ("stall-timeout", self.stall_timeout_s)):
             if value is not None and not value > 0:
                 raise RequestError(f"--{option} must be above 0 seconds, got {value:g}")
+        if self.memory_limit_mb is not None and self.memory_limit_mb < 1:
+            raise RequestError(f"--memory-limit must be at least 1 MiB, got {self.memory_limit_mb}")
 
     @property
     def session(self) -> SessionSpec:

@@ -88,6 +88,7 @@ def _train(
         tuning=plan.tuning,
         architecture=plan.architecture,
         log=log,
+        memory_limit_mb=plan.memory_limit_mb,
     ) as worker:
         notes.variables = worker.environment
         notes.description = worker.load(timeout_s=plan.timeout_s)

@@ -42,6 +42,7 @@ class Study:
     baseline: str = "torch"
     timeout: float | None = None
     stall_timeout: float | None = None
+    memory_limit: int | None = None
     retry_noisy: int = 0
 
     def __post_init__(self) -> None:
@@ -135,6 +136,7 @@ def _matrix(study: Study, data_dir: Path | None) -> Iterator[tuple[str, RunPlan]
                             limit_test=study.limit_test,
                             timeout_s=study.timeout,
                             stall_timeout_s=study.stall_timeout,
+                            memory_limit_mb=study.memory_limit,
                         )
                         yield identity(plan), plan
 

@@ -1,7 +1,7 @@
 """The worker: a process with one framework inside that answers the parent's requests over a pipe.
 
-Started as ``python -m harness.worker READ_FD WRITE_FD``. It imports the standard library, NumPy, its framework and pure
-modules, so that its memory is the framework's. What the framework prints goes to the log file that the parent made its
+Started as ``python -m harness.worker READ_FD WRITE_FD PARENT``. It imports the standard library, NumPy, its framework
+and pure modules, so that its memory is the framework's. What the framework prints goes to the log file that the parent made its
 stdout and stderr.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.contract import Backend, Session, SessionSpec, Unsupported
-from harness import memory
+from harness import limits, memory
 from harness.protocol import Channel, ChannelClosed, Message
 from harness.training import Diverged, TrainingJob, train
 from specs.errors import RequestError
@@ -61,9 +61,11 @@ class Worker:
         return verbs[kind]
 
     def load(self, request: Message) -> Answer:
-        """Import the framework: {adapter: "module:Class", threads, cpus} -> its description, import_s, memory."""
+        """Import the framework: {adapter: "module:Class", threads, cpus, memory_limit_mb} -> its description."""
         if request.fields["cpus"]:
             os.sched_setaffinity(0, request.fields["cpus"])
+        if request.fields["memory_limit_mb"]:
+            limits.limit_memory(request.fields["memory_limit_mb"])
         module, _, cls = request.fields["adapter"].partition(":")
         start = time.perf_counter()
         backend: Backend = getattr(import_module(module), cls)()
@@ -208,8 +210,9 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve on the two descriptors named on the command line."""
-    read_fd, write_fd = int(sys.argv[1]), int(sys.argv[2])
+    """Serve on the two descriptors named on the command line, for the parent named after them."""
+    read_fd, write_fd, parent = (int(word) for word in sys.argv[1:4])
+    limits.die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     channel = Channel(read_fd, write_fd)
     try:

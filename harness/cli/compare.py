@@ -30,6 +30,7 @@ def compare(
     baseline: Annotated[str | None, typer.Option(help="The backend that ratios refer to; default: torch.")] = None,
     timeout: options.Timeout = None,
     stall_timeout: options.StallTimeout = None,
+    memory_limit: options.MemoryLimit = None,
     retry_noisy: Annotated[
         int | None, typer.Option(help="Repeat a run up to N times when the machine was busy.")
     ] = None,
@@ -72,6 +73,7 @@ def compare(
         "baseline": baseline,
         "timeout": timeout,
         "stall_timeout": stall_timeout,
+        "memory_limit": memory_limit,
         "retry_noisy": retry_noisy,
     }
     given = {key: value for key, value in flags.items() if value is not None}

@@ -28,6 +28,7 @@ DataDir = Annotated[Path | None, typer.Option(help="Where the dataset's files ar
 Python = Annotated[Path | None, typer.Option(help="The interpreter that has the framework.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds a run may take in all.")]
 StallTimeout = Annotated[float | None, typer.Option(help="Seconds a run may go without any progress.")]
+MemoryLimit = Annotated[int | None, typer.Option(help="MiB of memory a run's worker may use.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the result set.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]

@@ -26,6 +26,7 @@ def run(
     python: options.Python = None,
     timeout: options.Timeout = None,
     stall_timeout: options.StallTimeout = None,
+    memory_limit: options.MemoryLimit = None,
     out: options.Out = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -61,6 +62,7 @@ def run(
         python=python,
         timeout_s=timeout,
         stall_timeout_s=stall_timeout,
+        memory_limit_mb=memory_limit,
     )
     for notice in notices(architecture):
         print(f"note: {notice}", file=sys.stderr)

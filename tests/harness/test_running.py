@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -129,6 +133,42 @@ def test_a_flood_on_stdout_stays_in_the_log(tmp_path: Path, capfd: pytest.Captur
     assert record.status == "ok"
     assert capfd.readouterr().out == ""
     assert (tmp_path / "run" / "worker.log").stat().st_size > 10_000_000
+
+
+def test_a_leak_ends_at_the_memory_limit(tmp_path: Path) -> None:
+    with registered(leak_mb=20) as fake:
+        record, _ = run(fake, tmp_path / "run", memory_limit_mb=400, epochs=20)
+    assert record.status == "out_of_memory"
+    assert record.error is not None
+    assert "--memory-limit" in (record.error.advice or "")
+
+
+def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
+    """The parent is killed with SIGKILL while its worker hangs: the kernel ends the worker."""
+    code = """
+import sys, pathlib
+from tests.fakes import registered
+from tests.harness.plans import run
+with registered(train="hang") as fake:
+    run(fake, pathlib.Path(sys.argv[1]))
+"""
+    root = Path(__file__).parent.parent.parent
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], cwd=root)
+    worker = _wait_for(lambda: psutil.Process(parent.pid).children())[0]
+    _wait_for(lambda: (tmp_path / "run" / "worker.log").exists() and worker.cpu_times().user > 0.05)
+    time.sleep(0.5)
+    parent.kill()
+    parent.wait()
+    _wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+
+
+def _wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
 
 
 def test_a_device_that_is_not_there_is_the_users_to_mend(tmp_path: Path) -> None:
