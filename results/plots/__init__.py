@@ -1,0 +1,72 @@
+"""The plots of a study: what to draw, drawn with matplotlib and kept as SVG and PNG.
+
+Habits of the field: readable at half a page, units on the axes, intervals drawn, one colour per backend everywhere
+(``results.palette``). Axis texts are English in every language of the report; its captions are translated.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from results.findings import Study
+
+PANELS = 6
+"""Cases that share a figure of bars at most."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A finished plot. ``name`` is its file's, ``kind`` names its caption in ``results.words``, ``about`` the case."""
+
+    name: str
+    kind: str
+    about: str
+    svg: str
+    png: bytes
+
+
+def draw(study: Study) -> Iterator[Plot]:
+    """Every plot that the runs have something for."""
+    from results.plots import bars, curves, images
+    from results.plots.selection import Selection
+    from results.plots.style import styled
+
+    selection = Selection.of(study)
+    with styled():
+        for number, start in enumerate(range(0, len(study.cases), PANELS), start=1):
+            cases = study.cases[start : start + PANELS]
+            part = f"-{number}" if len(study.cases) > PANELS else ""
+            yield from _finished(f"throughput{part}", "throughput", "", bars.throughput(study, cases))
+            yield from _finished(f"memory{part}", "memory", "", bars.memory(study, cases))
+            yield from _finished(f"phases{part}", "phases", "", bars.phases(study, cases))
+        for case in study.cases:
+            about = study.labels.case(case.key)
+            name = _slug("-".join(str(part) for part in case.key))
+            yield from _finished(f"loss-{name}", "loss", about, curves.loss(study, selection, case))
+            yield from _finished(f"accuracy-{name}", "accuracy", about, curves.accuracy(study, case))
+            yield from _finished(f"confusion-{name}", "confusion", about, images.confusion(study, selection, case))
+        for dataset in dict.fromkeys(case.key[0] for case in study.cases):
+            name = f"gallery-{_slug(dataset)}"
+            yield from _finished(name, "gallery", dataset, images.gallery(study, selection, dataset))
+
+
+def _finished(name: str, kind: str, about: str, figure: Figure | None) -> Iterator[Plot]:
+    if figure is None:
+        return
+    svg, png = io.StringIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    figure.set_layout_engine("none")  # the layout is found; finding it again would double the time
+    figure.savefig(png, format="png")
+    yield Plot(name, kind, about, svg.getvalue(), png.getvalue())
+
+
+def _slug(text: str) -> str:
+    """A name fit for a file: what a stranger called a model cannot lead anywhere."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80] or "_"

@@ -1,0 +1,139 @@
+"""Throughput, memory and phases: a panel per case, a bar per subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from results.formatting import cell
+from results.plots.style import INK, PAPER, panels
+from results.statistics import Estimate, estimate
+from results.summary import Case, Subject
+
+if TYPE_CHECKING:
+    from results.findings import Study
+
+# Light to dark of one hue: phases are parts of one whole, and backends own the other colours.
+_PHASES = {
+    "import_s": ("import", "#c6dbef"),
+    "build_s": ("build", "#9ecae1"),
+    "first_step_s": ("first step", "#fdae6b"),
+    "train_s": ("training", "#3182bd"),
+    "eval_s": ("evaluation", "#08519c"),
+}
+
+
+def throughput(study: Study, cases: Sequence[Case]) -> Figure | None:
+    """Training samples per second: medians with their 95 % intervals, every run a dot."""
+    column = "train_samples_per_second"
+    chosen = [(case, _having(case, column)) for case in cases]
+    chosen = [(case, subjects) for case, subjects in chosen if subjects]
+    if not chosen:
+        return None
+    figure, axes = _figure(chosen)
+    for (case, subjects), ax in zip(chosen, axes, strict=True):
+        for place, subject in enumerate(subjects):
+            rates = subject.ok[column].dropna()
+            found = estimate(rates.tolist(), least=0.0)
+            if found is None:
+                continue
+            look = study.labels.look(subject.key)
+            ax.barh(place, found.median, height=0.68, color=look.colour, hatch=look.hatch, edgecolor=PAPER, lw=0)
+            _interval(ax, place, found)
+            if len(rates) > 1:
+                ax.plot(rates, np.full(len(rates), place), "o", ms=2.5, mfc=PAPER, mec=INK, mew=0.6)
+            _value(ax, place, max(found.median, found.high or 0, rates.max()), cell(column, found.median))
+        _finish(study, ax, case, subjects, "samples/s in training")
+    return figure
+
+
+def memory(study: Study, cases: Sequence[Case]) -> Figure | None:
+    """Peak resident memory, split into what importing the framework takes and what training adds."""
+    chosen = [(case, _having(case, "peak_rss_mb")) for case in cases]
+    chosen = [(case, subjects) for case, subjects in chosen if subjects]
+    if not chosen:
+        return None
+    figure, axes = _figure(chosen)
+    for (case, subjects), ax in zip(chosen, axes, strict=True):
+        for place, subject in enumerate(subjects):
+            peaks = subject.ok["peak_rss_mb"].dropna()
+            found = estimate(peaks.tolist(), least=0.0)
+            if found is None:
+                continue
+            look = study.labels.look(subject.key)
+            imported = _median(subject, "after_import_rss_mb") or 0.0
+            ax.barh(place, imported, height=0.68, color=look.colour, alpha=0.45, lw=0)
+            ax.barh(place, found.median - imported, left=imported, height=0.68, color=look.colour, hatch=look.hatch,
+                    edgecolor=PAPER, lw=0)  # fmt: skip
+            _interval(ax, place, found)
+            _value(ax, place, max(found.median, found.high or 0), cell("peak_rss_mb", found.median))
+        _finish(study, ax, case, subjects, "peak memory (MiB)")
+    _legend(figure, {"after import": "#bbbbbb", "added by building and training": "#666666"})
+    return figure
+
+
+def phases(study: Study, cases: Sequence[Case]) -> Figure | None:
+    """Where a run's seconds go: medians of each phase, stacked."""
+    chosen = [(case, _having(case, *_PHASES)) for case in cases]
+    chosen = [(case, subjects) for case, subjects in chosen if subjects]
+    if not chosen:
+        return None
+    figure, axes = _figure(chosen)
+    for (case, subjects), ax in zip(chosen, axes, strict=True):
+        for place, subject in enumerate(subjects):
+            left = 0.0
+            for column, (_, colour) in _PHASES.items():
+                seconds = _median(subject, column) or 0.0
+                ax.barh(place, seconds, left=left, height=0.68, color=colour, lw=0)
+                left += seconds
+            _value(ax, place, left, cell("total_s", left))
+        _finish(study, ax, case, subjects, "time per run (s)")
+    _legend(figure, dict(_PHASES.values()))
+    return figure
+
+
+def _having(case: Case, *columns: str) -> list[Subject]:
+    return [subject for subject in case.subjects if subject.ok[list(columns)].notna().any(axis=None)]
+
+
+def _figure(chosen: Sequence[tuple[Case, list[Subject]]]) -> tuple[Figure, list[Axes]]:
+    most = max(len(subjects) for _, subjects in chosen)
+    return panels(len(chosen), height=0.95 + 0.3 * most, columns=2)
+
+
+def _median(subject: Subject, column: str) -> float | None:
+    values = subject.ok[column].dropna()
+    return float(values.median()) if len(values) else None
+
+
+def _interval(ax: Axes, place: int, found: Estimate) -> None:
+    if found.low is not None and found.high is not None:
+        reach = [[found.median - found.low], [found.high - found.median]]
+        ax.errorbar(found.median, place, xerr=reach, color=INK, lw=1.2, capsize=3)
+
+
+def _value(ax: Axes, place: int, end: float, text: str) -> None:
+    ax.annotate(text, (end, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8.5)
+
+
+def _finish(study: Study, ax: Axes, case: Case, subjects: Sequence[Subject], xlabel: str) -> None:
+    ax.set_yticks(range(len(subjects)), [study.labels.subject(subject.key) for subject in subjects])
+    ax.set(xlabel=xlabel, title=study.labels.case(case.key))
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.margins(x=0.18)
+    ax.set_xlim(left=0)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+
+
+def _legend(figure: Figure, entries: dict[str, str]) -> None:
+    patches = [Patch(color=colour, label=name) for name, colour in entries.items()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches))

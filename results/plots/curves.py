@@ -1,0 +1,109 @@
+"""Losses and accuracies as training goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
+
+from results.plots.selection import Selection
+from results.plots.style import WIDTH, log_ticks, panels
+from results.record import LearningCurve
+from results.summary import Case
+
+if TYPE_CHECKING:
+    from results.findings import Study
+
+REFERENCE = "numpy"
+EQUAL = 1e-9
+"""Losses closer than this are equal (float32 resolves no less) and leave a gap: a log axis has no zero."""
+Points = NDArray[np.float64]
+
+
+def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
+    """Training losses of runs that started alike, overlaid, and below how far each is from the reference.
+
+    The curves must lie on one another: that is the point. The reference is NumPy where it ran, else the baseline.
+    """
+    runs = [(subject, record.curve) for subject, record in selection.at_common_start(case) if record.curve]
+    runs = [(subject, curve) for subject, curve in runs if len(curve.first)]
+    if not runs:
+        return None
+    wanted = [REFERENCE, study.baseline]
+    reference = next((pair for name in wanted for pair in runs if pair[0].backend == name), runs[0])
+    others = [pair for pair in runs if pair is not reference]
+
+    figure = Figure(figsize=(WIDTH, 4.4 if others else 2.9), layout="constrained")
+    axes = figure.subplots(2 if others else 1, 1, sharex=True, squeeze=False, height_ratios=[3, 2] if others else [1])
+    upper = axes[0, 0]
+    for number, (subject, curve) in enumerate(runs):
+        look = study.labels.look(subject.key)
+        steps, losses = _points(curve)
+        # Curves that coincide would hide one another: the first is drawn widest and each next one narrower on top.
+        width = 1.2 + 1.3 * (len(runs) - 1 - number)
+        upper.plot(steps, losses, look.dash, color=look.colour, lw=width, label=study.labels.subject(subject.key))
+    upper.set(ylabel="training loss", xscale="log")
+    for line in upper.legend(loc="upper right").get_lines():
+        line.set_linewidth(3)
+    for subject, curve in others:
+        look = study.labels.look(subject.key)
+        steps, losses = _points(curve)
+        _, expected = _points(reference[1])
+        shared = min(len(losses), len(expected))
+        gap = np.abs(losses[:shared] - expected[:shared])
+        gap[gap < EQUAL] = np.nan
+        axes[1, 0].plot(steps[:shared], gap, look.dash, color=look.colour, lw=1.1)
+    if others:
+        name = study.labels.subject(reference[0].key)
+        axes[1, 0].set(ylabel=f"|loss − {name}|", xscale="log", yscale="log")
+        log_ticks(axes[1, 0].yaxis)
+    log_ticks(axes[-1, 0].xaxis)
+    axes[-1, 0].set_xlabel("training step (log scale)")
+    upper.set_title(study.labels.case(case.key))
+    return figure
+
+
+def accuracy(study: Study, case: Case) -> Figure | None:
+    """Test accuracy per epoch, and against the seconds spent in training; the band spans the runs."""
+    epochs = study.results.epochs
+    epochs = epochs[epochs["test_accuracy"].notna()]
+    figure, (left, right) = panels(2, height=2.9, columns=2)
+    right.sharey(left)
+    drawn = False
+    for subject in case.subjects:
+        own = epochs[epochs["run_id"].isin(subject.ok["run_id"]) & epochs["set"].isin(subject.ok["set"])]
+        if own.empty:
+            continue
+        drawn = True
+        look = study.labels.look(subject.key)
+        by_epoch = own.groupby("epoch")
+        middle = by_epoch["test_accuracy"].median()
+        lowest, highest = by_epoch["test_accuracy"].min(), by_epoch["test_accuracy"].max()
+        seconds = by_epoch["elapsed_train_s"].median()
+        for axes, x in ((left, middle.index.to_numpy(dtype=float)), (right, seconds.to_numpy())):
+            axes.fill_between(x, lowest, highest, color=look.colour, alpha=0.15, lw=0)
+            axes.plot(
+                x, middle, look.dash, color=look.colour, marker=look.marker, label=study.labels.subject(subject.key)
+            )
+    if not drawn:
+        return None
+    left.set(xlabel="epoch", ylabel="test accuracy", title=study.labels.case(case.key))
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.yaxis.set_major_formatter(PercentFormatter(1.0))
+    right.set(xlabel="training time (s)")
+    right.set_xlim(left=0)
+    right.tick_params(labelleft=False)
+    left.legend(loc="lower right")
+    return figure
+
+
+def _points(curve: LearningCurve) -> tuple[Points, Points]:
+    """Steps from 1 and losses; a mean of several steps stands at their middle. Losses that were not finite are NaN."""
+    head = len(curve.first)
+    middles = head + curve.steps_per_mean * (np.arange(len(curve.means)) + 0.5) + 0.5
+    steps = np.concatenate([np.arange(1, head + 1), middles])
+    losses = [np.nan if value is None else value for value in (*curve.first, *curve.means)]
+    return steps, np.asarray(losses, dtype=np.float64)

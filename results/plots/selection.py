@@ -1,0 +1,71 @@
+"""Which records are read whole for the plots that need raw samples: enough to show, few enough to stay quick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from results.columns import PAIR
+from results.record import Record
+from results.summary import Case, Subject
+
+if TYPE_CHECKING:
+    from results.findings import Study
+
+LIMIT = 300
+"""Records read whole in all."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Whole records by set and run."""
+
+    records: dict[tuple[str, str], Record]
+
+    @classmethod
+    def of(cls, study: Study) -> Selection:
+        """Of every subject the run of its case's common start, then others in order."""
+        subjects = sum(len(case.subjects) for case in study.cases)
+        each = max(1, LIMIT // max(1, subjects))
+        chosen = []
+        for case in study.cases:
+            start = common_start(case)
+            for subject in case.subjects:
+                first = _at(subject, start)
+                chosen.append(pd.concat([first, subject.ok.drop(first.index)]).head(each))
+        runs = pd.concat(chosen) if chosen else study.results.runs.head(0)
+        return cls({(name, record.run_id): record for name, record in study.results.records(runs)})
+
+    def whole(self, runs: pd.DataFrame) -> list[Record]:
+        """The records of these runs that were read, in order."""
+        keys = runs[["set", "run_id"]].itertuples(index=False, name=None)
+        return [self.records[key] for key in keys if key in self.records]
+
+    def of_subjects(self, subjects: Iterable[Subject]) -> list[Record]:
+        """The records of all these subjects that were read."""
+        return [record for subject in subjects for record in self.whole(subject.ok)]
+
+    def at_common_start(self, case: Case) -> list[tuple[Subject, Record]]:
+        """One run per subject, all of the same seed, repeat and round, of those subjects that have it."""
+        start = common_start(case)
+        return [(subject, record) for subject in case.subjects for record in self.whole(_at(subject, start))[:1]]
+
+
+def common_start(case: Case) -> tuple[int, ...]:
+    """Seed, repeat and round for which most subjects have a run that went well; the earliest of equals."""
+    counts: dict[tuple[int, ...], int] = {}
+    for subject in case.subjects:
+        for key in subject.ok[list(PAIR)].drop_duplicates().itertuples(index=False, name=None):
+            counts[key] = counts.get(key, 0) + 1
+    return max(sorted(counts), key=counts.__getitem__, default=())
+
+
+def _at(subject: Subject, start: tuple[int, ...]) -> pd.DataFrame:
+    ok = subject.ok
+    chosen = pd.Series(bool(start), index=ok.index)
+    for column, value in zip(PAIR, start, strict=False):
+        chosen &= ok[column] == value
+    return ok[chosen]

@@ -1,0 +1,85 @@
+"""The common look of all plots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+INK = "#24292f"
+FAINT = "#d5dae0"
+PAPER = "#ffffff"
+"""The three colours that a dark page replaces."""
+WIDTH = 7.2
+"""Inches: the width of a page's text."""
+
+_STYLE: Any = {
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "savefig.dpi": 160,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "axes.linewidth": 0.8,
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "results",  # the same records give the same file
+    "text.parse_math": False,  # a name with dollar signs is a name
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Within this, figures have the common look."""
+    with rc_context(_STYLE):
+        yield
+
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def log_ticks(axis: Axis) -> None:
+    """Name the decades of a log axis without matplotlib's math text, which names from records could break."""
+    axis.set_major_locator(LogLocator(10, numticks=7))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _decade(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _decade(value: float) -> str:
+    exponent = round(math.log10(value)) if value > 0 else 0
+    return f"{value:,.0f}" if 0 <= exponent < 6 else f"10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
+def panels(count: int, *, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """A figure of the common width with ``count`` panels, each ``height`` inches high, in rows of ``columns``."""
+    across = min(columns, count)
+    rows = math.ceil(count / across)
+    figure = Figure(figsize=(WIDTH, height * rows + 0.35), layout="constrained")
+    grid = figure.subplots(rows, across, squeeze=False).ravel().tolist()
+    for spare in grid[count:]:
+        spare.remove()
+    return figure, grid[:count]
