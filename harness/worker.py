@@ -1,8 +1,8 @@
 """The worker: a process with one framework inside that answers the parent's requests over a pipe.
 
 Started as ``python -m harness.worker READ_FD WRITE_FD PARENT``. It imports the standard library, NumPy, its framework
-and pure modules, so that its memory is the framework's. What the framework prints goes to the log file that the parent made its
-stdout and stderr.
+and pure modules, so that its memory is the framework's. What the framework prints goes to the log file that the parent
+made its stdout and stderr.
 """
 
 from __future__ import annotations
