@@ -12,13 +12,13 @@ from results.files import write_atomic
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 
-def write_tables(folder: Path, tables: dict[str, pd.DataFrame]) -> list[Path]:
+def write_tables(folder: Path, tables: dict[str, pd.DataFrame], *, safe: str = "") -> list[Path]:
     """Write each table as NAME.csv and NAME.parquet, whole or not at all; returns the files. Raises StoreError."""
     written = []
     for name, table in tables.items():
         for suffix, content in (("csv", csv(table)), ("parquet", parquet(table))):
             file = folder / f"{name}.{suffix}"
-            write_atomic(file, content)
+            write_atomic(file, content, safe=safe)
             written.append(file)
     return written
 

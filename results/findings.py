@@ -66,6 +66,10 @@ class Study:
         return tuple(cases(self.results.runs))
 
     @cached_property
+    def summary(self) -> pd.DataFrame:
+        return self.results.summary(self.baseline)
+
+    @cached_property
     def labels(self) -> Labels:
         return Labels(self.results.runs, self.words)
 
@@ -302,7 +306,7 @@ def _targets(study: Study) -> Iterator[Finding]:
 
 
 def _wide(study: Study) -> Iterator[Finding]:
-    summary = study.results.summary(study.baseline)
+    summary = study.summary
     column = "train_samples_per_second"
     wide = summary[(summary[f"{column}_high"] - summary[f"{column}_low"]) / summary[column] > WIDE_INTERVAL]
     if len(wide):

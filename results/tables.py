@@ -41,11 +41,11 @@ class Results:
         self.sets = tuple(sets)
         self.names = _distinct_names(self.sets)
         self.damaged: list[Damaged] = []
-        self._rows: list[tuple[str, Row]] = []
+        self.rows: list[tuple[str, Row]] = []  # with the name of their set, in file order
         for name, one in zip(self.names, self.sets, strict=True):
             rows, damaged = one.rows()
             self.damaged += damaged
-            self._rows += [(name, row) for row in rows]
+            self.rows += [(name, row) for row in rows]
 
     @classmethod
     def load(cls, paths: Iterable[str | Path]) -> Results:
@@ -60,8 +60,8 @@ class Results:
         - ``current``: False for a run that a later attempt repeats, which no summary counts;
         - ``time_to_X_s``, ``reached_X``: training seconds to test accuracy X (NaN: not reached) and whether it was.
         """
-        rows = [row for _, row in self._rows]
-        data: dict[str, Any] = {"set": pd.Series([name for name, _ in self._rows], dtype="object")}
+        rows = [row for _, row in self.rows]
+        data: dict[str, Any] = {"set": pd.Series([name for name, _ in self.rows], dtype="object")}
         by_column = _transposed(([column.get(row) for column in RUN_COLUMNS] for row in rows), len(RUN_COLUMNS))
         for column, values in zip(RUN_COLUMNS, by_column, strict=True):
             data[column.name] = pd.Series(values, dtype=_DTYPES[column.kind])
@@ -84,9 +84,9 @@ class Results:
         Holds what names the run, ``epoch`` (from 1), the epoch's figures, and ``elapsed_train_s``: the seconds of
         training up to its end, evaluation apart.
         """
-        owners = [number for number, (_, row) in enumerate(self._rows) for _ in row.epochs]
+        owners = [number for number, (_, row) in enumerate(self.rows) for _ in row.epochs]
         table = self.runs[list(_EPOCH_KEYS)].take(owners).reset_index(drop=True)
-        figures = (_epoch_values(epoch) for _, row in self._rows for epoch in row.epochs)
+        figures = (_epoch_values(epoch) for _, row in self.rows for epoch in row.epochs)
         for name, values in zip(EPOCH_COLUMNS, _transposed(figures, len(EPOCH_COLUMNS)), strict=True):
             table[name] = pd.Series(values, dtype="Int64" if name == "epoch" else "float64")
         seconds = table.groupby(["set", "run_id"], sort=False)["train_seconds"]

@@ -1,0 +1,170 @@
+"""What the report says, assembled from records for the templates: plain data, nothing rendered or escaped yet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from results.columns import CASE
+from results.findings import LEVELS, Study, collect
+from results.formatting import cell, is_absent, plain, plain_lines, unit
+from results.plots import Plot
+from results.record import Row
+from results.report import page_tables
+from results.report.page_tables import Table
+from results.words import Words
+
+FAILURES = 30
+"""Failures shown with their logs; the others are in the table of all runs."""
+_MACHINE = ("cpu", "cores", "threads", "ram_mb", "accelerator", "os", "governor", "matmul_peak_gflops", "git_commit")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not end well, with what there is to find out why."""
+
+    title: str
+    message: str
+    advice: str
+    traceback: str
+    log_tail: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Software:
+    """What a subject ran on: its version, its packages, the variables it was started with, and its tuning."""
+
+    title: str
+    facts: list[tuple[str, str]]
+    packages: str
+    variables: str
+    tuning: list[str]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything the templates show."""
+
+    words: Words
+    title: str
+    sets: list[dict[str, str]]
+    made: str
+    findings: list[tuple[str, str, list[str]]]
+    changes: Table | None
+    tables: list[Table]
+    plots: list[tuple[Plot, str]]
+    conformance: Table
+    failures: list[Failure]
+    more_failures: int
+    machine: list[tuple[str, str]]
+    software: list[Software]
+    fingerprints: Table
+    runs: Table
+
+
+def assemble(study: Study, plots: Sequence[Plot]) -> Page:
+    """The page of a study with its plots."""
+    words, results = study.words, study.results
+    bad = [(name, row) for name, row in results.rows if row.status != "ok"]
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return Page(
+        words=words,
+        title=words.join([plain(name) for name in results.names]),
+        sets=list(_sets(study)),
+        made=words("made", when=now, runs=f"{len(results.runs):,}"),
+        findings=_findings(study),
+        changes=page_tables.changes(study),
+        tables=[page_tables.speed(study), page_tables.accuracy(study), page_tables.resources(study)],
+        plots=[(plot, words(f"caption_{plot.kind}", about=plain(plot.about))) for plot in plots],
+        conformance=page_tables.conformance(study),
+        failures=[_failure(study, row) for _, row in bad[:FAILURES]],
+        more_failures=max(0, len(bad) - FAILURES),
+        machine=_machine(study),
+        software=list(_software(study)),
+        fingerprints=page_tables.fingerprints(study),
+        runs=page_tables.runs(study),
+    )
+
+
+def _sets(study: Study) -> Iterator[dict[str, str]]:
+    for name, one in zip(study.results.names, study.results.sets, strict=True):
+        asked = json.dumps(one.manifest.study, indent=2, ensure_ascii=False) if one.manifest.study else ""
+        yield {
+            "name": plain(name),
+            "created": study.words("set_created", created=plain(one.manifest.created)),
+            "command": plain(one.manifest.command or "", 2000),
+            "study": plain_lines(asked),
+        }
+
+
+def _findings(study: Study) -> list[tuple[str, str, list[str]]]:
+    """Level, its heading and its sentences."""
+    found = collect(study)
+    groups: list[tuple[str, str, list[str]]] = []
+    for level in LEVELS:
+        sentences = [finding.sentence(study.words) for finding in found if finding.level == level]
+        if sentences:
+            groups.append((level, study.words(f"level_{level}"), sentences))
+    return groups
+
+
+def _failure(study: Study, row: Row) -> Failure:
+    case = study.labels.case(tuple(getattr(row, key) for key in CASE))
+    title = f"{plain(row.backend)}: {case}: {study.words(f'status_{row.status}')} ({row.run_id})"
+    error = row.error
+    command = plain(row.command or "", 1000)
+    if error is None:
+        return Failure(title, "", "", "", "", command)
+    ended = [f"exit code {error.exit_code}" if error.exit_code is not None else "", error.signal or ""]
+    message = f"{plain(error.kind)}: {plain(error.message, 1000)}"
+    said = " ".join([message, *(f"({plain(part)})" for part in ended if part and part not in message)])
+    return Failure(
+        title=title,
+        message=said,
+        advice=plain(error.advice or "", 500),
+        traceback=plain_lines(error.traceback or ""),
+        log_tail=plain_lines(error.log_tail or ""),
+        command=command,
+    )
+
+
+def _machine(study: Study) -> list[tuple[str, str]]:
+    """What is true of all runs, and what varies between them."""
+    facts = []
+    for column in _MACHINE:
+        values = [value for value in study.results.runs[column].dropna().unique() if not is_absent(value)]
+        if not values:
+            continue
+        said = [f"{cell(column, value)} {unit(column).name}".strip() for value in values[:6]]
+        title = study.words(f"column_{column}")
+        facts.append((title, said[0] if len(said) == 1 else study.words("varies", values=study.words.join(said))))
+    return facts
+
+
+def _software(study: Study) -> Iterator[Software]:
+    """Per subject, from its first run that says so."""
+    seen: dict[tuple[Any, ...], Row] = {}
+    for name, row in study.results.rows:
+        key = (row.backend, row.framework_version, row.tuning.enabled, name)
+        if key not in seen or (not seen[key].environment.packages and row.environment.packages):
+            seen[key] = row
+    words = study.words
+    for key, row in seen.items():
+        environment = row.environment
+        facts = {
+            "framework_version": row.framework_version,
+            "framework_build": environment.framework_build,
+            "python": environment.python,
+            "device": row.device,
+        }
+        yield Software(
+            title=study.labels.subject(key),
+            facts=[(words(f"column_{name}"), plain(value)) for name, value in facts.items() if value],
+            packages=", ".join(f"{plain(k)} {plain(v)}" for k, v in sorted(environment.packages.items())),
+            variables=" ".join(f"{plain(k)}={plain(v)}" for k, v in sorted(environment.variables.items())),
+            tuning=[plain(phrase) for phrase in row.tuning.applied],
+        )

@@ -1,0 +1,313 @@
+"""The tables of the report: what stands in which cell. Rendering and escaping are the templates' business."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pandas as pd
+
+from results.columns import CASE, FINGERPRINTS, SUBJECT
+from results.comparison import compare
+from results.findings import Study
+from results.formatting import ABSENT, cell, interval, is_absent, plain, unit
+from results.palette import in_order
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell shows: ``text`` and below it, small, ``detail``.
+
+    ``sort`` is the number to sort by, None to sort by the text. ``kind`` is a CSS class: "status-ok", "verdict-faster".
+    """
+
+    text: str
+    detail: str = ""
+    sort: float | None = None
+    kind: str = ""
+    colour: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading and how a row (of whatever the table is made from) fills the column."""
+
+    title: str
+    fill: Callable[[Mapping[str, Any]], Cell]
+    numeric: bool = False
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table under a heading of the report; ``name`` is its anchor, and names its words."""
+
+    name: str
+    about: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    @classmethod
+    def of(cls, name: str, about: str, columns: Iterable[Column], source: Iterable[Mapping[str, Any]]) -> Table:
+        """The table of a source's rows, without the columns that hold nothing in any row."""
+        columns = list(columns)
+        rows = [[column.fill(row) for column in columns] for row in source]
+        kept = [i for i in range(len(columns)) if any(row[i].text not in ("", ABSENT) for row in rows)]
+        return cls(name, about, tuple(columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in rows))
+
+
+def speed(study: Study) -> Table:
+    """Throughput, ratio to the baseline and step times per case and subject."""
+    figures = ("inference_samples_per_second", "step_p50_ms", "step_p90_ms", "step_p99_ms", "gflops", "share_of_peak")
+    columns = [
+        *_who(study),
+        _figure(study, "train_samples_per_second"),
+        _figure(study, "train_ratio"),
+        Column(study.words("column_train_verdict"), lambda row: _verdict(study, row, "train_")),
+        *(_figure(study, name) for name in figures),
+        _figure(study, "inference_ratio"),
+    ]
+    about = study.words("about_speed", baseline=plain(study.baseline or ""))
+    return Table.of("speed", about, columns, _summary(study))
+
+
+def accuracy(study: Study) -> Table:
+    """Accuracy and what goes with it, and the time to each target, per case and subject."""
+
+    def equal(row: Mapping[str, Any]) -> Cell:
+        value = row["accuracy_equivalent"]
+        if is_absent(value):
+            return Cell(ABSENT)
+        return Cell(study.words("yes" if value else "unsure"), kind="good" if value else "")
+
+    columns = [
+        *_who(study),
+        _figure(study, "test_accuracy"),
+        _figure(study, "accuracy_difference"),
+        Column(study.words("column_accuracy_equivalent"), equal),
+        *(_figure(study, name) for name in ("macro_precision", "macro_recall", "macro_f1", "test_loss")),
+        *(
+            _time_to(study, name.removeprefix("reached_"))
+            for name in study.results.runs.columns
+            if name.startswith("reached_")
+        ),
+    ]
+    about = study.words("about_accuracy", baseline=plain(study.baseline or ""))
+    return Table.of("accuracy", about, columns, _summary(study))
+
+
+def resources(study: Study) -> Table:
+    """Seconds per phase, memory, parameters and busy threads per case and subject."""
+    figures = (
+        "import_s", "build_s", "first_step_s", "train_s", "eval_s", "total_s", "peak_rss_mb", "after_import_rss_mb",
+        "device_peak_mb", "parameters", "busy_threads",
+    )  # fmt: skip
+    columns = [*_who(study), *(_figure(study, name) for name in figures)]
+    return Table.of("resources", study.words("about_resources"), columns, _summary(study))
+
+
+def runs(study: Study) -> Table:
+    """Every run."""
+    words = study.words
+
+    def status(row: Mapping[str, Any]) -> Cell:
+        message = "" if is_absent(row["error_message"]) else plain(row["error_message"], 160)
+        return Cell(words(f"status_{row['status']}"), message, kind=f"status-{row['status']}")
+
+    def notes(row: Mapping[str, Any]) -> Cell:
+        said = [] if row["current"] else [words("attempt_repeated")]
+        if not is_absent(row["noisy"]) and row["noisy"]:
+            said.append(words("noisy"))
+        return Cell(words.join(said))
+
+    figures = ("test_accuracy", "train_samples_per_second", "first_step_s", "total_s", "peak_rss_mb")
+    columns = [
+        Column(words("column_run_id"), lambda row: Cell(plain(row["run_id"])), code=True),
+        *([_text(study, "set")] if len(study.results.sets) > 1 else []),
+        Column(words("column_case"), lambda row: Cell(study.labels.case(_key(row, CASE)))),
+        Column(words("column_backend"), lambda row: _backend(study, row)),
+        _figure(study, "seed"),
+        _figure(study, "round"),
+        Column(words("column_status"), status),
+        *(_figure(study, name) for name in figures),
+        Column(words("column_notes"), notes),
+        Column(words("column_command"), lambda row: Cell(_or_absent(row["command"], 1000)), code=True),
+    ]
+    return Table.of("runs", words("about_runs"), columns, _records(study.results.runs))
+
+
+def changes(study: Study) -> Table | None:
+    """What changed from the first of two sets to the second; None unless there are two."""
+    if len(study.results.sets) != 2:
+        return None
+    words = study.words
+    columns = [
+        Column(words("column_case"), lambda row: Cell(study.labels.case(_key(row, CASE)))),
+        Column(words("column_backend"), lambda row: _backend_alone(study, row)),
+        _text(study, "version_before"),
+        _text(study, "version_after"),
+        _figure(study, "train_samples_per_second_before"),
+        _figure(study, "train_samples_per_second_after"),
+        _figure(study, "ratio"),
+        Column(words("column_verdict"), lambda row: _verdict(study, row, "")),
+        _figure(study, "accuracy_before"),
+        _figure(study, "accuracy_after"),
+    ]
+    before, after = (plain(name) for name in study.results.names)
+    about = words("about_changes", before=before, after=after)
+    return Table.of("changes", about, columns, _records(compare(study.results)))
+
+
+def conformance(study: Study) -> Table:
+    """What the conformance suite says of each backend that ran."""
+    words = study.words
+
+    def rows() -> Iterable[Mapping[str, Any]]:
+        table = study.results.runs
+        for backend in in_order(table["backend"]):
+            versions = set(table.loc[table["backend"] == backend, "framework_version"].dropna())
+            status = study.conformance.get(backend)
+            if status is None:
+                yield {"backend": backend, "verdict": "unchecked"}
+                continue
+            verdict = "failed" if status.failures else "passed"
+            other = bool(versions) and status.framework_version not in versions
+            yield {"backend": backend, "verdict": verdict, "other": other, "failures": status.failures,
+                   **status.model_dump(include={"framework_version", "checked_at", "passed", "unsupported"}),
+                   "failed": len(status.failures)}  # fmt: skip
+
+    def verdict(row: Mapping[str, Any]) -> Cell:
+        detail = "; ".join(plain(name, 120) for name in row.get("failures", ())[:3])
+        if row.get("other"):
+            detail = words("conformance_other_version", version=plain(row["framework_version"]))
+        kinds = {"passed": "good", "failed": "status-failed", "unchecked": ""}
+        return Cell(words(f"conformance_{row['verdict']}"), detail, kind=kinds[row["verdict"]])
+
+    columns = [
+        Column(words("column_backend"), lambda row: Cell(plain(row["backend"]), colour=_colour(row["backend"]))),
+        _text(study, "framework_version"),
+        Column(words("column_status"), verdict),
+        *(_figure(study, name) for name in ("passed", "failed", "unsupported")),
+        _text(study, "checked_at"),
+    ]
+    return Table.of("conformance", words("about_conformance"), columns, rows())
+
+
+def fingerprints(study: Study) -> Table:
+    """What each case's runs were given, per seed, and who got it."""
+    words = study.words
+    known = study.results.runs.dropna(subset=list(FINGERPRINTS), how="all")
+    keys = [*CASE, "seed", *FINGERPRINTS]
+    rows = [
+        dict(zip(keys, key, strict=True)) | {"backends": in_order(group["backend"])}
+        for key, group in known.groupby(keys, sort=False, dropna=False)
+    ]
+
+    def part(column: str) -> Column:
+        title = words(f"input_{column.removeprefix('fingerprint_')}")
+        return Column(title, lambda row: Cell(_or_absent(row[column], 12).removesuffix("…")), code=True)
+
+    columns = [
+        Column(words("column_case"), lambda row: Cell(study.labels.case(_key(row, CASE)))),
+        _figure(study, "seed"),
+        *(part(column) for column in FINGERPRINTS),
+        Column(words("column_backend"), lambda row: Cell(words.join([plain(name) for name in row["backends"]]))),
+    ]
+    return Table.of("fingerprints", words("about_fingerprints"), columns, rows)
+
+
+def _summary(study: Study) -> list[dict[str, Any]]:
+    return _records(study.summary)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", table.to_dict("records"))
+
+
+def _who(study: Study) -> list[Column]:
+    words = study.words
+
+    def counts(row: Mapping[str, Any]) -> Cell:
+        whole = row["ok"] == row["runs"]
+        return Cell(f"{row['ok']}/{row['runs']}", sort=row["ok"], kind="" if whole else "status-failed")
+
+    return [
+        Column(words("column_case"), lambda row: Cell(study.labels.case(_key(row, CASE)))),
+        Column(words("column_backend"), lambda row: _backend(study, row)),
+        Column(words("column_runs"), counts, numeric=True),
+    ]
+
+
+def _figure(study: Study, name: str) -> Column:
+    def fill(row: Mapping[str, Any]) -> Cell:
+        value = row.get(name)
+        if is_absent(value):
+            return Cell(ABSENT)
+        bounds = interval(name, row.get(f"{name}_low"), row.get(f"{name}_high"))
+        return Cell(cell(name, value), bounds, sort=_number(value))
+
+    return Column(_titled(study, name), fill, numeric=True)
+
+
+def _text(study: Study, name: str) -> Column:
+    return Column(study.words(f"column_{name}"), lambda row: Cell(_or_absent(row.get(name))))
+
+
+def _time_to(study: Study, target: str) -> Column:
+    words = study.words
+
+    def fill(row: Mapping[str, Any]) -> Cell:
+        reached, ok = row.get(f"reached_{target}"), row["ok"]
+        if not ok or is_absent(reached):
+            return Cell(ABSENT)
+        if not reached:
+            return Cell(words("not_reached"), sort=math.inf)
+        value = row[f"time_to_{target}_s"]
+        some = words("reached_some", reached=reached, runs=ok) if reached < ok else ""
+        bounds = interval("s", row[f"time_to_{target}_s_low"], row[f"time_to_{target}_s_high"])
+        return Cell(cell("s", value), some or bounds, sort=_number(value))
+
+    title = words("column_time_to", target=f"{cell('accuracy', float(target)).removesuffix('.00')} %")
+    return Column(f"{title} (s)", fill, numeric=True)
+
+
+def _verdict(study: Study, row: Mapping[str, Any], prefix: str) -> Cell:
+    said = row[f"{prefix}verdict"]
+    reason = study.words.reason(row[f"{prefix}reason"])
+    return Cell(study.words(f"verdict_{said}"), reason, kind=f"verdict-{said.replace(' ', '-')}")
+
+
+def _backend(study: Study, row: Mapping[str, Any]) -> Cell:
+    key = _key(row, SUBJECT)
+    return Cell(study.labels.subject(key), colour=study.labels.look(key).colour)
+
+
+def _backend_alone(study: Study, row: Mapping[str, Any]) -> Cell:
+    name = plain(row["backend"])
+    untuned = f" ({study.words('untuned')})" if not row["tuning"] else ""
+    return Cell(name + untuned, colour=_colour(row["backend"]))
+
+
+def _colour(backend: str) -> str:
+    from results.palette import look
+
+    return look(backend).colour
+
+
+def _titled(study: Study, name: str) -> str:
+    title, unit_name = study.words(f"column_{name}"), unit(name).name
+    return f"{title} ({unit_name})" if unit_name and unit_name != "×" else title
+
+
+def _key(row: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(row[key] for key in keys)
+
+
+def _or_absent(value: Any, limit: int = 200) -> str:
+    return ABSENT if is_absent(value) or value == "" else plain(str(value), limit)
+
+
+def _number(value: Any) -> float | None:
+    return None if isinstance(value, str) or pd.isna(value) else float(value)
