@@ -1,0 +1,144 @@
+"""What a check compares: a case opens a session, drives it, and returns what it observed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.contract import Arrays, Session, SessionSpec
+from specs.architecture import Architecture
+from specs.layers import Dropout, Layer
+from specs.optimizers import SGD, Optimizer
+from specs.shapes import Shape, buffer_shapes, infer
+
+Observation = dict[str, Arrays]
+"""Quantity ("logits", "gradients", ...) to arrays by name."""
+
+Masks = dict[str, NDArray[np.bool_]]
+
+
+class Case(Protocol):
+    """Fixed inputs, and what to do with them. All arrays a case holds are float32: every precision sees the same."""
+
+    @property
+    def name(self) -> str:
+        """Unique among all cases of the suite; says which options are at work."""
+
+    def spec(self, precision: str) -> SessionSpec:
+        """What to open a session with."""
+
+    def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
+        """Drive a fresh session; arrays are handed to it in ``dtype``."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkCase:
+    """One network, one batch: weights in and out, forward in evaluation, forward and backward in training.
+
+    ``images`` float32[n, C, H, W], ``labels`` int64[n], ``masks`` bool[n, *shape] per dropout layer.
+    """
+
+    name: str
+    architecture: Architecture
+    parameters: Arrays
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    masks: Masks = field(default_factory=dict)
+    tuning: bool = True
+
+    def spec(self, precision: str) -> SessionSpec:
+        """The optimizer takes no part."""
+        return SessionSpec(architecture=self.architecture, optimizer=SGD(), precision=precision, tuning=self.tuning)
+
+    def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
+        """Quantities: round trip, logits, loss, gradients, and running estimates where there are any."""
+        images = self.images.astype(dtype)
+        session.load_parameters(cast(self.parameters, dtype))
+        round_trip = session.parameters()
+        logits = session.predict(images)
+        loss, gradients = session.loss_and_gradients(images, self.labels, masks=self.masks or None)
+        observed: Observation = {
+            "round trip": round_trip,
+            "logits": {"logits": logits},
+            "loss": {"loss": np.asarray(loss, dtype)},
+            "gradients": gradients,
+        }
+        if estimates := buffer_shapes(self.architecture).keys():
+            after = session.parameters()
+            observed["running estimates"] = {name: after[name] for name in estimates}
+        return observed
+
+
+def network_case(
+    name: str,
+    architecture: Architecture,
+    *,
+    batch: int,
+    images: NDArray[np.float32] | None = None,
+) -> NetworkCase:
+    """A case whose arrays are drawn from a generator seeded with its name, so that they never depend on other cases."""
+    generator = seeded(name)
+    if images is None:
+        images = generator.standard_normal((batch, *architecture.input), dtype=np.float32)
+    return NetworkCase(
+        name=name,
+        architecture=architecture,
+        parameters=draw_parameters(architecture, generator),
+        images=images,
+        labels=generator.integers(architecture.classes, size=batch),
+        masks=draw_masks(architecture, (batch,), generator),
+    )
+
+
+def seeded(name: str) -> np.random.Generator:
+    """A generator that depends on the name alone."""
+    return np.random.default_rng(np.random.SeedSequence(tuple(name.encode())))
+
+
+def draw_parameters(architecture: Architecture, generator: np.random.Generator) -> Arrays:
+    """float32 parameters and buffers that keep activations near 1 and leave nothing at its default."""
+    parameters: Arrays = {}
+    for layer in infer(architecture):
+        for name, shape in (layer.parameters | layer.buffers).items():
+            parameters[name] = _draw(name.rpartition(".")[2], shape, generator).astype(np.float32)
+    return parameters
+
+
+def _draw(part: str, shape: Shape, generator: np.random.Generator) -> NDArray[np.float64]:
+    match part:
+        case "weight":
+            return generator.normal(0, np.sqrt(1.5 / np.prod(shape[1:])), shape)
+        case "gamma" | "running_variance":
+            return generator.uniform(0.5, 1.5, shape)
+        case "bias" | "beta" | "running_mean":
+            return generator.normal(0, 0.3, shape)
+    raise KeyError(part)
+
+
+def draw_masks(architecture: Architecture, leading: tuple[int, ...], generator: np.random.Generator) -> Masks:
+    """A mask bool[*leading, *shape] for every dropout layer, True (keep) with probability 1 - p."""
+    return {
+        shaped.name: generator.random((*leading, *shaped.output_shape)) >= shaped.layer.p
+        for shaped in infer(architecture)
+        if isinstance(shaped.layer, Dropout)
+    }
+
+
+def cast(arrays: Mapping[str, NDArray[Any]], dtype: np.dtype[Any]) -> Arrays:
+    """Copies of the arrays in ``dtype``."""
+    return {name: array.astype(dtype) for name, array in arrays.items()}
+
+
+def described(spec: Layer | Optimizer) -> str:
+    """A layer or optimizer with every option that is not at its default: conv2d(out_channels=4, kernel_size=3x2)."""
+    options = []
+    for option in fields(spec):
+        value = getattr(spec, option.name)
+        shown = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        if value != option.default:
+            options.append(f"{option.name}={shown}")
+    return f"{spec.kind}({', '.join(options)})" if options else spec.kind

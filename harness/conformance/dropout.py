@@ -1,0 +1,97 @@
+"""Level 4: the framework's own dropout, as a run uses it, judged by what it does.
+
+The mask of a step is read off the gradient of the images, which is exactly 0 where an element was dropped. The
+reference is then given that mask: loss and gradients agree only if the survivors were scaled by 1 / (1 - p).
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.contract import Arrays, Session, SessionSpec
+from backends.numpy_backend import NumpySession
+from harness.conformance.case import NetworkCase, cast, network_case
+from harness.conformance.judge import Measurement, Open, Tally, measure
+from harness.conformance.layer_cases import isolated
+from harness.conformance.outcome import Outcome
+from harness.conformance.tolerances import tolerance
+from specs.layers import Dropout
+from specs.optimizers import SGD
+
+PROBABILITIES = (0.25, 0.5)
+SHAPE = (4, 16, 16)
+BATCH = 8
+MASKS = 4
+CALL = 3
+
+
+def native_dropout(open_session: Open, precision: str) -> list[Outcome]:
+    """Quantities: scaling, rate, independence, training steps, evaluation."""
+    tally = Tally()
+    for p in PROBABILITIES:
+        architecture = isolated(Dropout(p=p), SHAPE)
+        case = network_case(f"dropout(p={p:g}) with the framework's own masks", architecture, batch=BATCH)
+        with tally.attempt(case.name):
+            spec = SessionSpec(architecture=architecture, optimizer=SGD(), precision=precision, seed=1)
+            with closing(open_session(spec)) as session:
+                session.load_parameters(cast(case.parameters, spec.dtype))
+                masks = _masks(session, case, spec, tally)
+                _judge_masks(masks, p, case.name, tally)
+                _judge_training_steps(session, case, spec, p, tally)
+                _judge_evaluation(session, case, spec, tally)
+    return tally.outcomes("trajectories", "native dropout", precision)
+
+
+def _masks(session: Session, case: NetworkCase, spec: SessionSpec, tally: Tally) -> NDArray[np.bool_]:
+    """bool[MASKS, BATCH, C, H, W] of as many steps, each step compared with the reference under the same mask."""
+    reference = NumpySession(SessionSpec(architecture=case.architecture, optimizer=SGD(), precision="float64"))
+    reference.load_parameters(case.parameters)
+    images = case.images.astype(spec.dtype)
+    masks = []
+    for _ in range(MASKS):
+        loss, gradients = session.loss_and_gradients(images, case.labels)
+        masks.append(gradients["input"] != 0)
+        wanted_loss, wanted = reference.loss_and_gradients(images, case.labels, masks={"dropout_1": masks[-1]})
+        got = {**gradients, "loss": np.asarray(loss, spec.dtype)}
+        want: Arrays = {**wanted, "loss": np.asarray(wanted_loss)}
+        tally.add("scaling", measure(case.name, "scaling", got, want, spec.precision))
+    return np.stack(masks)
+
+
+def _judge_masks(masks: NDArray[np.bool_], p: float, case: str, tally: Tally) -> None:
+    tally.add("rate", _deviation(case, "rate", ~masks, p, where=f"dropped {1 - masks.mean():.4f}"))
+    alike = p**2 + (1 - p) ** 2
+    for where, first, second in (
+        ("from step to step", masks[:-1], masks[1:]),
+        ("from sample to sample", masks[:, :-1], masks[:, 1:]),
+        ("from channel to channel", masks[:, :, :-1], masks[:, :, 1:]),
+    ):
+        tally.add("independence", _deviation(case, "independence", first == second, alike, where=where))
+
+
+def _judge_training_steps(session: Session, case: NetworkCase, spec: SessionSpec, p: float, tally: Tally) -> None:
+    """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** CALL."""
+    before = session.parameters()["linear_1.weight"]
+    session.place(case.images.astype(spec.dtype), case.labels)
+    session.train_steps(np.zeros((CALL, 1), np.int64), np.full(CALL, 0.01))
+    unmoved = (session.parameters()["linear_1.weight"] == before).all(axis=0)
+    where = f"{unmoved.mean():.4f} never kept in {CALL} steps"
+    tally.add("training steps", _deviation(case.name, "training steps", unmoved, p**CALL, where=where))
+
+
+def _judge_evaluation(session: Session, case: NetworkCase, spec: SessionSpec, tally: Tally) -> None:
+    """Evaluation knows no dropout: the logits are those of the head on the images as they are."""
+    weight = session.parameters()["linear_1.weight"].astype(np.float64)
+    images = case.images.astype(spec.dtype)
+    want = {"logits": images.reshape(len(images), -1).astype(np.float64) @ weight.T}
+    tally.add("logits", measure(case.name, "logits", {"logits": session.predict(images)}, want, spec.precision))
+
+
+def _deviation(case: str, quantity: str, events: NDArray[np.bool_], share: float, *, where: str) -> Measurement:
+    """How many standard deviations the share of true events lies from the expected one."""
+    deviations = abs(events.mean() - share) / np.sqrt(share * (1 - share) / events.size)
+    limit = tolerance(quantity, "float32").limit
+    return Measurement(case=case, error=float(deviations), limit=limit, where=where)

@@ -1,0 +1,191 @@
+"""Which checks there are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Generic, TypeVar
+
+from harness.conformance import layer_cases, network_cases, optimizer_cases, trajectories
+from harness.conformance.case import Case
+from harness.conformance.dropout import native_dropout
+from harness.conformance.judge import Subject, judge
+from harness.conformance.locate import first_difference
+from harness.conformance.outcome import LEVELS, Outcome
+from harness.conformance.reference import Reference
+from harness.conformance.runs import DigitRuns
+from harness.datasets import Dataset
+from specs.layers import LAYERS
+from specs.loading import default_recipe, load_architecture, recipe_names
+from specs.optimizers import OPTIMIZERS
+
+PRECISIONS = ("float32", "float64")
+
+# One with dropout and Adadelta, one with momentum; in its default mode a framework may be slow.
+TRAJECTORIES_WITH_TUNING_OFF = ("cnn_dropout", "lenet5")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of the matrix: one thing of one level in one precision."""
+
+    level: str
+    name: str
+    precision: str
+    run: Callable[[Subject], list[Outcome]]
+
+    def __str__(self) -> str:
+        return f"{self.level}-{self.name}-{self.precision}".replace(" ", "_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """How much of everything is judged."""
+
+    name: str
+    drawn_layers_per_kind: int
+    drawn_networks: int
+    every_optimizer_option: bool
+    recipes: tuple[str, ...]
+    tuning_off: bool
+
+
+FULL = Scope(
+    name="full",
+    drawn_layers_per_kind=3,
+    drawn_networks=24,
+    every_optimizer_option=True,
+    recipes=tuple(name for name in recipe_names() if default_recipe(name).architecture),
+    tuning_off=True,
+)
+QUICK = Scope(
+    name="quick",
+    drawn_layers_per_kind=0,
+    drawn_networks=4,
+    every_optimizer_option=False,
+    recipes=("cnn_dropout", "lenet5"),
+    tuning_off=False,
+)
+
+
+class Suite:
+    """The checks of a scope, with the cases and the reference's observations that all backends share.
+
+    Level 4 also trains on ``mnist`` where it is given. Cases are made when first needed. Several threads may run the
+    checks of one suite on different subjects.
+    """
+
+    def __init__(self, scope: Scope = FULL, *, mnist: Dataset | None = None) -> None:
+        self.scope = scope
+        self.reference = Reference()
+        self._mnist = mnist
+        self._runs = DigitRuns()
+
+    def checks(self, levels: Sequence[str] = LEVELS) -> tuple[Check, ...]:
+        """The checks of some levels, in the order of LEVELS."""
+        makers = {
+            "layers": self._layers,
+            "networks": self._networks,
+            "optimizers": self._optimizers,
+            "trajectories": self._trajectories,
+            "runs": self._digits,
+        }
+        return tuple(check for level in LEVELS if level in levels for check in makers[level]())
+
+    def _layers(self) -> Iterator[Check]:
+        cases = _Lazy(self._layer_cases)
+        for precision in PRECISIONS:
+            for kind in LAYERS:
+                yield self._check("layers", kind, precision, lambda kind=kind: cases()[kind])
+
+    def _layer_cases(self) -> dict[str, tuple[Case, ...]]:
+        fixed = layer_cases.fixed_cases()
+        drawn = layer_cases.drawn_cases(self.scope.drawn_layers_per_kind)
+        return {kind: fixed[kind] + drawn[kind] for kind in LAYERS}
+
+    def _networks(self) -> Iterator[Check]:
+        groups = {
+            "bundled architectures": _Lazy(network_cases.bundled_cases),
+            "corners": _Lazy(network_cases.corner_cases),
+            "drawn networks": _Lazy(lambda: network_cases.drawn_cases(self.scope.drawn_networks)),
+        }
+        for precision in PRECISIONS:
+            for name, cases in groups.items():
+                yield self._check("networks", name, precision, cases)
+        if self.scope.tuning_off:
+            yield self._untuned("networks", "bundled architectures", groups["bundled architectures"])
+
+    def _optimizers(self) -> Iterator[Check]:
+        for kind in OPTIMIZERS:
+            options = optimizer_cases.options(kind, every=self.scope.every_optimizer_option)
+            probes = [optimizer_cases.probe(optimizer) for optimizer in options]
+            fifties = [optimizer_cases.fifty_steps(optimizer) for optimizer in options]
+            for precision in PRECISIONS:
+                yield self._check("optimizers", f"{kind} probe", precision, lambda probes=probes: probes)
+                yield self._check("optimizers", f"{kind} 50 steps", precision, lambda fifties=fifties: fifties)
+            if self.scope.tuning_off:
+                yield self._untuned("optimizers", f"{kind} probe", lambda probes=probes: probes)
+
+    def _trajectories(self) -> Iterator[Check]:
+        for name in self.scope.recipes:
+            architecture, recipe = load_architecture(name), default_recipe(name)
+            random = _Lazy(partial(trajectories.on_random_data, architecture, recipe))
+            for precision in PRECISIONS:
+                yield self._check("trajectories", f"{name} on random data", precision, lambda case=random: [case()])
+            if self.scope.tuning_off and name in TRAJECTORIES_WITH_TUNING_OFF:
+                yield self._untuned("trajectories", f"{name} on random data", lambda case=random: [case()])
+            if self._mnist is not None:
+                digits = _Lazy(partial(trajectories.on_dataset, architecture, recipe, self._mnist))
+                yield self._check("trajectories", f"{name} on mnist", "float32", lambda case=digits: [case()])
+        yield Check(
+            level="trajectories",
+            name="native dropout",
+            precision="float32",
+            run=lambda subject: native_dropout(subject.open, "float32"),
+        )
+
+    def _digits(self) -> Iterator[Check]:
+        for name, run in (("digits", self._runs.equivalence), ("repeated", self._runs.repeatability)):
+            yield Check(level="runs", name=name, precision="float32", run=run)
+
+    def _untuned(self, level: str, name: str, cases: Callable[[], Sequence[Case]]) -> Check:
+        """The same in the framework's documented default mode."""
+        return self._check(
+            level, f"{name}, tuning off", "float32", lambda: [replace(case, tuning=False) for case in cases()]
+        )
+
+    def _check(self, level: str, name: str, precision: str, cases: Callable[[], Sequence[Case]]) -> Check:
+        def run(subject: Subject) -> list[Outcome]:
+            explain = partial(
+                first_difference, open_session=subject.open, reference=self.reference, precision=precision
+            )
+            return judge(
+                level,
+                name,
+                cases(),
+                open_session=subject.open,
+                reference=self.reference,
+                precision=precision,
+                explain=explain if level in ("networks", "trajectories") else None,
+            )
+
+        return Check(level=level, name=name, precision=precision, run=run)
+
+
+class _Lazy(Generic[T]):
+    """A value made when first asked for, once, whichever thread asks."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: list[T] = []
+
+    def __call__(self) -> T:
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+            return self._made[0]

@@ -1,0 +1,160 @@
+"""Level 4: thirty steps of every bundled recipe, on random data clear of ties and on real digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.contract import Arrays, Session, SessionSpec
+from backends.numpy_backend import NumpySession
+from harness.conformance.case import Masks, Observation, cast, draw_masks, seeded
+from harness.conformance.kinks import kinks_per_sample, margin
+from harness.datasets import Dataset
+from specs.architecture import Architecture
+from specs.initializers import initial_parameters
+from specs.recipe import Recipe
+from specs.schedule import learning_rates
+
+STEPS = 30
+TEST_SAMPLES = 64
+RANDOM_SAMPLES = 512
+DATASET_SAMPLES = 2048
+
+# Random data: no value of the reference's trajectory comes closer to a kink than this (``kinks.margin``), some ten
+# times what float32 has gathered in errors by the thirtieth step.
+CLEARANCE = 2e-6
+
+# So many kinks may be passed in one step if a batch of that clearance is to be found in a few draws.
+KINKS_PER_STEP = 400_000
+
+LARGEST_BATCH = 16
+DRAWS = 40
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrajectoryCase:
+    """Training as a run does it: some steps in one call, some in another, a smaller last batch; then evaluation.
+
+    ``images`` float32[n, C, H, W] and ``labels`` int64[n] are placed, ``batches`` holds int64[batch] indices per step
+    and ``masks`` bool[batch, *shape] per step and dropout layer. The last batch has half the size of the others.
+    """
+
+    name: str
+    architecture: Architecture
+    recipe: Recipe
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    batches: tuple[NDArray[np.int64], ...]
+    masks: tuple[Masks, ...]
+    tuning: bool = True
+
+    def spec(self, precision: str) -> SessionSpec:
+        """A session as the recipe wants it."""
+        return trajectory_spec(self.architecture, self.recipe, precision, tuning=self.tuning)
+
+    def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
+        """Quantities: losses by step, parameters after the last step, and evaluation (logits with them)."""
+        session.place(self.images.astype(dtype), self.labels)
+        session.load_parameters(initial(self.architecture, self.recipe, dtype))
+        rates = rates_of(self.recipe)
+        losses: list[float] = []
+        for call in (slice(0, 10), slice(10, STEPS - 1), slice(STEPS - 1, STEPS)):
+            masks = {name: np.stack([step[name] for step in self.masks[call]]) for name in self.masks[0]}
+            losses.extend(session.train_steps(np.stack(self.batches[call]), rates[call], masks=masks or None))
+        return {
+            "losses": {f"step {step}": np.asarray(loss, dtype) for step, loss in enumerate(losses, start=1)},
+            "parameters": session.parameters(),
+            "evaluation": {"logits": session.predict(self.images[:TEST_SAMPLES].astype(dtype))},
+        }
+
+
+def trajectory_spec(architecture: Architecture, recipe: Recipe, precision: str, *, tuning: bool = True) -> SessionSpec:
+    """A session that trains ``architecture`` with the recipe's optimizer."""
+    return SessionSpec(architecture=architecture, optimizer=recipe.optimizer, precision=precision, tuning=tuning)
+
+
+def initial(architecture: Architecture, recipe: Recipe, dtype: np.dtype[Any]) -> Arrays:
+    """The weights that a run of the recipe with seed 0 starts from."""
+    return cast(initial_parameters(architecture, recipe.initializer, seed=0), dtype)
+
+
+def rates_of(recipe: Recipe) -> NDArray[np.float64]:
+    """The learning rates of the first STEPS steps of a run of STEPS steps per epoch."""
+    rates = learning_rates(
+        recipe.learning_rate_schedule,
+        base=recipe.optimizer.learning_rate,
+        epochs=recipe.epochs,
+        steps_per_epoch=STEPS,
+    )
+    return rates[:STEPS]
+
+
+def on_dataset(architecture: Architecture, recipe: Recipe, dataset: Dataset) -> TrajectoryCase:
+    """The recipe on real images, wherever their kinks are, in batches of up to LARGEST_BATCH."""
+    name = f"{recipe.name} on {dataset.name}"
+    generator = seeded(name)
+    sizes = _batch_sizes(min(recipe.batch_size, LARGEST_BATCH))
+    return TrajectoryCase(
+        name=name,
+        architecture=architecture,
+        recipe=recipe,
+        images=recipe.preprocessing.apply(dataset.train_images[:DATASET_SAMPLES]),
+        labels=dataset.train_labels[:DATASET_SAMPLES],
+        batches=tuple(generator.integers(DATASET_SAMPLES, size=size) for size in sizes),
+        masks=tuple(draw_masks(architecture, (size,), generator) for size in sizes),
+    )
+
+
+def on_random_data(architecture: Architecture, recipe: Recipe) -> TrajectoryCase:
+    """The recipe on random data, in batches that the reference passes clear of all kinks.
+
+    The reference trains along while the batches are drawn: a batch that brings any value within CLEARANCE of a kink is
+    drawn again. Raises RuntimeError when DRAWS of them do.
+    """
+    name = f"{recipe.name} on random data"
+    generator = seeded(name)
+    images, labels = random_data(architecture, RANDOM_SAMPLES, generator)
+    largest = KINKS_PER_STEP // max(kinks_per_sample(architecture), 1)
+    session = NumpySession(trajectory_spec(architecture, recipe, "float64"))
+    session.place(images, labels)
+    session.load_parameters(initial(architecture, recipe, np.dtype(np.float64)))
+    batches, masks = [], []
+    for size, rate in zip(_batch_sizes(min(recipe.batch_size, LARGEST_BATCH, largest)), rates_of(recipe), strict=True):
+        for _ in range(DRAWS):
+            batch, mask = generator.integers(len(images), size=size), draw_masks(architecture, (size,), generator)
+            if margin(session, architecture, images[batch], masks=mask) > CLEARANCE:
+                break
+        else:
+            raise RuntimeError(f"{name}: no batch clear of kinks in {DRAWS} draws at step {len(batches) + 1}")
+        batches.append(batch)
+        masks.append(mask)
+        session.train_steps(batch[None], np.array([rate]), masks={n: m[None] for n, m in mask.items()})
+    return TrajectoryCase(
+        name=name,
+        architecture=architecture,
+        recipe=recipe,
+        images=images,
+        labels=labels,
+        batches=tuple(batches),
+        masks=tuple(masks),
+    )
+
+
+def random_data(
+    architecture: Architecture, samples: int, generator: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Images float32[samples, C, H, W] in [-1, 1) and labels int64[samples] that can be learnt from them.
+
+    Every pixel is continuous: no two of a window are equal, and none is constant over the images.
+    """
+    templates = generator.random((architecture.classes, *architecture.input), dtype=np.float32)
+    labels = generator.integers(architecture.classes, size=samples)
+    noise = generator.random((samples, *architecture.input), dtype=np.float32)
+    return templates[labels] + noise - 1, labels
+
+
+def _batch_sizes(size: int) -> list[int]:
+    return [size] * (STEPS - 1) + [max(size // 2, 1)]
