@@ -46,7 +46,7 @@ _BY_SUFFIX: Mapping[str, Unit] = {
     "macro_precision": Unit("%", _percent(2)),
     "macro_recall": Unit("%", _percent(2)),
     "macro_f1": Unit("%", _percent(2)),
-    "accuracy_difference": Unit("points", lambda value: f"{100 * value:+.2f}"),
+    "accuracy_difference": Unit("points", lambda value: f"{100 * value:+.2f}".replace("-", "−")),
     "share_of_peak": Unit("%", lambda value: significant(100 * value, 2)),
     "steal": Unit("%", _percent(1)),
     "samples_per_second": Unit("samples/s", significant),
@@ -93,11 +93,20 @@ def figure(column: str, value: Any) -> str:
 
 
 def interval(column: str, low: Any, high: Any) -> str:
-    """The bounds of a figure without the unit; empty where there is no interval."""
+    """The bounds of a figure without the unit; empty where there is no interval or it is narrower than is shown."""
     if is_absent(low) or is_absent(high):
         return ""
     show = unit(column).show
-    return f"{show(low)} to {show(high)}" if low < 0 else f"{show(low)}–{show(high)}"
+    first, last = show(low), show(high)
+    if first == last:
+        return ""
+    return f"{first} to {last}" if low < 0 else f"{first}–{last}"
+
+
+def moment(text: str) -> str:
+    """An ISO 8601 time of a record for a reader: "2026-03-01 08:00 UTC"; anything else as it is."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)\S*Z", text)
+    return f"{found[1]} {found[2]} UTC" if found else plain(text)
 
 
 def duration(seconds: float) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CLASSES_SHOWN = 20
 """More classes than this leave no room for numbers."""
 GALLERY = 24
-_ERRORS = LinearSegmentedColormap.from_list("errors", ["#fff3e6", "#fdae6b", "#d94801", "#7f2704"])
+_ERRORS = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#fdc692", "#d94801", "#7f2704"])
 
 
 def confusion(study: Study, selection: Selection, case: Case) -> Figure | None:
@@ -63,7 +63,7 @@ def _errors(selection: Selection, subject: Subject) -> NDArray[np.float64] | Non
 
 
 def _matrix(ax: Axes, matrix: NDArray[np.float64], most: float, *, numbers: bool) -> AxesImage:
-    picture = ax.imshow(np.where(matrix > 0, matrix, np.nan), cmap=_ERRORS, vmin=0, vmax=most)
+    picture = ax.imshow(matrix, cmap=_ERRORS, vmin=0, vmax=most)
     classes = len(matrix)
     ax.grid(visible=False)
     ax.tick_params(length=0)

@@ -10,7 +10,7 @@ from typing import Any
 
 from results.columns import CASE
 from results.findings import LEVELS, Study, collect
-from results.formatting import cell, is_absent, plain, plain_lines, unit
+from results.formatting import cell, is_absent, moment, plain, plain_lines, unit
 from results.plots import Plot
 from results.record import Row
 from results.report import page_tables
@@ -95,7 +95,7 @@ def _sets(study: Study) -> Iterator[dict[str, str]]:
         asked = json.dumps(one.manifest.study, indent=2, ensure_ascii=False) if one.manifest.study else ""
         yield {
             "name": plain(name),
-            "created": study.words("set_created", created=plain(one.manifest.created)),
+            "created": study.words("set_created", created=moment(one.manifest.created)),
             "command": plain(one.manifest.command or "", 2000),
             "study": plain_lines(asked),
         }

@@ -12,7 +12,7 @@ import pandas as pd
 from results.columns import CASE, FINGERPRINTS, SUBJECT
 from results.comparison import compare
 from results.findings import Study
-from results.formatting import ABSENT, cell, interval, is_absent, plain, unit
+from results.formatting import ABSENT, cell, interval, is_absent, moment, plain, unit
 from results.palette import in_order
 
 
@@ -36,8 +36,10 @@ class Column:
 
     title: str
     fill: Callable[[Mapping[str, Any]], Cell]
+    unit: str = ""
     numeric: bool = False
     code: bool = False
+    screen_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,16 @@ class Table:
 
 def speed(study: Study) -> Table:
     """Throughput, ratio to the baseline and step times per case and subject."""
-    figures = ("inference_samples_per_second", "step_p50_ms", "step_p90_ms", "step_p99_ms", "gflops", "share_of_peak")
+    figures = (
+        "inference_samples_per_second", "inference_ratio", "step_p50_ms", "step_p90_ms", "step_p99_ms", "gflops",
+        "share_of_peak",
+    )  # fmt: skip
     columns = [
         *_who(study),
         _figure(study, "train_samples_per_second"),
         _figure(study, "train_ratio"),
         Column(study.words("column_train_verdict"), lambda row: _verdict(study, row, "train_")),
         *(_figure(study, name) for name in figures),
-        _figure(study, "inference_ratio"),
     ]
     about = study.words("about_speed", baseline=plain(study.baseline or ""))
     return Table.of("speed", about, columns, _summary(study))
@@ -133,7 +137,9 @@ def runs(study: Study) -> Table:
         Column(words("column_status"), status),
         *(_figure(study, name) for name in figures),
         Column(words("column_notes"), notes),
-        Column(words("column_command"), lambda row: Cell(_or_absent(row["command"], 1000)), code=True),
+        Column(
+            words("column_command"), lambda row: Cell(_or_absent(row["command"], 1000)), code=True, screen_only=True
+        ),
     ]
     return Table.of("runs", words("about_runs"), columns, _records(study.results.runs))
 
@@ -190,7 +196,7 @@ def conformance(study: Study) -> Table:
         _text(study, "framework_version"),
         Column(words("column_status"), verdict),
         *(_figure(study, name) for name in ("passed", "failed", "unsupported")),
-        _text(study, "checked_at"),
+        Column(words("column_checked_at"), lambda row: Cell(moment(row.get("checked_at", "")))),
     ]
     return Table.of("conformance", words("about_conformance"), columns, rows())
 
@@ -248,7 +254,8 @@ def _figure(study: Study, name: str) -> Column:
         bounds = interval(name, row.get(f"{name}_low"), row.get(f"{name}_high"))
         return Cell(cell(name, value), bounds, sort=_number(value))
 
-    return Column(_titled(study, name), fill, numeric=True)
+    unit_name = unit(name).name
+    return Column(study.words(f"column_{name}"), fill, unit="" if unit_name == "×" else unit_name, numeric=True)
 
 
 def _text(study: Study, name: str) -> Column:
@@ -270,7 +277,7 @@ def _time_to(study: Study, target: str) -> Column:
         return Cell(cell("s", value), some or bounds, sort=_number(value))
 
     title = words("column_time_to", target=f"{cell('accuracy', float(target)).removesuffix('.00')} %")
-    return Column(f"{title} (s)", fill, numeric=True)
+    return Column(title, fill, unit="s", numeric=True)
 
 
 def _verdict(study: Study, row: Mapping[str, Any], prefix: str) -> Cell:
@@ -294,11 +301,6 @@ def _colour(backend: str) -> str:
     from results.palette import look
 
     return look(backend).colour
-
-
-def _titled(study: Study, name: str) -> str:
-    title, unit_name = study.words(f"column_{name}"), unit(name).name
-    return f"{title} ({unit_name})" if unit_name and unit_name != "×" else title
 
 
 def _key(row: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:

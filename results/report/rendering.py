@@ -63,6 +63,7 @@ def _environment(*, autoescape: bool) -> Environment:
     )
     environment.filters["inline"] = inline
     environment.filters["md"] = _markdown
+    environment.filters["prose"] = _prose
     return environment
 
 
@@ -81,6 +82,11 @@ def inline(svg: str, name: str, title: str) -> Markup:
         body = body.replace(colour, variable)
     head = Markup('<svg role="img" aria-label="{}"').format(title)
     return head + Markup(body.removeprefix("<svg"))
+
+
+def _prose(sentence: str) -> Markup:
+    """A sentence whose command-line options are set as code, so that they do not break in two."""
+    return Markup(re.sub(r"(?<![\w-])(--[a-z][a-z-]*)", r"<code>\1</code>", str(escape(sentence))))
 
 
 def _markdown(text: object) -> str:
