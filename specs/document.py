@@ -18,9 +18,10 @@ from specs.errors import RequestError
 
 MOST_BYTES = 64 * 1024
 MOST_DEPTH = 16
-MOST_VALUES = 20_000  # counted after aliases are expanded
+MOST_VALUES = 20_000  # counted as they are composed, and again as aliases expand
 MOST_CHARACTERS = 1_000
 LARGEST_INTEGER = 10**15
+_TOO_DEEP = f"nested more than {MOST_DEPTH} levels deep"
 
 Place = tuple[str | int, ...]
 """Keys and positions that lead from the top of a document to a value."""
@@ -46,8 +47,8 @@ def read_document(path: Path) -> Document:
     text = _read_text(path)
     try:
         root = _Loader(text).get_single_node()
-    except _TooDeep as error:
-        raise RequestError(f"{path}:{error.line}: nested more than {MOST_DEPTH} levels deep") from None
+    except _BeyondBounds as error:
+        raise RequestError(f"{path}:{error.line}: {error}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
@@ -77,21 +78,26 @@ def _read_text(path: Path) -> str:
         raise RequestError(f"{path}:{line}: not UTF-8 text") from None
 
 
-class _TooDeep(Exception):
-    def __init__(self, line: int) -> None:
+class _BeyondBounds(Exception):
+    def __init__(self, problem: str, line: int) -> None:
+        super().__init__(problem)
         self.line = line
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes with the core schema's tags; refuses depth before Python's recursion limit does."""
+    """Composes nodes with the core schema's tags, within the bounds above; PyYAML itself has none."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own way
     depth = 0
+    nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         self.depth += 1
+        self.nodes += 1
         if self.depth > MOST_DEPTH:
-            raise _TooDeep(self.line + 1)  # the scanner's own count of lines read
+            raise _BeyondBounds(_TOO_DEEP, self.line + 1)  # the scanner's own count of lines read
+        if self.nodes > MOST_VALUES:
+            raise _BeyondBounds(f"more than {MOST_VALUES} values", self.line + 1)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -122,7 +128,7 @@ class _Reader:
         if len(self.lines) > MOST_VALUES:
             raise self._error(line, f"more than {MOST_VALUES} values once its aliases are expanded")
         if len(place) > MOST_DEPTH:  # an alias of something around it
-            raise self._error(line, f"nested more than {MOST_DEPTH} levels deep")
+            raise self._error(line, _TOO_DEEP)
         match node:
             case yaml.MappingNode(tag="tag:yaml.org,2002:map"):
                 return self._mapping(node, place)

@@ -56,8 +56,6 @@ def _mapped(path: Path, axes: tuple[int, ...]) -> NDArray[np.uint8]:
     offset, elements = 4 + 4 * len(shape), math.prod(shape)
     if size != offset + elements:
         raise _wrong_size(path, shape, size - offset)
-    if elements == 0:
-        return np.empty(shape, dtype=np.uint8)
     return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=shape)
 
 
@@ -114,7 +112,10 @@ def _shape(path: Path, file: BinaryIO | gzip.GzipFile, axes: tuple[int, ...]) ->
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise RequestError(f"{path}: truncated within its header")
-    return tuple(int.from_bytes(sizes[start : start + 4], "big") for start in range(0, len(sizes), 4))
+    shape = tuple(int.from_bytes(sizes[start : start + 4], "big") for start in range(0, len(sizes), 4))
+    if 0 in shape:
+        raise RequestError(f"{path}: empty: the header announces {list(shape)}")
+    return shape
 
 
 def _header(array: NDArray[np.uint8]) -> bytes:

@@ -4,11 +4,13 @@ import tempfile
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from specs.architecture import Architecture
+from specs.document import MOST_BYTES
 from specs.initializers import DISTRIBUTIONS
 from specs.layers import LAYERS
 from specs.loading import ARCHITECTURES, RECIPES, load_architecture, load_recipe
@@ -115,6 +117,23 @@ def try_to_load(content: bytes) -> tuple[bool, bool]:
 
 def test_the_bundled_files_themselves_are_accepted() -> None:
     assert all(any(try_to_load(content)) for content in BUNDLED)
+
+
+@pytest.mark.parametrize(
+    ("start", "repeated"),
+    [
+        (b"[", b"a,"),
+        (b"", b"{"),
+        (b"", b"? "),
+        (b"", b"#\n"),
+        (b"a: &a [1,2]\nb: [", b"*a,"),
+        (b"[", b"!a b,"),
+        (b"name: a\ninput: [1, 9, 9]\nclasses: 2\nlayers:\n", b"  - dropout: {p: 0.1}\n"),
+    ],
+)
+def test_a_file_as_large_as_is_allowed_is_read_or_refused_in_time(start: bytes, repeated: bytes) -> None:
+    content = start + repeated * ((MOST_BYTES - len(start)) // len(repeated))
+    assert try_to_load(content) == (False, False)
 
 
 @fuzz
