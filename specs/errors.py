@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 
 class RequestError(ValueError):
-    """The user's request cannot be carried out as stated; the message is one line that says what, where and how to fix it.
+    """The user's request cannot be carried out as stated.
 
-    The command line prints it without a traceback and exits with status 2.
+    The message is one line that says what, where and how to fix it; the command line prints it without a traceback and exits with status 2.
     """
 
 

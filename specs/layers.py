@@ -177,7 +177,7 @@ class Sigmoid:
 
 @dataclass(frozen=True, kw_only=True)
 class GELU:
-    """x * Phi(x) with the exact normal distribution function, Phi(x) = (1 + erf(x / sqrt(2))) / 2 (not the tanh form)."""
+    """x * Phi(x), Phi(x) = (1 + erf(x / sqrt(2))) / 2: the exact normal distribution function, not the tanh form."""
 
     kind: ClassVar[str] = "gelu"
 
