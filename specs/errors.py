@@ -7,7 +7,8 @@ from collections.abc import Iterable
 class RequestError(ValueError):
     """The user's request cannot be carried out as stated.
 
-    The message is one line that says what, where and how to fix it; the command line prints it without a traceback and exits with status 2.
+    The message is one line that says what, where and how to fix it; the command line prints it
+    without a traceback and exits with status 2.
     """
 
 

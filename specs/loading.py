@@ -85,7 +85,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 
 
 def load_dataclass(path: Path, cls: type[T]) -> T:
-    """Any dataclass with a ``name`` from a YAML file of its fields (a study, say); errors as in ``load_architecture``."""
+    """A dataclass with a ``name`` from a YAML file of its fields (a study, say); errors as in ``load_architecture``."""
     return _top(read_document(path), cls)
 
 
