@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 ABSENT = "–"
@@ -62,6 +63,7 @@ _BY_SUFFIX: Mapping[str, Unit] = {
 _PLAIN = Unit("", lambda value: f"{value:,}" if isinstance(value, int) else significant(value))
 
 
+@lru_cache
 def unit(column: str) -> Unit:
     """The unit of a column, by the end of its name: "step_p50_ms" is in milliseconds."""
     column = re.sub(r"_(low|high)$", "", column)
@@ -121,6 +123,7 @@ def duration(seconds: float) -> str:
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")
 
 
+@lru_cache(maxsize=4096)
 def plain(text: str, limit: int = 500) -> str:
     """One line of visible text: records come from strangers and their words end up in terminals and pages.
 

@@ -17,6 +17,8 @@ class Labels:
 
     def __init__(self, runs: pd.DataFrame, words: Words) -> None:
         self._words = words
+        self._cases: dict[tuple[Any, ...], str] = {}  # a table of all runs asks for the same few again and again
+        self._subjects: dict[tuple[Any, ...], str] = {}
         self._varying = {key for key in (*CASE, *SUBJECT) if runs[key].nunique(dropna=False) > 1}
         self._versions = set(
             runs.groupby("backend")["framework_version"].nunique(dropna=False).loc[lambda n: n > 1].index
@@ -29,6 +31,11 @@ class Labels:
 
     def case(self, key: tuple[Any, ...]) -> str:
         """E.g. "lenet5 on mnist" or "lenet5 on mnist (cuda, 4 threads)"."""
+        if key not in self._cases:
+            self._cases[key] = self._case(key)
+        return self._cases[key]
+
+    def _case(self, key: tuple[Any, ...]) -> str:
         dataset, model, recipe, device, precision, threads = key
         extras = [
             recipe if "recipe" in self._varying and not self._own_recipe else None,
@@ -41,6 +48,11 @@ class Labels:
 
     def subject(self, key: tuple[Any, ...]) -> str:
         """E.g. "torch", or "torch (2.12.0, untuned)"."""
+        if key not in self._subjects:
+            self._subjects[key] = self._subject(key)
+        return self._subjects[key]
+
+    def _subject(self, key: tuple[Any, ...]) -> str:
         backend, version, tuning, in_set = key
         extras = [
             version or self._words("version_unknown") if backend in self._versions else None,

@@ -16,30 +16,46 @@ from results.formatting import ABSENT, cell, interval, is_absent, moment, plain,
 from results.palette import in_order
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Cell:
     """What a cell shows: ``text`` and below it, small, ``detail``.
 
-    ``sort`` is the number to sort by, None to sort by the text. ``kind`` is a CSS class: "status-ok", "verdict-faster".
+    ``sort`` is the number to sort by, None to sort by the text. ``css`` holds CSS classes, its own ("verdict-faster")
+    and those of its column.
     """
 
     text: str
     detail: str = ""
     sort: float | None = None
-    kind: str = ""
+    css: str = ""
     colour: str = ""
+    code: bool = False
 
 
 @dataclass(frozen=True)
 class Column:
-    """A heading and how a row (of whatever the table is made from) fills the column."""
+    """A heading and how a row (of whatever the table is made from) fills the column.
+
+    ``css`` holds the CSS classes of its cells: "number", "screen-only".
+    """
 
     title: str
     fill: Callable[[Mapping[str, Any]], Cell]
     unit: str = ""
-    numeric: bool = False
+    css: str = ""
     code: bool = False
-    screen_only: bool = False
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it is set to the right."""
+        return "number" in self.css
+
+    def cell(self, row: Mapping[str, Any]) -> Cell:
+        """The cell of a row, with what its column says of it."""
+        filled = self.fill(row)
+        if self.css or self.code:
+            filled.css, filled.code = f"{self.css} {filled.css}".strip(), self.code
+        return filled
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,7 @@ class Table:
     def of(cls, name: str, about: str, columns: Iterable[Column], source: Iterable[Mapping[str, Any]]) -> Table:
         """The table of a source's rows, without the columns that hold nothing in any row."""
         columns = list(columns)
-        rows = [[column.fill(row) for column in columns] for row in source]
+        rows = [[column.cell(row) for column in columns] for row in source]
         kept = [i for i in range(len(columns)) if any(row[i].text not in ("", ABSENT) for row in rows)]
         return cls(name, about, tuple(columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in rows))
 
@@ -84,7 +100,7 @@ def accuracy(study: Study) -> Table:
         value = row["accuracy_equivalent"]
         if is_absent(value):
             return Cell(ABSENT)
-        return Cell(study.words("yes" if value else "unsure"), kind="good" if value else "")
+        return Cell(study.words("yes" if value else "unsure"), css="good" if value else "")
 
     columns = [
         *_who(study),
@@ -118,7 +134,7 @@ def runs(study: Study) -> Table:
 
     def status(row: Mapping[str, Any]) -> Cell:
         message = "" if is_absent(row["error_message"]) else plain(row["error_message"], 160)
-        return Cell(words(f"status_{row['status']}"), message, kind=f"status-{row['status']}")
+        return Cell(words(f"status_{row['status']}"), message, css=f"status-{row['status']}")
 
     def notes(row: Mapping[str, Any]) -> Cell:
         said = [] if row["current"] else [words("attempt_repeated")]
@@ -138,7 +154,7 @@ def runs(study: Study) -> Table:
         *(_figure(study, name) for name in figures),
         Column(words("column_notes"), notes),
         Column(
-            words("column_command"), lambda row: Cell(_or_absent(row["command"], 1000)), code=True, screen_only=True
+            words("column_command"), lambda row: Cell(_or_absent(row["command"], 1000)), code=True, css="screen-only"
         ),
     ]
     return Table.of("runs", words("about_runs"), columns, _records(study.results.runs))
@@ -189,7 +205,7 @@ def conformance(study: Study) -> Table:
         if row.get("other"):
             detail = words("conformance_other_version", version=plain(row["framework_version"]))
         kinds = {"passed": "good", "failed": "status-failed", "unchecked": ""}
-        return Cell(words(f"conformance_{row['verdict']}"), detail, kind=kinds[row["verdict"]])
+        return Cell(words(f"conformance_{row['verdict']}"), detail, css=kinds[row["verdict"]])
 
     columns = [
         Column(words("column_backend"), lambda row: Cell(plain(row["backend"]), colour=_colour(row["backend"]))),
@@ -237,12 +253,12 @@ def _who(study: Study) -> list[Column]:
 
     def counts(row: Mapping[str, Any]) -> Cell:
         whole = row["ok"] == row["runs"]
-        return Cell(f"{row['ok']}/{row['runs']}", sort=row["ok"], kind="" if whole else "status-failed")
+        return Cell(f"{row['ok']}/{row['runs']}", sort=row["ok"], css="" if whole else "status-failed")
 
     return [
         Column(words("column_case"), lambda row: Cell(study.labels.case(_key(row, CASE)))),
         Column(words("column_backend"), lambda row: _backend(study, row)),
-        Column(words("column_runs"), counts, numeric=True),
+        Column(words("column_runs"), counts, css="number"),
     ]
 
 
@@ -255,7 +271,7 @@ def _figure(study: Study, name: str) -> Column:
         return Cell(cell(name, value), bounds, sort=_number(value))
 
     unit_name = unit(name).name
-    return Column(study.words(f"column_{name}"), fill, unit="" if unit_name == "×" else unit_name, numeric=True)
+    return Column(study.words(f"column_{name}"), fill, unit="" if unit_name == "×" else unit_name, css="number")
 
 
 def _text(study: Study, name: str) -> Column:
@@ -277,13 +293,13 @@ def _time_to(study: Study, target: str) -> Column:
         return Cell(cell("s", value), some or bounds, sort=_number(value))
 
     title = words("column_time_to", target=f"{cell('accuracy', float(target)).removesuffix('.00')} %")
-    return Column(title, fill, unit="s", numeric=True)
+    return Column(title, fill, unit="s", css="number")
 
 
 def _verdict(study: Study, row: Mapping[str, Any], prefix: str) -> Cell:
     said = row[f"{prefix}verdict"]
     reason = study.words.reason(row[f"{prefix}reason"])
-    return Cell(study.words(f"verdict_{said}"), reason, kind=f"verdict-{said.replace(' ', '-')}")
+    return Cell(study.words(f"verdict_{said}"), reason, css=f"verdict-{said.replace(' ', '-')}")
 
 
 def _backend(study: Study, row: Mapping[str, Any]) -> Cell:
