@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from harness.cli import compare, data, doctor, listing, run, setup, show
+from harness.cli import compare, data, doctor, listing, report, run, setup, show
 from specs.errors import RequestError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("list")(listing.list_)
 app.command("show")(show.show)
 app.command("setup")(setup.setup)

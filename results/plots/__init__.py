@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from results.words import Words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,23 +40,24 @@ def draw(study: Study) -> Iterator[Plot]:
     from results.plots.selection import Selection
     from results.plots.style import styled
 
-    selection = Selection.of(study)
+    drawn = replace(study, words=Words("en"))  # matplotlib's own font has no Chinese
+    selection = Selection.of(drawn)
     with styled():
-        for number, start in enumerate(range(0, len(study.cases), PANELS), start=1):
-            cases = study.cases[start : start + PANELS]
-            part = f"-{number}" if len(study.cases) > PANELS else ""
-            yield from _finished(f"throughput{part}", "throughput", "", bars.throughput(study, cases))
-            yield from _finished(f"memory{part}", "memory", "", bars.memory(study, cases))
-            yield from _finished(f"phases{part}", "phases", "", bars.phases(study, cases))
-        for case in study.cases:
+        for number, start in enumerate(range(0, len(drawn.cases), PANELS), start=1):
+            cases = drawn.cases[start : start + PANELS]
+            part = f"-{number}" if len(drawn.cases) > PANELS else ""
+            yield from _finished(f"throughput{part}", "throughput", "", bars.throughput(drawn, cases))
+            yield from _finished(f"memory{part}", "memory", "", bars.memory(drawn, cases))
+            yield from _finished(f"phases{part}", "phases", "", bars.phases(drawn, cases))
+        for case in drawn.cases:
             about = study.labels.case(case.key)
             name = _slug("-".join(str(part) for part in case.key))
-            yield from _finished(f"loss-{name}", "loss", about, curves.loss(study, selection, case))
-            yield from _finished(f"accuracy-{name}", "accuracy", about, curves.accuracy(study, case))
-            yield from _finished(f"confusion-{name}", "confusion", about, images.confusion(study, selection, case))
-        for dataset in dict.fromkeys(case.key[0] for case in study.cases):
+            yield from _finished(f"loss-{name}", "loss", about, curves.loss(drawn, selection, case))
+            yield from _finished(f"accuracy-{name}", "accuracy", about, curves.accuracy(drawn, case))
+            yield from _finished(f"confusion-{name}", "confusion", about, images.confusion(drawn, selection, case))
+        for dataset in dict.fromkeys(case.key[0] for case in drawn.cases):
             name = f"gallery-{_slug(dataset)}"
-            yield from _finished(name, "gallery", dataset, images.gallery(study, selection, dataset))
+            yield from _finished(name, "gallery", dataset, images.gallery(drawn, selection, dataset))
 
 
 def _finished(name: str, kind: str, about: str, figure: Figure | None) -> Iterator[Plot]:

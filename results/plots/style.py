@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 INK = "#24292f"
@@ -48,14 +50,18 @@ _STYLE: Any = {
     "svg.fonttype": "path",
     "svg.hashsalt": "results",  # the same records give the same file
     "text.parse_math": False,  # a name with dollar signs is a name
-    "font.family": "DejaVu Sans",  # comes with matplotlib
 }
+_FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", "SimHei")
+"""The first comes with matplotlib; the others, where installed, write the names of Chinese models."""
 
 
 @contextmanager
 def styled() -> Iterator[None]:
     """Within this, figures have the common look."""
-    with rc_context(_STYLE):
+    there = set(get_font_names())
+    fonts = [name for name in _FONTS if name in there]
+    with rc_context(_STYLE | {"font.family": fonts}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name is drawn as far as it can be
         yield
 
 

@@ -76,6 +76,18 @@ class Table:
         return cls(name, about, tuple(columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in rows))
 
 
+def summary(study: Study) -> Table:
+    """The chief figures alone, for the terminal."""
+    figures = ("test_accuracy", "train_samples_per_second", "train_ratio")
+    columns = [
+        *_who(study),
+        *(_figure(study, name) for name in figures),
+        Column(study.words("column_train_verdict"), lambda row: _verdict(study, row, "train_")),
+        _figure(study, "peak_rss_mb"),
+    ]
+    return Table.of("summary", study.words("about_terminal"), columns, _summary(study))
+
+
 def speed(study: Study) -> Table:
     """Throughput, ratio to the baseline and step times per case and subject."""
     figures = (

@@ -132,6 +132,7 @@ TEXTS = {
         "Figures are medians over the runs of a backend with 95 % intervals. Ratios are taken between runs of the same "
         "round and seed; one whose interval spans 1 is no difference."
     ),
+    "about_terminal": "Medians, with 95 % intervals in brackets",
     "about_changes": (
         "{after} against {before}: a ratio above 1 means that {after} trains faster. The sets were measured at "
         "different times, so only runs that had the same inputs are compared, and their rounds are not paired."
