@@ -96,7 +96,7 @@ def compare(
             return 130
         report = build([place], baseline=chosen.baseline)
     print_summary(results)
-    print(report)
+    print(report.html)
     rows, _ = results.rows()
     return 0 if all(row.status in ("ok", "unsupported") for row in rows) else 1
 
