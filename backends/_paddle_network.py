@@ -40,7 +40,7 @@ from specs.shapes import ShapedLayer, infer
 _PARTS = {"gamma": "weight", "beta": "bias", "running_mean": "_mean", "running_variance": "_variance"}
 
 
-class BatchNorm2D(nn.BatchNorm2D):
+class BatchNorm2D(nn.BatchNorm2D):  # type: ignore[misc]  # Paddle is untyped here
     """Paddle's batch norm, but with the unbiased variance of the batch in the running estimate.
 
     Paddle's kernel moves the estimate by the biased variance. Here it is given momentum 0, so that it hands out the
@@ -66,7 +66,7 @@ class BatchNorm2D(nn.BatchNorm2D):
         return output
 
 
-class GlobalAvgPool2D(nn.Layer):
+class GlobalAvgPool2D(nn.Layer):  # type: ignore[misc]
     """Mean over height and width."""
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
@@ -74,7 +74,7 @@ class GlobalAvgPool2D(nn.Layer):
         return input.mean((2, 3))
 
 
-class AvgPool2D64(nn.AvgPool2D):
+class AvgPool2D64(nn.AvgPool2D):  # type: ignore[misc]
     """Average pooling for float64: the gradient of Paddle's kernel divides by a window size in single precision."""
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -100,15 +100,14 @@ class Entry:
     tensor: Any
     transposed: bool
 
-    def canonical(self, tensor: Any) -> NDArray[Any]:
-        """A canonical copy of ``tensor``, which is shaped like the entry's own (a gradient, an optimizer's slot)."""
-        array = np.asarray(tensor.astype("float32").numpy() if tensor.dtype == paddle.bfloat16 else tensor.numpy())
+    def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
+        """A canonical copy of an array shaped like the tensor (its value, a gradient, an optimizer's slot)."""
         return transposed(array) if self.transposed else np.array(array)
 
-    def write(self, tensor: Any, array: NDArray[Any]) -> None:
-        """Overwrite ``tensor``, shaped like the entry's own, with a canonical array, in place."""
-        native = transposed(array) if self.transposed else np.ascontiguousarray(array)
-        tensor.set_value(native.astype(np.float64 if tensor.dtype == paddle.float64 else np.float32, copy=False))
+    def native(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The inverse of ``canonical``, in the tensor's dtype."""
+        dtype = np.float64 if self.tensor.dtype == paddle.float64 else np.float32
+        return (transposed(array) if self.transposed else np.ascontiguousarray(array)).astype(dtype, copy=False)
 
 
 def build(architecture: Architecture, dtype: str) -> nn.Sequential:
@@ -136,15 +135,6 @@ def entries(network: nn.Sequential, architecture: Architecture) -> tuple[dict[st
     parameters = {name: entry for shaped in layers for name, entry in of(shaped, shaped.parameters).items()}
     buffers = {name: entry for shaped in layers for name, entry in of(shaped, shaped.buffers).items()}
     return parameters, buffers
-
-
-def forward(network: nn.Sequential, x: paddle.Tensor, masks: Mapping[str, paddle.Tensor] | None) -> paddle.Tensor:
-    """Logits. ``masks`` (bool[batch, *shape] per dropout layer, True keeps) replace Paddle's own dropout."""
-    if masks is None:
-        return network(x)
-    for name, layer in network.named_children():
-        x = x * masks[name].astype(x.dtype) / (1 - layer.p) if isinstance(layer, nn.Dropout) else layer(x)
-    return x
 
 
 def _layer(shaped: ShapedLayer) -> nn.Layer:

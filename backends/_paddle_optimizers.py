@@ -73,16 +73,20 @@ class State:
         """As ``Session.optimizer_state`` promises."""
         return {
             "step": np.array(self.step, np.int64),
-            **{name: entry.canonical(tensor) for name, (entry, tensor) in self._slots().items()},
+            **{name: entry.canonical(tensor.numpy()) for name, (entry, tensor) in self._slots().items()},
         }
 
     def write(self, state: Mapping[str, NDArray[Any]]) -> None:
         """As ``Session.load_optimizer_state`` promises. Raises like ``Session.load_parameters``."""
         check_names({name: array.shape for name, array in self.read().items()}, state)
         for name, (entry, tensor) in self._slots().items():
-            entry.write(tensor, state[name])
+            tensor.set_value(entry.native(state[name]))
         self.step = int(state["step"])
         self._write_powers()
+
+    def tensors(self) -> list[Any]:
+        """Every accumulator of the optimizer."""
+        return [tensor for tensors in self._optimizer._accumulators.values() for tensor in tensors.values()]
 
     def _slots(self) -> dict[str, tuple[Entry, Any]]:
         accumulators = _ACCUMULATORS[self._spec.kind]
@@ -105,7 +109,7 @@ class State:
                 tensor.set_value(np.multiply.accumulate(np.full(self.step + 1, beta, dtype))[-1:])
 
 
-class _Momentum(paddle.optimizer.Momentum):
+class _Momentum(paddle.optimizer.Momentum):  # type: ignore[misc]
     def _append_optimize_op(self, block: Any, param_and_grad: Any) -> None:
         w, g = param_and_grad
         g = g + self._regularization_coeff * w
@@ -114,7 +118,7 @@ class _Momentum(paddle.optimizer.Momentum):
         w.subtract_(self._create_param_lr(param_and_grad) * (g + self._momentum * v if self._use_nesterov else v))
 
 
-class _AdamW(paddle.optimizer.Adam):
+class _AdamW(paddle.optimizer.Adam):  # type: ignore[misc]
     """Decay ahead of Paddle's Adam kernel, which takes its hyperparameters in double precision."""
 
     def __init__(self, *args: Any, weight_decay: float) -> None:
@@ -127,7 +131,7 @@ class _AdamW(paddle.optimizer.Adam):
         super()._append_optimize_op(block, param_and_grad)
 
 
-class _Adadelta(paddle.optimizer.Adadelta):
+class _Adadelta(paddle.optimizer.Adadelta):  # type: ignore[misc]
     def _append_optimize_op(self, block: Any, param_and_grad: Any) -> None:
         w, g = param_and_grad
         a = self._get_accumulator_master(self._avg_squared_grad_acc_str, w)
@@ -138,7 +142,7 @@ class _Adadelta(paddle.optimizer.Adadelta):
         w.subtract_(self._create_param_lr(param_and_grad) * d)
 
 
-class _Adagrad(paddle.optimizer.Adagrad):
+class _Adagrad(paddle.optimizer.Adagrad):  # type: ignore[misc]
     def _append_optimize_op(self, block: Any, param_and_grad: Any) -> None:
         w, g = param_and_grad
         a = self._get_accumulator_master(self._moment_acc_str, w)

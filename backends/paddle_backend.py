@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,95 +15,88 @@ from specs.architecture import Architecture
 from specs.errors import RequestError
 from specs.shapes import buffer_shapes, parameter_shapes
 
-if TYPE_CHECKING:
-    import paddle
-
-Masks = Mapping[str, NDArray[np.bool_]]
-
 
 class PaddleSession(Session):
-    """A ``paddle.nn.Sequential`` with a ``paddle.optimizer``."""
+    """A ``paddle.nn.Sequential`` with a ``paddle.optimizer``, computed in eager mode or by static graphs."""
 
     def __init__(self, spec: SessionSpec, place: str) -> None:
         """``place`` is Paddle's name of the device: "cpu" or "gpu:N"."""
         import paddle
 
-        from backends import _paddle_network, _paddle_optimizers
+        from backends import _paddle_eager, _paddle_network, _paddle_optimizers, _paddle_static
 
         self._paddle = paddle
+        self._spec = spec
         self._place = place
-        self._dtype = spec.dtype
-        self._bfloat16 = spec.precision == "bfloat16"
         self._shapes = parameter_shapes(spec.architecture) | buffer_shapes(spec.architecture)
-        self._forward = _paddle_network.forward
         paddle.device.set_device(place)
         paddle.seed(spec.seed)
         if place != "cpu":
             paddle.device.cuda.reset_max_memory_allocated(place)
         # Names as in a fresh process, so that a user's own copy of the network takes the saved optimizer state.
         with paddle.utils.unique_name.guard():
-            self._network = _paddle_network.build(spec.architecture, self._dtype.name)
-            self._parameters, self._buffers = _paddle_network.entries(self._network, spec.architecture)
-            tensors = [entry.tensor for entry in self._parameters.values()]
-            self._optimizer = _paddle_optimizers.create(spec.optimizer, tensors, self._dtype.name)
+            self._network = _paddle_network.build(spec.architecture, spec.dtype.name)
+            self._parameters, buffers = _paddle_network.entries(self._network, spec.architecture)
+            self._entries = self._parameters | buffers
+            trained = [entry.tensor for entry in self._parameters.values()]
+            self._optimizer = _paddle_optimizers.create(spec.optimizer, trained, spec.dtype.name)
             self._state = _paddle_optimizers.State(spec.optimizer, self._optimizer, self._parameters)
-        self._images: paddle.Tensor | None = None
-        self._labels: paddle.Tensor | None = None
+        self._engine: _paddle_eager.EagerEngine | _paddle_static.StaticEngine
+        if spec.tuning and place == "cpu" and spec.precision == "float32":
+            held = [*(entry.tensor for entry in self._entries.values()), *self._state.tensors()]
+            self._engine = _paddle_static.StaticEngine(spec, held)
+            self._tuning = _paddle_static.TUNING
+        else:
+            self._engine = _paddle_eager.EagerEngine(spec, place, self._network, self._optimizer)
+            self._tuning = ("eager mode: the oneDNN graph is for float32 on a CPU",) if spec.tuning else ()
+        self._placed = False
 
     def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         """Copy the training data to the device."""
-        self._images = self._tensor(images.astype(self._dtype, copy=False))
-        self._labels = self._tensor(labels)
+        self._engine.place(images, labels)
+        self._placed = True
 
     def train_steps(
-        self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], *, masks: Masks | None = None
+        self,
+        order: NDArray[np.int64],
+        learning_rates: NDArray[np.float64],
+        *,
+        masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
         """As the contract says. Raises RuntimeError before ``place``."""
-        if self._images is None or self._labels is None:
+        if not self._placed:
             raise RuntimeError("train_steps before place")
-        paddle = self._paddle
-        batches = self._tensor(order)
-        losses = []
-        for k, learning_rate in enumerate(learning_rates):
-            self._optimizer.set_lr(float(learning_rate))
-            step_masks = None if masks is None else {name: mask[k] for name, mask in masks.items()}
-            images = paddle.gather(self._images, batches[k])
-            loss = self._loss(images, paddle.gather(self._labels, batches[k]), step_masks)
-            loss.backward()
-            self._optimizer.step()
-            self._optimizer.clear_grad()
-            losses.append(loss.detach())
-        self._state.step += len(losses)
-        return paddle.stack(losses).numpy().astype(np.float64) if losses else np.empty(0)
+        if not len(order):
+            return np.empty(0)
+        losses = self._engine.train_steps(order, learning_rates, masks)
+        self._state.step += len(order)
+        return losses
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
         """Logits in evaluation mode."""
-        self._network.eval()
-        with self._paddle.no_grad(), self._autocast():
-            logits = self._forward(self._network, self._tensor(images.astype(self._dtype, copy=False)), None)
-        return logits.astype(self._dtype.name).numpy()
+        return self._engine.predict(images)
 
     def loss_and_gradients(
-        self, images: NDArray[Any], labels: NDArray[np.int64], *, masks: Masks | None = None
+        self,
+        images: NDArray[Any],
+        labels: NDArray[np.int64],
+        *,
+        masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
         """As the contract says."""
-        x = self._tensor(images.astype(self._dtype, copy=False))
-        x.stop_gradient = False
-        loss = self._loss(x, self._tensor(labels), masks)
-        loss.backward()
-        gradients = {name: entry.canonical(entry.tensor.grad) for name, entry in self._parameters.items()}
-        self._optimizer.clear_grad()
-        return float(loss), {**gradients, "input": x.grad.numpy()}
+        loss, images_gradient, native = self._engine.loss_and_gradients(images, labels, masks)
+        gradients = {name: entry.canonical(native[entry.tensor.name]) for name, entry in self._parameters.items()}
+        return loss, {**gradients, "input": images_gradient}
 
     def parameters(self) -> Arrays:
         """Copies of parameters and buffers, in network order, parameters first."""
-        return {name: entry.canonical(entry.tensor) for name, entry in (self._parameters | self._buffers).items()}
+        return {name: entry.canonical(entry.tensor.numpy()) for name, entry in self._entries.items()}
 
     def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
         """As the contract says."""
         check_names(self._shapes, parameters)
-        for name, entry in (self._parameters | self._buffers).items():
-            entry.write(entry.tensor, parameters[name])
+        for name, entry in self._entries.items():
+            entry.tensor.set_value(entry.native(parameters[name]))
 
     def optimizer_state(self) -> Arrays:
         """As the contract says."""
@@ -131,19 +123,9 @@ class PaddleSession(Session):
         """Paddle's allocator's peak in bytes on a GPU."""
         return None if self._place == "cpu" else int(self._paddle.device.cuda.max_memory_allocated(self._place))
 
-    def _loss(self, images: paddle.Tensor, labels: paddle.Tensor, masks: Masks | None) -> paddle.Tensor:
-        """Mean cross-entropy in training mode."""
-        self._network.train()
-        on_device = None if masks is None else {name: self._tensor(mask) for name, mask in masks.items()}
-        with self._autocast():
-            logits = self._forward(self._network, images, on_device)
-        return self._paddle.nn.functional.cross_entropy(logits.astype(self._dtype.name), labels)
-
-    def _autocast(self) -> Any:
-        return self._paddle.amp.auto_cast(enable=self._bfloat16, dtype="bfloat16", level="O1")
-
-    def _tensor(self, array: NDArray[Any]) -> paddle.Tensor:
-        return self._paddle.to_tensor(np.ascontiguousarray(array), place=self._place)
+    def tuning(self) -> tuple[str, ...]:
+        """What the static graphs do; in eager mode, why there are none."""
+        return self._tuning
 
 
 class PaddleBackend(Backend):
@@ -152,8 +134,12 @@ class PaddleBackend(Backend):
     name = "paddle"
 
     def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
-        """Thread counts (Paddle sets OMP_NUM_THREADS to 1 unless told otherwise), and no TensorFloat-32 on GPUs."""
-        return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "NVIDIA_TF32_OVERRIDE": "0"}
+        """Thread counts (Paddle sets OMP_NUM_THREADS to 1 unless told otherwise), and no TensorFloat-32 on GPUs.
+
+        With tuning, the older graph is Paddle's default from the start, which spares every call a switch.
+        """
+        variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "NVIDIA_TF32_OVERRIDE": "0"}
+        return variables | ({"FLAGS_enable_pir_api": "0"} if tuning else {})
 
     def load(self, *, threads: int) -> None:
         """Import Paddle; its threads come from ``environment``, which it reads at import."""
@@ -179,7 +165,7 @@ class PaddleBackend(Backend):
         """A session. Raises RequestError for a device that is not there, Unsupported for bfloat16 on a CPU."""
         device = "cuda:0" if spec.device == "cuda" else spec.device
         devices = self._devices()
-        if not re.fullmatch(r"cpu|cuda:\d+", device) or device not in devices:
+        if device not in devices:
             raise RequestError(f"paddle: no device {spec.device!r} here; it computes on {', '.join(devices)}")
         if spec.precision == "bfloat16" and device == "cpu":
             raise Unsupported("Paddle's automatic mixed precision runs on GPUs only, so there is no bfloat16 on a CPU")

@@ -1,0 +1,279 @@
+"""Training in Paddle's static graph, on oneDNN kernels: the fast way on a CPU.
+
+Neither Paddle's eager mode nor its newer graph (PIR) uses oneDNN for training. The older graph does, for the operations
+that carry the attribute ``use_mkldnn``. A ``Step`` is such a graph, written by the network's own layers, by
+``append_backward`` and by the optimizer, and then rewritten where Paddle's choice is slow. It reads its batch from
+the placed data and its rate from an array itself, so that running a step takes one call and nothing is fed or fetched.
+
+Parameters, buffers and optimizer state are not copied: the variables of the graph share the memory of the eager
+network and optimizer, which stay the one place where they live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import paddle
+from numpy.typing import NDArray
+from paddle import nn
+from paddle.base import core
+from paddle.pir_utils import OldIrGuard
+
+from backends import _paddle_network, _paddle_optimizers
+from backends import _paddle_passes as passes
+from backends.contract import Arrays, SessionSpec
+from specs.layers import Dropout
+from specs.shapes import infer
+
+TUNING: tuple[str, ...] = (
+    "static graph of the older kind, run serially and in place of eager mode",
+    "oneDNN kernels for convolution, pooling, bias and ReLU, forward and backward",
+    "max pooling ahead of bias and ReLU",
+    "bias gradients as plain sums",
+    "linear layer, bias and ReLU in one operation",
+    "batches gathered within the graph, losses read once per call",
+)
+
+# Layers whose Python functions no longer write the older graph, by the name of their operation.
+_OPERATIONS = {nn.Tanh: "tanh", nn.Sigmoid: "sigmoid", nn.GELU: "gelu"}
+
+Masks = Mapping[str, NDArray[np.bool_]]
+
+
+class StaticEngine:
+    """The static graphs of one session on the CPU in float32: training, gradients and evaluation, per batch size."""
+
+    def __init__(self, spec: SessionSpec, held: Iterable[paddle.Tensor]) -> None:
+        """``held`` are the eager tensors that the graphs read and write, known to them by the tensors' names."""
+        self._architecture = spec.architecture
+        self._optimizer = spec.optimizer
+        self._dropout = {
+            shaped.name: (shaped.output_shape, shaped.layer.p)
+            for shaped in infer(spec.architecture)
+            if isinstance(shaped.layer, Dropout)
+        }
+        self._scope = paddle.static.Scope()
+        self._runs: dict[tuple[Any, ...], _Run] = {}
+        for tensor in held:
+            self._scope.var(tensor.name).get_tensor()._share_data_with(tensor.get_tensor())
+
+    def place(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
+        """Copy the training data into the variables that training steps gather from."""
+        self._set("images", images.astype(np.float32, copy=False))
+        self._set("labels", labels.reshape(-1, 1))
+
+    def train_steps(
+        self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], masks: Masks | None
+    ) -> NDArray[np.float64]:
+        """As ``Session.train_steps``."""
+        steps, batch = order.shape
+        self._set("order", order)
+        self._set("rates", learning_rates.astype(np.float32))
+        self._set("losses", np.zeros(steps, np.float32))
+        self._set("step", np.zeros((), np.int64))
+        self._set_masks(masks)
+        self._run(self._training, batch, masks is not None)(steps)
+        return self._get("losses").astype(np.float64)
+
+    def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """As ``Session.predict``."""
+        self._set("input", images.astype(np.float32, copy=False))
+        self._run(self._evaluation, len(images))(1)
+        return self._get("logits")
+
+    def loss_and_gradients(
+        self, images: NDArray[Any], labels: NDArray[np.int64], masks: Masks | None
+    ) -> tuple[float, NDArray[Any], Arrays]:
+        """Loss, gradient of the images, and gradients by the names and in the layouts of Paddle's parameters."""
+        self._set("input", images.astype(np.float32, copy=False))
+        self._set("target", labels.reshape(-1, 1))
+        self._set_masks(masks)
+        run = self._run(self._gradients, len(images), masks is not None)
+        run(1)
+        gradients = {name: self._get(result) for name, result in run.results.items()}
+        return float(self._get("loss")), gradients.pop("input"), gradients
+
+    def _run(self, write: Callable[..., dict[str, str]], batch: int, *options: bool) -> _Run:
+        """The program that ``write`` writes, made once."""
+        key = (write.__name__, batch, *options)
+        if key not in self._runs:
+            with OldIrGuard():
+                program = paddle.static.Program()
+                with paddle.static.program_guard(program, paddle.static.Program()), paddle.utils.unique_name.guard():
+                    results = write(batch, *options)
+                    ones = _given(f"ones.{batch}", [batch], "float32").name
+                self._set(ones, np.ones(batch, np.float32))
+                block = passes.Block(program)
+                passes.sum_bias_gradients(block, ones)
+                passes.fuse_linear(block)
+                passes.use_onednn(block)
+                self._runs[key] = _Run(program, self._scope, results)
+        return self._runs[key]
+
+    def _training(self, batch: int, masked: bool) -> dict[str, str]:
+        step = _given("step", [], "int64")
+        row = _gather(_given("order", [-1, batch], "int64"), step, [batch])
+        input_shape = self._architecture.input
+        images = _gather(_given("images", [-1, *input_shape], "float32"), row, [batch, *input_shape])
+        labels = _gather(_given("labels", [-1, 1], "int64"), row, [batch, 1])
+        masks = None
+        if masked:
+            masks = {
+                name: _gather(self._mask(name, -1, batch), step, [batch, *shape])
+                for name, (shape, _) in self._dropout.items()
+            }
+        loss = self._loss(images, labels, masks)
+        optimizer = _paddle_optimizers.create(self._optimizer, None, "float32")
+        optimizer.minimize(loss)
+        _rate(optimizer, step)
+        losses = _given("losses", [-1], "float32")
+        _write("scatter", {"X": [losses], "Ids": [step], "Updates": [loss]}, losses, {"overwrite": True})
+        _write("increment", {"X": [step]}, step, {"step": 1.0})
+        return {}
+
+    def _gradients(self, batch: int, masked: bool) -> dict[str, str]:
+        images = _given("input", [batch, *self._architecture.input], "float32")
+        images.stop_gradient = False
+        masks = {name: self._mask(name, batch) for name in self._dropout} if masked else None
+        loss = self._loss(images, _given("target", [batch, 1], "int64"), masks)
+        pairs = paddle.static.append_backward(loss)
+        _write("assign", {"X": [loss]}, _given("loss", [], "float32"), {})
+        block = paddle.static.default_main_program().global_block()
+        gradients = {parameter.name: gradient for parameter, gradient in pairs} | {"input": block.var("input@GRAD")}
+        for name, gradient in gradients.items():
+            _write("assign", {"X": [gradient]}, _given(f"{name}.gradient", gradient.shape, "float32"), {})
+        return {name: f"{name}.gradient" for name in gradients}
+
+    def _evaluation(self, batch: int) -> dict[str, str]:
+        network = _paddle_network.build(self._architecture, "float32")
+        network.eval()
+        logits = _forward(network, _given("input", [batch, *self._architecture.input], "float32"), None)
+        _write("assign", {"X": [logits]}, _given("logits", logits.shape, "float32"), {})
+        return {}
+
+    def _loss(self, images: Any, labels: Any, masks: dict[str, Any] | None) -> Any:
+        network = _paddle_network.build(self._architecture, "float32")
+        return nn.functional.cross_entropy(_forward(network, images, masks), labels)
+
+    def _mask(self, name: str, *sizes: int) -> Any:
+        shape, _ = self._dropout[name]
+        return _given(f"{name}.mask", [*sizes, *shape], "float32")
+
+    def _set_masks(self, masks: Masks | None) -> None:
+        """Masks as the factors that they are: 1 / (1 - p) where a value is kept, else 0."""
+        for name, mask in (masks or {}).items():
+            _, p = self._dropout[name]
+            self._set(f"{name}.mask", mask / np.float32(1 - p))
+
+    def _set(self, name: str, array: NDArray[Any]) -> None:
+        self._scope.var(name).get_tensor().set(np.asarray(array, order="C"), paddle.CPUPlace())
+
+    def _get(self, name: str) -> NDArray[Any]:
+        return np.array(self._scope.find_var(name).get_tensor())
+
+
+class _Run:
+    """A program made ready to run in a scope, without feeding and fetching."""
+
+    def __init__(self, program: Any, scope: Any, results: dict[str, str]) -> None:
+        """``results`` names the variables in which the program leaves what it is asked for."""
+        # oneDNN's cache tells forward and backward of one convolution apart only when one thread runs them in order.
+        paddle.set_flags({"FLAGS_new_executor_serial_run": True})
+        place = core.Place()
+        place.set_place(paddle.CPUPlace())
+        self.results = results
+        self._program = program  # the plan refers to it
+        self._plan = core.Plan([core.Job("default")], {"default": program.desc})
+        self._executor = core.StandaloneExecutor(place, self._plan, scope)
+
+    def __call__(self, times: int) -> None:
+        """Run the program ``times`` times."""
+        with OldIrGuard():
+            for _ in range(times):
+                self._executor.run([], False)
+
+
+def _given(name: str, shape: list[int], dtype: str) -> Any:
+    """A variable that the program finds in its scope."""
+    block = paddle.static.default_main_program().global_block()
+    variable = block.create_var(name=name, shape=shape, dtype=dtype, persistable=True)
+    variable.stop_gradient = True
+    return variable
+
+
+def _rate(optimizer: paddle.optimizer.Optimizer, step: Any) -> None:
+    """Read the rate of a step from the given rates, in place of the optimizer's own variable."""
+    block = paddle.static.default_main_program().global_block()
+    rate = block.var(optimizer._global_learning_rate(paddle.static.default_main_program()).name)
+    rate.persistable = False
+    first = next(index for index, op in enumerate(block.ops) if rate.name in op.input_arg_names)
+    inputs = {"X": [_given("rates", [-1], "float32")], "Index": [step]}
+    block._insert_op(first, type="gather", inputs=inputs, outputs={"Out": [rate]}, attrs={"axis": 0})
+
+
+def _gather(x: Any, index: Any, shape: list[int]) -> Any:
+    """Rows of ``x``; ``shape`` is the result's."""
+    return _append("gather", {"X": [x], "Index": [index]}, shape, x.dtype, {"axis": 0})
+
+
+def _forward(network: nn.Sequential, x: Any, masks: Mapping[str, Any] | None) -> Any:
+    """Logits.
+
+    Max pooling goes ahead of the bias and ReLU before it, which then have less to do: a shift per channel and ReLU
+    are monotonic, so that max(relu(x + b)) = relu(max(x) + b), gradients included.
+    """
+    steps: list[tuple[str, Callable[[Any], Any]]] = []
+    for name, layer in network.named_children():
+        match layer:
+            case nn.Conv2D():
+                steps.append(("convolution", partial(_convolution, layer)))
+                if layer.bias is not None:
+                    steps.append(("monotonic", partial(_shift, layer.bias)))
+            case nn.MaxPool2D():
+                position = len(steps)
+                while position and steps[position - 1][0] == "monotonic":
+                    position -= 1
+                steps.insert(position, ("pooling", layer))
+            case nn.Dropout() if masks is not None:
+                steps.append(("dropout", partial(_product, masks[name])))
+            case nn.Tanh() | nn.Sigmoid() | nn.GELU():
+                steps.append(("activation", partial(_operation, _OPERATIONS[type(layer)])))
+            case _:
+                steps.append(("monotonic" if isinstance(layer, nn.ReLU) else "layer", layer))
+    for _, step in steps:
+        x = step(x)
+    return x
+
+
+def _convolution(layer: nn.Conv2D, x: Any) -> Any:
+    return nn.functional.conv2d(x, layer.weight, stride=layer._stride, padding=layer._padding)
+
+
+def _shift(bias: Any, x: Any) -> Any:
+    return _append("elementwise_add", {"X": [x], "Y": [bias]}, x.shape, x.dtype, {"axis": 1})
+
+
+def _product(factor: Any, x: Any) -> Any:
+    return _append("elementwise_mul", {"X": [x], "Y": [factor]}, x.shape, x.dtype, {})
+
+
+def _operation(kind: str, x: Any) -> Any:
+    return _append(kind, {"X": [x]}, x.shape, x.dtype, {})
+
+
+def _write(kind: str, inputs: dict[str, list[Any]], out: Any, attrs: dict[str, Any]) -> None:
+    """Append an operation that writes ``out``."""
+    block = paddle.static.default_main_program().global_block()
+    block.append_op(type=kind, inputs=inputs, outputs={"Out": [out]}, attrs=attrs)
+
+
+def _append(kind: str, inputs: dict[str, list[Any]], shape: Any, dtype: Any, attrs: dict[str, Any]) -> Any:
+    """Append an operation with one output."""
+    block = paddle.static.default_main_program().global_block()
+    out = block.create_var(name=paddle.utils.unique_name.generate(kind), shape=shape, dtype=dtype)
+    out.stop_gradient = all(tensor.stop_gradient for tensors in inputs.values() for tensor in tensors)
+    _write(kind, inputs, out, attrs)
+    return out
