@@ -16,8 +16,6 @@ from harness.machine import machine
 from harness.plan import RunPlan
 from harness.training import TrainingResult
 from results.record import (
-    CURVE_HEAD,
-    CURVE_MEANS,
     MISREAD,
     SPANS,
     STEP_SAMPLES,
@@ -36,7 +34,9 @@ from results.record import (
     StepTime,
     Throughput,
     Tuning,
+    bounded,
     finite,
+    thinned,
 )
 from specs.shapes import parameter_count, train_flops
 
@@ -100,7 +100,7 @@ def record_of(
         initial_test_accuracy=initial.get("test_accuracy"),
         initial_test_loss=finite(initial.get("test_loss")),
         epochs=tuple(_epoch(epoch) for epoch in epochs),
-        curve=_curve(result.arrays["losses"]) if result else None,
+        curve=LearningCurve.of(result.arrays["losses"].tolist()) if result else None,
         test_accuracy=last.get("test_accuracy") if result else None,
         test_loss=finite(last.get("test_loss")) if result else None,
         **quality,
@@ -132,36 +132,40 @@ _PERSONAL = frozenset({"PATH", "HOME", "USER", "TMPDIR", "PYTHONPATH", "LD_LIBRA
 def run_error(failure: WorkerFailed, backend: str) -> RunError:
     """The failure of a worker as it stands in the record."""
     return RunError(
-        kind=failure.kind[:200],
-        message=str(failure),
-        traceback=failure.traceback[-16_000:] if failure.traceback else None,
+        kind=bounded(failure.kind, 200),
+        message=bounded(str(failure)),
+        traceback=bounded(failure.traceback) if failure.traceback else None,
         exit_code=failure.exit_code,
         signal=failure.signal_name,
-        log_tail=failure.log_tail or None,
+        log_tail=bounded(failure.log_tail) or None,
         advice=advice(failure, backend=backend),
         step=failure.step,
     )
 
 
+def check_event(event: dict[str, Any]) -> None:
+    """Raise KeyError, TypeError or ValueError unless a worker's event has the fields of its kind."""
+    match event["event"]:
+        case "phase":
+            if not isinstance(event["phase"], str):
+                raise TypeError("phase is no text")
+        case "progress":
+            if not all(type(event[key]) is int for key in ("epoch", "samples")):
+                raise TypeError("epoch and samples are no integers")
+            float(event["loss"])
+        case "epoch":
+            _epoch(event)
+        case other:
+            raise ValueError(f"no event is called {str(other)[:80]!r}")
+
+
 def _epoch(fields: Mapping[str, Any]) -> Epoch:
-    spans = _thin(fields["spans"], SPANS)
     return Epoch(
         **{key: fields[key] for key in ("epoch", "train_seconds", "eval_seconds", "samples_per_second")},
         test_accuracy=fields["test_accuracy"],
         train_loss=finite(fields["train_loss"]),
         test_loss=finite(fields["test_loss"]),
-        spans=tuple(Span(**span) for span in spans),
-    )
-
-
-def _curve(losses: NDArray[np.float64]) -> LearningCurve:
-    rest = losses[CURVE_HEAD:]
-    width = max(1, -(-len(rest) // CURVE_MEANS))
-    means = [float(rest[i : i + width].mean()) for i in range(0, len(rest), width)]
-    return LearningCurve(
-        first=tuple(finite(float(loss)) for loss in losses[:CURVE_HEAD]),
-        means=tuple(finite(mean) for mean in means),
-        steps_per_mean=width,
+        spans=tuple(Span(**span) for span in thinned(fields["spans"], SPANS)),
     )
 
 
@@ -213,7 +217,7 @@ def _throughput(fields: dict[str, Any], epochs: list[dict[str, Any]], test_sampl
     train_s = sum(epoch["train_seconds"] for epoch in epochs)
     samples = sum(span["samples"] for epoch in epochs for span in epoch["spans"])
     eval_s = sum(epoch["eval_seconds"] for epoch in epochs)
-    steps = np.asarray(fields.get("step_s", []))[:STEP_SAMPLES] * 1000
+    steps = np.asarray(fields.get("step_s", [])) * 1000
     quantiles = None
     if steps.size:
         p50, p90, p99 = (float(q) for q in np.percentile(steps, [50, 90, 99]))
@@ -222,7 +226,7 @@ def _throughput(fields: dict[str, Any], epochs: list[dict[str, Any]], test_sampl
         train_samples_per_second=samples / train_s if train_s else None,
         inference_samples_per_second=test_samples * len(epochs) / eval_s if test_samples and eval_s else None,
         step_ms=quantiles,
-        step_ms_samples=tuple(float(s) for s in steps),
+        step_ms_samples=tuple(thinned(steps.tolist(), STEP_SAMPLES)),
     )
 
 
@@ -241,10 +245,3 @@ def _noise(load_before: float, disturbance: dict[str, Any]) -> Noise:
         reasons=tuple(reasons),
         **disturbance,
     )
-
-
-def _thin(items: list[Any], most: int) -> list[Any]:
-    """At most ``most`` items, evenly spread."""
-    if len(items) <= most:
-        return items
-    return [items[i * len(items) // most] for i in range(most)]

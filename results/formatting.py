@@ -50,6 +50,7 @@ _BY_SUFFIX: Mapping[str, Unit] = {
     "accuracy_difference": Unit("points", lambda value: f"{100 * value:+.2f}".replace("-", "−")),
     "share_of_peak": Unit("%", lambda value: significant(100 * value, 2)),
     "steal": Unit("%", _percent(1)),
+    "other_cpu": Unit("%", _percent(1)),
     "samples_per_second": Unit("samples/s", significant),
     "gflops": Unit("GFLOP/s", significant),
     "ratio": Unit("×", lambda value: significant(value, 4 if 0.9 < value < 1.1 else 3)),

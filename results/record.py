@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -47,6 +47,7 @@ Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Figure = float | None
+Sample = TypeVar("Sample")
 _Counts = Annotated[tuple[Count, ...], Field(max_length=CLASSES)]
 
 
@@ -309,7 +310,7 @@ def bounded(text: str, limit: int = LOG_TAIL) -> str:
     return text[-limit:].encode(errors="replace").decode()
 
 
-def thinned(samples: Sequence[float], limit: int = STEP_SAMPLES) -> tuple[float, ...]:
+def thinned(samples: Sequence[Sample], limit: int) -> tuple[Sample, ...]:
     """At most ``limit`` of the samples, evenly spaced, the first and the last among them."""
     if len(samples) <= limit:
         return tuple(samples)

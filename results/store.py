@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 LINE_LIMIT = 8 * 2**20
 """Bytes of the longest line that is read as a record."""
 LOCK_SECONDS = 30.0
+SAFE = "the records written before are safe, continue with --resume"
 _LOCK = ".lock"
 _CLAIM = ".claim"
 _RUN_ID = re.compile(rb'"run_id":\s*"([A-Za-z0-9._+-]+)"')
@@ -145,8 +146,7 @@ class ResultSet:
                 f"cannot write {self.records_file}: the result set is not there any more; "
                 f"run {record.run_id} is not recorded, start again with another --out"
             )
-        safe = "the records written before are safe, continue with --resume"
-        with explained("write", self.records_file, safe=safe), _lock(self.path):
+        with explained("write", self.records_file, safe=SAFE), _lock(self.path):
             created = not self.records_file.exists()
             descriptor = os.open(self.records_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             try:
@@ -223,18 +223,30 @@ class ResultSet:
                     yield number, line
 
     def run_folder(self, run_id: str) -> Path:
-        """The folder of a run's log and checkpoint, made if it is not there. Raises StoreError."""
+        """The folder of a run's log and checkpoint, made if it is not there.
+
+        Raises StoreError, also where a link leads out of the set: a stranger's set may be resumed.
+        """
         folder = self.path / "runs" / run_id
-        with explained("make", folder):
+        if not (self.path / "set.json").is_file():  # the line below would make the folder again
+            raise StoreError(f"cannot make {folder}: the result set is not there any more; start again")
+        with explained("make", folder, safe=SAFE):
             folder.mkdir(parents=True, exist_ok=True)
+            self._inside(folder)
+            self._inside(folder / "worker.log")
         return folder
+
+    def _inside(self, path: Path) -> None:
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise StoreError(f"{path} is a link that leads out of the result set: remove it")
 
     def save_images(self, dataset: str, images: Mapping[int, bytes]) -> None:
         """Keep test images, PNG bytes by index, for the gallery; those that are there already stay."""
         for index, png in images.items():
             file = self.image_file(dataset, index)
+            self._inside(file)
             if not file.exists():
-                write_atomic(file, png)
+                write_atomic(file, png, safe=SAFE)
 
     def image_file(self, dataset: str, index: int) -> Path:
         """Where the PNG of a test image is kept; a dataset's name cannot lead out of the folder."""

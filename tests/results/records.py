@@ -10,6 +10,7 @@ import numpy as np
 
 from results.manifest import BackendConformance
 from results.record import (
+    STEP_SAMPLES,
     Environment,
     Epoch,
     Fingerprints,
@@ -104,6 +105,8 @@ def record(
         ),
         parameters=PARAMETERS.get(model, 50_000),
         train_flops_per_sample=FLOPS.get(model, 1_000_000),
+        initial_test_accuracy=0.0980,
+        initial_test_loss=2.3041,
         epochs=tuple(
             Epoch(
                 epoch=i + 1,
@@ -143,7 +146,7 @@ def record(
             train_samples_per_second=round(rate, 3),
             inference_samples_per_second=round(rate * 2.7, 3),
             step_ms=StepTime(**{f"p{q}": round(float(np.percentile(step_ms, q)), 4) for q in (50, 90, 99)}),
-            step_ms_samples=thinned([round(float(ms), 4) for ms in step_ms]),
+            step_ms_samples=thinned([round(float(ms), 4) for ms in step_ms], STEP_SAMPLES),
         ),
         phases=Phases(
             import_s=round(IMPORT_S.get(backend, 1.0) * float(np.exp(rng.normal(0, 0.05))), 4),
@@ -159,7 +162,7 @@ def record(
             peak_rss_mb=round(IMPORT_MB.get(backend, 100.0) + 180 + float(rng.normal(0, 3)), 1),
         ),
         busy_threads=round(threads * 0.95, 2),
-        noise=Noise(load_before=0.4, steal=0.004, involuntary_context_switches=120, noisy=False),
+        noise=Noise(load_before=0.4, steal=0.004, other_cpu=0.01, involuntary_context_switches=120, noisy=False),
         environment=Environment(
             cpu="Intel(R) Xeon(R) Processor @ 2.60GHz",
             cores=2,
