@@ -79,16 +79,15 @@ class Weight:
 
 
 class Network:
-    """The model, and the same computation as a function of tensors for tracing."""
+    """The model, and the same layers as a function of tensors for tracing.
 
-    def __init__(self, architecture: Architecture, *, precision: str, seed: int, fused: bool) -> None:
-        """``fused``: convolution and linear layers as TensorFlow's own operations with explicit padding and BiasAdd,
+    Padding that TensorFlow can call SAME is given as that: the same numbers given as explicit padding take convolution
+    and pooling off the oneDNN kernels and double the time of a step.
+    """
 
-        which its graph optimizer merges with the convolution, instead of Keras's padding layer and broadcast addition.
-        """
+    def __init__(self, architecture: Architecture, *, precision: str, seed: int) -> None:
         self.shaped = infer(architecture)
         self._policy = keras.DTypePolicy(POLICIES[precision])
-        self._fused = fused
         self._flattened = _flattened_into(self.shaped)
         self._stages = {s.name: self._stage(s, seed=seed + i) for i, s in enumerate(self.shaped)}
         channels, height, width = architecture.input
@@ -129,23 +128,10 @@ class Network:
                     x = 0.5 * x * (1 + tf.math.erf(x / math.sqrt(2)))
                 case LeakyReLU(negative_slope=slope) if self._policy.compute_dtype == "float64":
                     x = tf.where(x > 0, x, slope * x)
-                case Conv2d() | Linear() | MaxPool2d() if self._fused:
-                    x = self._operation(shaped.name, shaped.layer, x)
                 case _:
                     for part in self._stages[shaped.name]:
                         x = part(x, training=True) if training and isinstance(shaped.layer, Dropout) else part(x)
         return tf.cast(x, self._policy.variable_dtype)
-
-    def _operation(self, name: str, layer: Conv2d | Linear | MaxPool2d, x: Any) -> Any:
-        x = tf.cast(x, self._policy.compute_dtype)
-        if isinstance(layer, MaxPool2d):
-            return tf.nn.max_pool2d(x, layer.kernel_size, layer.stride, _explicit(layer.padding))
-        kernel = tf.cast(self.weights[f"{name}.weight"].variable, x.dtype)
-        if isinstance(layer, Conv2d):
-            x = tf.nn.conv2d(x, kernel, layer.stride, _explicit(layer.padding))
-        else:
-            x = tf.matmul(x, kernel)
-        return tf.nn.bias_add(x, tf.cast(self.weights[f"{name}.bias"].variable, x.dtype)) if layer.bias else x
 
     def _normalise_batch(self, name: str, layer: BatchNorm2d, x: Any) -> Any:
         """Keras's batch norm in training, but for its biased running variance."""

@@ -46,7 +46,8 @@ class Update:
             {slot: tf.Variable(tf.zeros_like(w), trainable=False) for slot in optimizer.slots} for w in parameters
         ]
         self._parameters = list(parameters)
-        self._rule = (FUSED if fused else PLAIN).get(type(optimizer), PLAIN[type(optimizer)])
+        self._kernel = KERNELS.get(type(optimizer)) if fused else None
+        self._rule = self._kernel or RULES[type(optimizer)]
 
     def apply(self, gradients: Sequence[Any], c: Any) -> None:
         """One step; ``c`` is a row of ``coefficients`` in the parameters' dtype."""
@@ -57,6 +58,10 @@ class Update:
             elif decay:
                 g = g + decay * w  # noqa: PLW2901
             self._rule(self.optimizer, w, slots, g, c)
+
+    def tuning(self) -> tuple[str, ...]:
+        """The kernel in use, for the report."""
+        return ("TensorFlow's fused kernel as optimizer",) if self._kernel else ()
 
 
 def _sgd(o: SGD, w: Any, slots: Slots, g: Any, c: Any) -> None:
@@ -90,7 +95,7 @@ def _adagrad(o: Adagrad, w: Any, slots: Slots, g: Any, c: Any) -> None:
     w.assign_sub(c[0] * g / (tf.sqrt(a) + o.epsilon))
 
 
-def _fused_sgd(o: SGD, w: Any, slots: Slots, g: Any, c: Any) -> None:
+def _kernel_sgd(o: SGD, w: Any, slots: Slots, g: Any, c: Any) -> None:
     if o.momentum:
         tf.raw_ops.ResourceApplyMomentum(
             var=w.handle,
@@ -104,7 +109,7 @@ def _fused_sgd(o: SGD, w: Any, slots: Slots, g: Any, c: Any) -> None:
         tf.raw_ops.ResourceApplyGradientDescent(var=w.handle, alpha=c[0], delta=g)
 
 
-def _fused_adadelta(o: Adadelta, w: Any, slots: Slots, g: Any, c: Any) -> None:
+def _kernel_adadelta(o: Adadelta, w: Any, slots: Slots, g: Any, c: Any) -> None:
     tf.raw_ops.ResourceApplyAdadelta(
         var=w.handle,
         accum=slots["square_average"].handle,
@@ -116,13 +121,13 @@ def _fused_adadelta(o: Adadelta, w: Any, slots: Slots, g: Any, c: Any) -> None:
     )
 
 
-def _fused_adagrad(o: Adagrad, w: Any, slots: Slots, g: Any, c: Any) -> None:
+def _kernel_adagrad(o: Adagrad, w: Any, slots: Slots, g: Any, c: Any) -> None:
     tf.raw_ops.ResourceApplyAdagradV2(
         var=w.handle, accum=slots["square_sum"].handle, lr=c[0], epsilon=tf.constant(o.epsilon, w.dtype), grad=g
     )
 
 
-PLAIN: dict[type, Rule] = {
+RULES: dict[type, Rule] = {
     SGD: _sgd,
     Adam: _adam,
     AdamW: _adam,
@@ -130,7 +135,7 @@ PLAIN: dict[type, Rule] = {
     RMSprop: _rmsprop,
     Adagrad: _adagrad,
 }
-FUSED: dict[type, Rule] = {SGD: _fused_sgd, Adadelta: _fused_adadelta, Adagrad: _fused_adagrad}
+KERNELS: dict[type, Rule] = {SGD: _kernel_sgd, Adadelta: _kernel_adadelta, Adagrad: _kernel_adagrad}
 """Kernels that compute the canonical rule. ApplyRMSProp adds epsilon inside the root, and ApplyAdam takes 1 - beta2
 
 from a float32 beta2, which is off by 1.3e-5 of its value for 0.999: those two stay plain.
