@@ -3,6 +3,16 @@
 from harness.launcher import WorkerFailed
 
 
+def repair(backend: str, *, named: bool = False) -> str:
+    """The command that mends a broken environment."""
+    if named:
+        return "The interpreter given with --python is at fault: name another, or leave it out."
+    return (
+        f"python -m harness setup {backend} repairs the environment "
+        f"(an interpreter named in HARNESS_PYTHON_{backend.upper()} is yours to mend)."
+    )
+
+
 def advice(failure: WorkerFailed, *, backend: str) -> str:
     """Advice for the status, exit code and signal of a failure."""
     match failure.status, failure.signal_name:
@@ -21,8 +31,10 @@ def advice(failure: WorkerFailed, *, backend: str) -> str:
         case "crashed", "SIGILL":
             return f"The framework's build uses instructions this CPU lacks: install another build of {backend}."
         case "crashed", _:
-            return f"See the end of the worker's log; if it repeats, remake the environment: harness setup {backend}"
+            if str(failure).startswith("starting the worker"):
+                return f"The worker did not come to its first word: {repair(backend)}"
+            return f"See the end of the worker's log. If it repeats: {repair(backend)}"
         case _:
             if "ModuleNotFoundError" in failure.kind or "ImportError" in failure.kind:
-                return f"The environment lacks a module: python -m harness setup {backend} repairs it."
+                return f"The environment lacks a module: {repair(backend)}"
             return "The traceback in the record names the place; the worker's log has what the framework printed."

@@ -103,15 +103,21 @@ class Environment:
         """Whether it was made to the end: the stamp is written last."""
         return (self.directory / STAMP).is_file() and self.python.exists()
 
-    def ensure(self, progress: Callable[[str], None]) -> bool:
+    def imports(self) -> bool:
+        """Whether the framework can be imported; this takes as long as the import."""
+        command = [str(self.python), "-c", f"import {self.registration.framework}"]
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+
+    def ensure(self, progress: Callable[[str], None], *, verify: bool = False) -> bool:
         """Make or repair it unless it is ready; True when something had to be done.
 
-        Two set-ups at once wait for each other. Raises RequestError naming pip's log when it fails.
+        ``verify``: one that is ready counts only if its framework can be imported. Two set-ups at once wait for each
+        other. Raises RequestError naming pip's log when it fails.
         """
         import filelock
 
         root().mkdir(parents=True, exist_ok=True)
-        if self.ready():
+        if self.ready() and (not verify or self.imports()):
             return False
         lock = filelock.FileLock(self._lock)
         try:
@@ -120,10 +126,10 @@ class Environment:
             progress("waiting for another set-up of this environment")
             held = lock.acquire()
         with held:
-            if self.ready():
+            if self.ready() and (not verify or self.imports()):
                 return False
             if self.directory.exists():
-                progress("removing a half-made environment")
+                progress("removing a broken environment" if self.ready() else "removing a half-made environment")
                 shutil.rmtree(self.directory)
             self._make(progress)
         return True

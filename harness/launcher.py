@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from backends.registry import Registration
 from harness.limits import oom_kills
 from harness.protocol import Channel, ChannelClosed, ChannelTimeout, Message, ProtocolError
+from harness.worker_log import WorkerLog
 from specs.architecture import Architecture
 from specs.errors import RequestError
 
@@ -42,9 +43,10 @@ MALLOC = {
 }
 
 CODE = Path(__file__).resolve().parent.parent
-LOG_TAIL_BYTES = 8000
 LAST_WORDS_OF_MEMORY = ("std::bad_alloc", "cannot allocate memory", "out of memory", "memoryerror")
 GRACE_S = 5.0
+# What a worker may say of a failure of its own; anything else it says is "failed".
+REPORTABLE = frozenset({"failed", "out_of_memory", "diverged", "unsupported"})
 
 
 class WorkerFailed(Exception):
@@ -75,6 +77,14 @@ class WorkerFailed(Exception):
         self.step = step
 
 
+class Refused(RequestError):
+    """The worker's framework cannot do what was asked of it: a device that is not there, say."""
+
+
+class InterpreterVanished(RequestError):
+    """The interpreter was found and yet does not start."""
+
+
 class WorkerProcess:
     """One worker. Use as a context manager: leaving it ends the process group, however the worker behaves."""
 
@@ -93,8 +103,8 @@ class WorkerProcess:
         self.threads = threads
         self.memory_limit_mb = memory_limit_mb
         self._oom_kills = oom_kills()
-        self._log: IO[bytes] = log.open("ab+") if log else tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         self.environment = worker_environment(registration, architecture=architecture, threads=threads, tuning=tuning)
+        self._log = WorkerLog(log)
         request_read, request_write = os.pipe()
         answer_read, answer_write = os.pipe()
         try:
@@ -102,7 +112,7 @@ class WorkerProcess:
                 [str(python), "-m", "harness.worker", str(request_read), str(answer_write), str(os.getpid())],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=self._log,
+                stdout=self._log.write_fd,
                 stderr=subprocess.STDOUT,
                 pass_fds=(request_read, answer_write),
                 start_new_session=True,
@@ -111,11 +121,11 @@ class WorkerProcess:
         except OSError as error:
             for fd in (request_write, answer_read):
                 os.close(fd)
-            self._log.close()
-            raise RequestError(f"{python}: cannot start this interpreter: {error.strerror}") from None
+            raise InterpreterVanished(f"{python}: cannot start this interpreter: {error.strerror}") from None
         finally:
             os.close(request_read)
             os.close(answer_write)
+            self._log.started()
         self._channel = Channel(answer_read, request_write)
 
     def __enter__(self) -> Self:
@@ -131,11 +141,12 @@ class WorkerProcess:
         """Process (and process group) id."""
         return self._process.pid
 
-    def load(self, *, timeout_s: float | None = None) -> dict[str, Any]:
+    def load(self, *, timeout_s: float | None = None, stall_s: float | None = None) -> dict[str, Any]:
         """Import the framework in the worker; returns what ``harness.worker.Worker.load`` says."""
-        hello = self._receive(timeout_s, "starting the worker")
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        hello = self._receive(deadline, stall_s, "starting the worker")
         if hello.kind != "hello":
-            raise self._failure("failed", f"the worker's first word was {hello.kind!r}")
+            raise self._failure("failed", f"the worker's first word was {hello.kind[:80]!r}")
         cpus = sorted(os.sched_getaffinity(0))[: self.threads]
         fields = {
             "adapter": self.registration.adapter,
@@ -143,7 +154,7 @@ class WorkerProcess:
             "cpus": cpus,
             "memory_limit_mb": self.memory_limit_mb,
         }
-        return self.request("load", fields, timeout_s=timeout_s).fields
+        return self.request("load", fields, timeout_s=_left(deadline), stall_s=stall_s).fields
 
     def request(
         self,
@@ -166,10 +177,7 @@ class WorkerProcess:
         except ChannelClosed:
             raise self._died(verb) from None
         while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            patience = min((t for t in (left, stall_s) if t is not None), default=None)
-            stalled = patience is not None and patience == stall_s and patience != left
-            message = self._receive(patience, verb, stalled=stalled)
+            message = self._receive(deadline, stall_s, verb)
             match message.kind:
                 case "event":
                     if on_event is not None:
@@ -190,20 +198,22 @@ class WorkerProcess:
                 self._process.wait(GRACE_S)
         self._kill()
         self._channel.close()
-        self._log.close()
+        self._log.close(GRACE_S)
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def _receive(self, timeout_s: float | None, doing: str, *, stalled: bool = False) -> Message:
+    def _receive(self, deadline: float | None, stall_s: float | None, doing: str) -> Message:
+        left = _left(deadline)
+        patience = min((t for t in (left, stall_s) if t is not None), default=None)
         try:
-            return self._channel.receive(timeout_s)
+            return self._channel.receive(patience)
         except ChannelTimeout:
             self._kill()
-            what = "no sign of life" if stalled else "not finished"
-            raise self._failure("timed_out", f"{doing}: {what} after {timeout_s:.0f} s; the worker was ended") from None
+            what = f"no sign of life after {stall_s:g} s" if patience == stall_s else "not finished in time"
+            raise self._failure("timed_out", f"{doing}: {what}; the worker was ended") from None
         except ChannelClosed:
             raise self._died(doing) from None
         except ProtocolError as error:
@@ -216,10 +226,11 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:  # closed its pipe without ending
             self._kill()
             return self._failure("failed", f"{doing}: the worker closed its pipe without ending")
+        self._kill()  # what it left behind would hold the pipe of its log open
         if code >= 0:
             text = f"{doing}: the worker ended with exit code {code}"
             return self._failure(self._status_of_death(), text, exit_code=code)
-        name = signal.Signals(-code).name
+        name = _signal_name(-code)
         text = f"{doing}: the worker was killed by {name}"
         if name == "SIGKILL" and (oom_kills() or 0) > (self._oom_kills or 0):
             text += " (the kernel's out-of-memory killer was at work)"
@@ -234,25 +245,36 @@ class WorkerProcess:
     def _reported(self, fields: dict[str, Any]) -> Exception:
         message = str(fields.get("message", ""))
         if fields.get("status") == "request":
-            return RequestError(message)
+            return Refused(" ".join(message.split()))
         kind = str(fields.get("type", ""))
+        status, step, traceback = fields.get("status"), fields.get("step"), fields.get("traceback")
         return WorkerFailed(
-            str(fields.get("status", "failed")),
+            status if isinstance(status, str) and status in REPORTABLE else "failed",
             f"{kind}: {message}" if kind else message,
             kind=kind,
-            traceback=fields.get("traceback"),
-            log_tail=self._tail(),
-            step=fields.get("step"),
+            traceback=traceback if isinstance(traceback, str) else None,
+            log_tail=self._log.tail(),
+            step=step if type(step) is int and 0 <= step < 2**63 else None,
         )
 
     def _failure(self, status: str, message: str, **more: Any) -> WorkerFailed:
         return WorkerFailed(status, message, log_tail=self._tail(), **more)
 
     def _tail(self) -> str:
-        """The last bytes of what the worker printed."""
-        size = os.fstat(self._log.fileno()).st_size
-        data = os.pread(self._log.fileno(), LOG_TAIL_BYTES, max(0, size - LOG_TAIL_BYTES))
-        return data.decode(errors="replace")
+        """The last of what the worker printed; all of it where it has ended."""
+        return self._log.tail(GRACE_S if self._process.poll() is not None else 0.0)
+
+
+def _left(deadline: float | None) -> float | None:
+    """Seconds until a deadline of the monotonic clock."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {number}"
 
 
 def worker_environment(

@@ -9,11 +9,14 @@ from typing import Any
 
 from harness.datasets import Dataset, load_dataset
 from harness.environments import find_python
+from harness.interrupts import shielded
 from harness.plan import RunPlan, check_fit
-from harness.running import Listener, execute
+from harness.running import Listener, execute, refused_record
 from harness.study import Study
+from results.files import StoreError
 from results.record import Record
 from results.store import ResultSet
+from specs.errors import RequestError
 
 Planned = tuple[str, RunPlan]
 
@@ -48,7 +51,16 @@ class Matrix:
         return [(run_id, plan) for run_id, plan in self.plans if run_id not in done]
 
     def run(self, listen: Listener, finished: Callable[[Record], None]) -> None:
-        """Carry out what remains, appending a record as each run ends. Raises Interrupted on Ctrl-C."""
+        """Carry out what remains, appending a record as each run ends.
+
+        Raises Interrupted on Ctrl-C, StoreError where the storage refuses; the records of finished runs are safe.
+        """
+        try:
+            self._run(listen, finished)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+    def _run(self, listen: Listener, finished: Callable[[Record], None]) -> None:
         for run_id, plan in self.remaining():
             record = self._attempt(run_id, plan, 1, listen)
             for attempt in range(2, self.study.retry_noisy + 2):
@@ -61,12 +73,19 @@ class Matrix:
     def _attempt(self, run_id: str, plan: RunPlan, attempt: int, listen: Listener) -> Record:
         listen({"event": "run", "run_id": run_id, "plan": plan})
         dataset = self._datasets[plan.dataset]
-        record = execute(plan, dataset, self.results.run_folder(run_id), run_id, listen)
+        folder = self.results.run_folder(run_id)
+        try:
+            record = execute(plan, dataset, folder, run_id, listen)
+        except StoreError:
+            raise
+        except RequestError as refusal:  # a device that is not there, an interpreter that vanished: this run's alone
+            record = refused_record(plan, run_id, refusal)
         if record.status == "interrupted":
             raise Interrupted
         record = record.model_copy(update={"attempt": attempt})
-        self.results.append(record)
-        keep_misread(self.results, record, dataset)
+        with shielded():
+            self.results.append(record)
+            keep_misread(self.results, record, dataset)
         return record
 
 

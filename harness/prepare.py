@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from harness.datasets import Dataset
 from harness.training import steps_per_epoch
+from results.files import explained, sync_folder
+from results.store import SAFE
 from specs.architecture import Architecture
 from specs.errors import RequestError
 from specs.initializers import initial_parameters
@@ -51,10 +53,12 @@ def prepare_data(
     settings = [dataset.sha256, repr(preprocessing), train, test]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
     folder = _cache() / f"{_safe(dataset.name)}-{key}"
-    meta = folder / "meta.json"
-    if not meta.is_file():
-        _write_data(folder, dataset, preprocessing, train, test)
-    return PreparedData(folder, train, test, json.loads(meta.read_text())["sha256"])
+    if not (folder / "meta.json").is_file():
+        with explained("write prepared data to", folder, safe="it is a cache: XDG_CACHE_HOME names another place"):
+            _write_data(folder, dataset, preprocessing, train, test)
+    with explained("read", folder):
+        meta = json.loads((folder / "meta.json").read_text())
+    return PreparedData(folder, train, test, meta["sha256"])
 
 
 def prepare_inputs(
@@ -64,7 +68,6 @@ def prepare_inputs(
 
     order.npy int32[epochs, samples], learning_rates.npy float64[steps], initial_weights.npz under canonical names.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     order = batch_order(recipe.epochs, samples, seed)
     rates = learning_rates(
         recipe.learning_rate_schedule,
@@ -73,9 +76,11 @@ def prepare_inputs(
         steps_per_epoch=steps_per_epoch(samples, recipe.batch_size),
     )
     weights = initial_parameters(architecture, recipe.initializer, seed)
-    np.save(folder / "order.npy", order)
-    np.save(folder / "learning_rates.npy", rates)
-    np.savez(folder / "initial_weights.npz", **weights)  # type: ignore[arg-type]
+    with explained("write", folder, safe=SAFE):
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "order.npy", order)
+        np.save(folder / "learning_rates.npy", rates)
+        np.savez(folder / "initial_weights.npz", **weights)  # type: ignore[arg-type]
     network = {key: value for key, value in architecture.to_dict().items() if key in ("input", "classes", "layers")}
     steps = {
         "optimizer": optimizer_to_dict(recipe.optimizer),
@@ -114,24 +119,39 @@ def sha256_of(arrays: Mapping[str, NDArray[Any]], extra: object = None) -> str:
 
 
 def _write_data(folder: Path, dataset: Dataset, preprocessing: Preprocessing, train: int, test: int) -> None:
+    """Write the folder whole: it appears by rename, after all of it has reached the disk. One process at a time."""
+    import filelock
+
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        arrays: dict[str, NDArray[Any]] = {
-            "train_images": preprocessing.apply(dataset.train_images[:train]),
-            "train_labels": np.asarray(dataset.train_labels[:train], np.int64),
-            "test_images": preprocessing.apply(dataset.test_images[:test]),
-            "test_labels": np.asarray(dataset.test_labels[:test], np.int64),
-        }
-        for name, array in arrays.items():
-            np.save(partial / f"{name}.npy", array)
-        (partial / "meta.json").write_text(json.dumps({"sha256": sha256_of(arrays), "dataset": dataset.name}))
-        partial.rename(folder)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if folder.is_dir():  # another process was first; what it wrote is the same
+    with filelock.FileLock(folder.parent / f".{folder.name}.lock"):
+        if (folder / "meta.json").is_file():  # another process was first
             return
-        raise RequestError(f"{folder.parent}: cannot write prepared data: {error.strerror}") from None
+        partial = folder.parent / f".{folder.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)  # a killed process left it
+        partial.mkdir()
+        try:
+            arrays: dict[str, NDArray[Any]] = {
+                "train_images": preprocessing.apply(dataset.train_images[:train]),
+                "train_labels": np.asarray(dataset.train_labels[:train], np.int64),
+                "test_images": preprocessing.apply(dataset.test_images[:test]),
+                "test_labels": np.asarray(dataset.test_labels[:test], np.int64),
+            }
+            for name, array in arrays.items():
+                np.save(partial / f"{name}.npy", array)
+            (partial / "meta.json").write_text(json.dumps({"sha256": sha256_of(arrays), "dataset": dataset.name}))
+            for file in partial.iterdir():
+                _sync(file)
+            shutil.rmtree(folder, ignore_errors=True)  # one without its meta.json is no cache
+            partial.rename(folder)
+            sync_folder(folder.parent)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def _limit(option: str, limit: int | None, available: int) -> int:

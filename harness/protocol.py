@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 VERSION = 1
 MAGIC = b"FHP1"
-MAX_HEADER_BYTES = 64 * 2**20
+MAX_HEADER_BYTES = 8 * 2**20  # JSON takes up to thirty times its length in memory
 MAX_ARRAY_BYTES = 8 * 2**30
 MAX_ARRAYS = 100_000
 _DTYPES = frozenset({"bool", "uint8", "int32", "int64", "float32", "float64"})
@@ -93,7 +93,10 @@ class Channel:
         kind, fields, layout = _parse_header(bytes(self._read(length, deadline)))
         arrays = {}
         for name, dtype, shape in layout:
-            array = np.empty(shape, dtype)
+            try:
+                array = np.empty(shape, dtype)
+            except (MemoryError, ValueError) as error:
+                raise ProtocolError(f"array {name[:80]!r} {shape}: {error}") from None
             if array.size:
                 self._read_into(memoryview(array.reshape(-1)).cast("B"), deadline)
             arrays[name] = array

@@ -13,14 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from harness.advice import repair
 from harness.datasets import Dataset
 from harness.environments import find_python
-from harness.launcher import WorkerFailed, WorkerProcess
+from harness.launcher import Refused, WorkerFailed, WorkerProcess
 from harness.plan import RunPlan, check_fit
 from harness.prepare import prepare_data, prepare_inputs
-from harness.recording import RunNotes, record_of, run_error
+from harness.recording import RunNotes, check_event, record_of, run_error
 from harness.training import TrainingJob, TrainingResult
-from results.record import Record, RunError
+from results.files import StoreError, explained
+from results.record import Record, RunError, bounded
+from specs.errors import RequestError
 
 Listener = Callable[[dict[str, Any]], None]
 """Called with each event of a run: phases, progress within an epoch, epochs."""
@@ -35,46 +38,96 @@ def new_run_id(plan: RunPlan) -> str:
 def execute(plan: RunPlan, dataset: Dataset, folder: Path, run_id: str, listen: Listener) -> Record:
     """Carry out ``plan`` in ``folder`` (log and checkpoint land there) and return its record.
 
-    Raises RequestError alone: for what the user can only mend by asking for something else. Ctrl-C ends the worker and
-    gives a record with status interrupted.
+    Raises RequestError alone: for what the user can only mend by asking for something else, and for storage that
+    refuses. Ctrl-C ends the worker and gives a record with status interrupted.
     """
     check_fit(plan.architecture, dataset)
     python = find_python(plan.backend.name, plan.python)
     notes = RunNotes(started_at=datetime.now(UTC), load_before=os.getloadavg()[0])
-    listen({"event": "phase", "phase": "prepare"})
-    data = prepare_data(dataset, plan.recipe.preprocessing, limit_train=plan.limit_train, limit_test=plan.limit_test)
-    listen({"event": "size", "train_samples": data.train_samples})
     inputs = folder / "inputs"
-    fingerprints = prepare_inputs(inputs, plan.architecture, plan.recipe, seed=plan.seed, samples=data.train_samples)
-    notes.fingerprints = {"data": data.fingerprint, **fingerprints}
-    job = TrainingJob(
-        spec=plan.session,
-        data=str(data.folder),
-        inputs=str(inputs.absolute()),
-        epochs=plan.recipe.epochs,
-        batch_size=plan.recipe.batch_size,
-    )
     start = time.monotonic()
     try:
+        listen({"event": "phase", "phase": "prepare"})
+        data = prepare_data(
+            dataset, plan.recipe.preprocessing, limit_train=plan.limit_train, limit_test=plan.limit_test
+        )
+        listen({"event": "size", "train_samples": data.train_samples})
+        fingerprints = prepare_inputs(
+            inputs, plan.architecture, plan.recipe, seed=plan.seed, samples=data.train_samples
+        )
+        notes.fingerprints = {"data": data.fingerprint, **fingerprints}
+        job = TrainingJob(
+            spec=plan.session,
+            data=str(data.folder),
+            inputs=str(inputs.absolute()),
+            epochs=plan.recipe.epochs,
+            batch_size=plan.recipe.batch_size,
+        )
+        start = time.monotonic()
         result = _train(plan, job, python, folder / "worker.log", notes, listen)
+        notes.total_s = time.monotonic() - start
+        return _good_record(plan, run_id, notes, result, data.folder / "test_labels.npy")
     except WorkerFailed as failure:
         notes.total_s = time.monotonic() - start
-        error = run_error(failure, plan.backend.name)
-        return record_of(plan, run_id, notes, status=failure.status, error=error)  # type: ignore[arg-type]
+        return _failed_record(plan, run_id, notes, failure)
     except KeyboardInterrupt:
         notes.total_s = time.monotonic() - start
         error = RunError(kind="interrupted", message="stopped by the user", advice=f"Run it again: {plan.command()}")
         return record_of(plan, run_id, notes, status="interrupted", error=error)
     finally:
         shutil.rmtree(inputs, ignore_errors=True)
-    notes.total_s = time.monotonic() - start
-    return record_of(plan, run_id, notes, result=result, test_labels=np.load(data.folder / "test_labels.npy"))
+
+
+def refused_record(plan: RunPlan, run_id: str, refusal: RequestError) -> Record:
+    """The record of a run of a matrix that turned out impossible as asked: the others go on."""
+    notes = RunNotes(started_at=datetime.now(UTC), load_before=os.getloadavg()[0])
+    refused = isinstance(refusal, Refused)
+    mend = repair(plan.backend.name, named=plan.python is not None)
+    error = RunError(
+        kind="refused" if refused else "environment",
+        message=bounded(str(refusal)),
+        advice="Leave this backend out, or ask for what it has." if refused else mend,
+    )
+    return record_of(plan, run_id, notes, status="unsupported" if refused else "failed", error=error)
+
+
+def _good_record(plan: RunPlan, run_id: str, notes: RunNotes, result: TrainingResult, labels: Path) -> Record:
+    """Raises WorkerFailed where what the worker sent makes no record: its figures are a stranger's words too."""
+    try:
+        with explained("read", labels):
+            test_labels = np.load(labels, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{labels}: broken prepared data: delete {labels.parent}, it is made again") from None
+    try:
+        return record_of(plan, run_id, notes, result=result, test_labels=test_labels)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise WorkerFailed("failed", f"broken result from the worker: {_brief(error)}", kind="ProtocolError") from None
+
+
+def _failed_record(plan: RunPlan, run_id: str, notes: RunNotes, failure: WorkerFailed) -> Record:
+    error = run_error(failure, plan.backend.name)
+    try:
+        return record_of(plan, run_id, notes, status=failure.status, error=error)  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        notes.description = {}  # the worker's description of itself is what is broken
+        return record_of(plan, run_id, notes, status=failure.status, error=error)  # type: ignore[arg-type]
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _train(
     plan: RunPlan, job: TrainingJob, python: Path, log: Path, notes: RunNotes, listen: Listener
 ) -> TrainingResult:
     def on_event(event: dict[str, Any]) -> None:
+        try:
+            check_event(event)
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"train: broken event from the worker: {_brief(error)}"
+            raise WorkerFailed("failed", message, kind="ProtocolError") from None
         if event["event"] == "epoch":
             notes.epochs.append({key: value for key, value in event.items() if key != "event"})
         listen(event)
@@ -91,7 +144,7 @@ def _train(
         memory_limit_mb=plan.memory_limit_mb,
     ) as worker:
         notes.variables = worker.environment
-        notes.description = worker.load(timeout_s=plan.timeout_s)
+        notes.description = worker.load(timeout_s=plan.timeout_s, stall_s=plan.stall_timeout_s)
         answer = worker.request(
             "train",
             job.to_dict(),

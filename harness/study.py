@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -101,7 +102,12 @@ def matrix(study: Study, *, data_dir: Path | None = None) -> list[tuple[str, Run
     Within a round the backends of one comparison follow each other, so that drift of the machine falls on all alike.
     The identity says what the run is and is the same whenever the study is planned again. Raises RequestError.
     """
-    return list(_matrix(study, data_dir))
+    planned: dict[str, RunPlan] = {}
+    for run_id, plan in _matrix(study, data_dir):
+        if run_id in planned:
+            raise RequestError(f"two runs would both be called {run_id}: give each model and dataset its own name")
+        planned[run_id] = plan
+    return list(planned.items())
 
 
 def _matrix(study: Study, data_dir: Path | None) -> Iterator[tuple[str, RunPlan]]:
@@ -143,6 +149,6 @@ def _matrix(study: Study, data_dir: Path | None) -> Iterator[tuple[str, RunPlan]
 
 def identity(plan: RunPlan) -> str:
     """backend-model-dataset-sSEED-rREPEAT, the parts reduced to what a folder name may hold."""
-    dataset = "".join(c if c.isalnum() or c in "._" else "_" for c in Path(plan.dataset).name)[:40] or "data"
+    dataset = re.sub(r"[^A-Za-z0-9._]", "_", Path(plan.dataset).name)[:40] or "data"
     parts = [plan.backend.name, plan.architecture.name, dataset, f"s{plan.seed}", f"r{plan.repeat}"]
     return "-".join(parts if plan.tuning else [*parts, "untuned"])

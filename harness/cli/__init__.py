@@ -9,6 +9,7 @@ import sys
 import typer
 
 from harness.cli import compare, data, doctor, listing, report, run, setup, show
+from harness.interrupts import stop_like_ctrl_c
 from specs.errors import RequestError
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Run the command line and exit; a wrong request ends as one line on stderr and status 2."""
+    stop_like_ctrl_c()
     command = typer.main.get_command(app)
     try:
         status = command.main(sys.argv[1:] or ["--help"], prog_name="python -m harness", standalone_mode=False)

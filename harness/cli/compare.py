@@ -49,11 +49,10 @@ def compare(
 
     Example: `python -m harness compare --backends torch,keras --models lenet5 --datasets digits --epochs 2 --repeats 3`
     """
-    from results.report import build
-
     from harness.cli.matrix_display import MatrixDisplay, print_plan, print_summary
     from harness.matrix import Interrupted, Matrix
     from harness.study import matrix
+    from results.report import build
 
     flags = {
         "backends": _list(backends),
@@ -133,6 +132,7 @@ def _check_name(name: str) -> None:
 def _result_set(place: Path, study: Any, file: Path | None, *, resume: bool) -> Any:
     import shutil
 
+    from results.files import explained
     from results.store import ResultSet
     from specs.errors import RequestError
 
@@ -148,7 +148,8 @@ def _result_set(place: Path, study: Any, file: Path | None, *, resume: bool) -> 
         return results
     results = ResultSet.create(place, name=study.name, study=study.to_dict(), command=" ".join(sys.argv[1:]))
     if file is not None:
-        shutil.copyfile(file, place / "study.yaml")
+        with explained("write", place / "study.yaml"):
+            shutil.copyfile(file, place / "study.yaml")
     return results
 
 

@@ -9,11 +9,10 @@ from typing import Any, Self
 
 from rich.console import Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from harness.cli.progress import console
+from harness.cli.progress import console, shown
 from harness.estimate import Estimator
 from harness.matrix import Matrix, Planned
 from harness.study import Study
@@ -57,10 +56,10 @@ class MatrixDisplay:
             case "run":
                 plan = event["plan"]
                 self._epochs = plan.recipe.epochs
-                self._current.reset(self._run, description=escape(event["run_id"]), note="", total=None)
+                self._current.reset(self._run, description=shown(event["run_id"]), note="", total=None)
                 self._overall.update(self._all, note=self._time_left())
             case "phase":
-                self._current.update(self._run, note=event["phase"])
+                self._current.update(self._run, note=shown(event["phase"]))
             case "size":
                 self._samples = event["train_samples"]
                 self._current.update(self._run, total=self._samples * self._epochs)
@@ -108,7 +107,7 @@ def rows_table(rows: list[Row]) -> Table:
         ]
         failed = [row.status for row in members if row.status != "ok"]
         table.add_row(
-            escape(model), escape(dataset), escape(backend), str(len(good)), *cells, ", ".join(sorted(set(failed)))
+            shown(model), shown(dataset), shown(backend), str(len(good)), *cells, ", ".join(sorted(set(failed)))
         )
     return table
 
@@ -118,8 +117,8 @@ def print_summary(results: ResultSet) -> None:
     rows, damaged = results.rows()
     console.print(rows_table(list(rows)))
     for line in damaged:
-        console.print(f"[yellow]unreadable record[/] {escape(str(line))}")
-    console.print(f"records: {escape(str(results.records_file))}")
+        console.print(f"[yellow]unreadable record[/] {shown(str(line))}")
+    console.print(f"records: {shown(str(results.records_file))}")
 
 
 def print_plan(study: Study, plans: list[Planned], place: Path, data_dir: Path | None) -> None:
@@ -144,11 +143,11 @@ def print_plan(study: Study, plans: list[Planned], place: Path, data_dir: Path |
         total += seconds
         mark = "" if estimator.known(plan) else " (from FLOPs)"
         table.add_row(
-            str(number), str(plan.round + 1), escape(run_id), str(plan.recipe.epochs), duration(seconds) + mark
+            str(number), str(plan.round + 1), shown(run_id), str(plan.recipe.epochs), duration(seconds) + mark
         )
     out = Console(highlight=False)
     out.print(table)
-    out.print(f"{len(plans)} runs, about {duration(total)}; records would go to {escape(str(place))}")
+    out.print(f"{len(plans)} runs, about {duration(total)}; records would go to {shown(str(place))}")
 
 
 def duration(seconds: float) -> str:
@@ -168,6 +167,6 @@ def _line(record: Record) -> str:
     if record.status == "ok":
         rate = record.throughput.train_samples_per_second
         speed = f"{rate:,.0f} samples/s" if rate else ""
-        return f"{escape(record.run_id)}: test accuracy {record.test_accuracy:.4f}  {speed}"
+        return f"{shown(record.run_id)}: test accuracy {record.test_accuracy:.4f}  {speed}"
     message = record.error.message.splitlines()[0] if record.error and record.error.message else ""
-    return f"{escape(record.run_id)}: [red]{record.status}[/] {escape(message[:200])}"
+    return f"{shown(record.run_id)}: [red]{record.status}[/] {shown(message[:200])}"

@@ -11,7 +11,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.plan import RunPlan
+from results.formatting import plain
 from results.record import Record
+
+
+def shown(text: str) -> str:
+    """A text that came from a file or a worker, as rich markup: no escape sequence reaches the terminal."""
+    return escape(plain(text))
+
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -33,7 +40,7 @@ class RunDisplay:
         )
         self._samples: int | None = None
         title = f"{plan.backend.name} {plan.architecture.name}"
-        self._task = self._progress.add_task(escape(title), total=None, note="")
+        self._task = self._progress.add_task(shown(title), total=None, note="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -45,7 +52,7 @@ class RunDisplay:
     def __call__(self, event: dict[str, Any]) -> None:
         match event["event"]:
             case "phase":
-                self._progress.update(self._task, note=escape(event["phase"]))
+                self._progress.update(self._task, note=shown(event["phase"]))
             case "size":
                 self._samples = event["train_samples"]
                 self._progress.update(self._task, total=self._samples * self._plan.recipe.epochs)
@@ -68,12 +75,12 @@ def summary(record: Record, folder: Path) -> None:
     console.print()
     if record.status != "ok":
         assert record.error is not None
-        console.print(f"[bold red]{record.status}[/] {escape(title)} {escape(record.model)}: ", end="")
-        console.print(escape(record.error.message.splitlines()[0] if record.error.message else record.error.kind))
+        console.print(f"[bold red]{record.status}[/] {shown(title)} {shown(record.model)}: ", end="")
+        console.print(shown(record.error.message.splitlines()[0] if record.error.message else record.error.kind))
         if record.error.advice:
-            console.print(escape(record.error.advice))
+            console.print(shown(record.error.advice))
     else:
-        console.print(f"[bold]{escape(title)}[/] {escape(record.model)} on {escape(record.dataset)}")
+        console.print(f"[bold]{shown(title)}[/] {shown(record.model)} on {shown(record.dataset)}")
         console.print(f"  test accuracy  {record.test_accuracy:.4f}")
         console.print(f"  macro F1       {record.macro_f1:.4f}")
         if record.throughput.train_samples_per_second:
@@ -94,6 +101,6 @@ def summary(record: Record, folder: Path) -> None:
             f"first step {phases.first_step_s or 0:.2f} s, training {phases.train_s or 0:.1f} s"
         )
         for reason in record.noise.reasons:
-            console.print(f"  [yellow]noisy[/]          {escape(reason)}")
-    console.print(f"  record         {escape(str(folder.parent.parent / 'records.jsonl'))}")
-    console.print(f"  log            {escape(str(folder / 'worker.log'))}")
+            console.print(f"  [yellow]noisy[/]          {shown(reason)}")
+    console.print(f"  record         {shown(str(folder.parent.parent / 'records.jsonl'))}")
+    console.print(f"  log            {shown(str(folder / 'worker.log'))}")

@@ -11,6 +11,8 @@ def setup(
 ) -> int:
     """Make each backend's own virtual environment, or repair it; nothing is done where it is ready.
 
+    Of the backends that are named the framework is imported to see whether they are.
+
     Example: `python -m harness setup torch paddle`
     """
     from backends.registry import BACKENDS, find
@@ -24,7 +26,7 @@ def setup(
             continue
         environment = Environment(registration)
         try:
-            made = environment.ensure(lambda line, name=registration.name: _progress(name, line))
+            made = environment.ensure(lambda line, name=registration.name: _progress(name, line), verify=bool(backends))
         except RequestError as error:
             _finish(registration.name, f"failed: {error}")
             failed += 1

@@ -52,6 +52,21 @@ def test_made_once_then_reused_then_repaired(registration: Pinned) -> None:
     assert Path(prefix.stdout.strip()) == environment.directory
 
 
+def test_one_that_cannot_import_its_framework_is_remade_on_request(registration: Pinned) -> None:
+    environment = Environment(registration)
+    environment.ensure(lambda line: None)
+    assert environment.imports()
+    environment.python.unlink()
+    environment.python.write_text("#!/bin/sh\nexit 1\n")  # as if its libraries had gone
+    environment.python.chmod(0o755)
+    assert environment.ready()
+    assert not environment.ensure(lambda line: None)
+    said: list[str] = []
+    assert environment.ensure(said.append, verify=True)
+    assert "removing a broken environment" in said
+    assert environment.imports()
+
+
 def test_other_pins_are_another_environment(registration: Pinned) -> None:
     before = Environment(registration).directory
     registration.pins.write_text("# another comment\n")
