@@ -50,6 +50,7 @@ def compare(
     Example: `python -m harness compare --backends torch,keras --models lenet5 --datasets digits --epochs 2 --repeats 3`
     """
     from harness.cli.matrix_display import MatrixDisplay, print_plan, print_summary
+    from harness.conformance.standing import standings
     from harness.matrix import Interrupted, Matrix
     from harness.study import matrix
     from results.report import build
@@ -93,6 +94,7 @@ def compare(
             print(f"interrupted; finished runs are safe in {place}. Continue with:", file=sys.stderr)
             print(f"  {_resume_command(chosen, out, data_dir)}", file=sys.stderr)
             return 130
+        results.save_conformance(standings(results.rows()[0]))
         report = build([place], baseline=chosen.baseline)
     print_summary(results)
     print(report.html)
