@@ -13,7 +13,7 @@ from backends.contract import Arrays, Session, SessionSpec
 from specs.architecture import Architecture
 from specs.layers import Dropout, Layer
 from specs.optimizers import SGD, Optimizer
-from specs.shapes import Shape, buffer_shapes, infer
+from specs.shapes import Shape, buffer_shapes, infer, parameter_shapes
 
 Observation = dict[str, Arrays]
 """Quantity ("logits", "gradients", ...) to arrays by name."""
@@ -37,7 +37,9 @@ class Case(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NetworkCase:
-    """One network, one batch: weights in and out, forward in evaluation, forward and backward in training.
+    """One network, one batch: weights in and out, forward in evaluation, forward and backward, one step of training.
+
+    The step is there because an adapter may train in another way than it hands out gradients (a compiled step, say).
 
     ``images`` float32[n, C, H, W], ``labels`` int64[n], ``masks`` bool[n, *shape] per dropout layer.
     """
@@ -51,24 +53,32 @@ class NetworkCase:
     tuning: bool = True
 
     def spec(self, precision: str) -> SessionSpec:
-        """The optimizer takes no part."""
+        """Plain SGD, whose step at rate 1 shows the gradients it took."""
         return SessionSpec(architecture=self.architecture, optimizer=SGD(), precision=precision, tuning=self.tuning)
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
-        """Quantities: round trip, logits, loss, gradients, and running estimates where there are any."""
+        """Quantities: round trip, logits, loss, gradients, step, and running estimates where there are any.
+
+        "step" is what a step at rate 1 takes off the parameters; both passes in training move the running estimates.
+        """
         images = self.images.astype(dtype)
         session.load_parameters(cast(self.parameters, dtype))
         round_trip = session.parameters()
         logits = session.predict(images)
         loss, gradients = session.loss_and_gradients(images, self.labels, masks=self.masks or None)
+        session.place(images, self.labels)
+        everything = np.arange(len(images), dtype=np.int64)[None]
+        masks = {name: mask[None] for name, mask in self.masks.items()}
+        step_losses = session.train_steps(everything, np.ones(1), masks=masks or None)
+        after = session.parameters()
         observed: Observation = {
             "round trip": round_trip,
             "logits": {"logits": logits},
-            "loss": {"loss": np.asarray(loss, dtype)},
+            "loss": {"loss": np.asarray(loss, dtype), "loss of the step": step_losses.astype(dtype)},
             "gradients": gradients,
+            "step": {name: round_trip[name] - after[name] for name in parameter_shapes(self.architecture)},
         }
         if estimates := buffer_shapes(self.architecture).keys():
-            after = session.parameters()
             observed["running estimates"] = {name: after[name] for name in estimates}
         return observed
 

@@ -2,51 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from backends.contract import Unsupported
 from backends.numpy_backend import NumpySession
-from harness.conformance.case import Case, NetworkCase, described, draw_parameters, seeded
-from harness.conformance.judge import Open, compare, observe
+from harness.conformance.case import Case, NetworkCase, draw_parameters, seeded
+from harness.conformance.judge import Measurement, Open, compare, observe
 from harness.conformance.layer_cases import isolated
 from harness.conformance.reference import Reference
 from harness.conformance.trajectories import TrajectoryCase, initial
 from specs.shapes import ShapedLayer, infer
 
-# In the order in which a difference shows: what a layer gives, then what it hands back.
-_DIRECTIONS = {"logits": "forward", "loss": "forward", "running estimates": "forward", "gradients": "backward"}
+_ORDER = (
+    ("logits", "forward"),
+    ("running estimates", "forward"),
+    ("loss", "forward in training"),
+    ("gradients", "backward"),
+    ("step", "backward in a training step"),
+)
 
 
 def first_difference(case: Case, open_session: Open, reference: Reference, precision: str) -> str:
     """One line naming the first layer that differs when each is fed what the reference fed it.
 
     Every layer is put in a network of its own with its own weights (a trajectory's are those it starts from), so that
-    an error made before it cannot reach it.
+    an error made before it cannot reach it. Forward is looked at in all layers first, then the loss, then backward:
+    each would make those after it differ too.
     """
     if isinstance(case, TrajectoryCase):
         case = _first_batch(case)
     if not isinstance(case, NetworkCase):
         return ""
-    session = NumpySession(case.spec("float64"))
-    session.load_parameters(case.parameters)
-    activations = session.activations(case.images, training=True, masks=case.masks)
-    fed = [case.images.astype(np.float64), *activations.values()]
-    for shaped, x in zip(infer(case.architecture), fed, strict=False):
-        alone = _alone(case, shaped, x.astype(np.float32))
+    measured: dict[str, dict[str, Measurement]] = {}
+    for shaped, alone in _alone(case):
         try:
-            measured = compare(alone, observe(alone, open_session, precision), reference, precision)
+            measured[shaped.name] = compare(alone, observe(alone, open_session, precision), reference, precision)
         except Unsupported:
             continue
         except Exception as error:  # the backend's failure: as much a finding as a wrong number
-            return f"first differs at {shaped.name}, which fails alone: {type(error).__name__}: {error}"
-        for quantity, direction in _DIRECTIONS.items():
-            if quantity in measured and not measured[quantity].passed:
-                found = measured[quantity]
-                return (
-                    f"first differs at {shaped.name} {direction}: {described(shaped.layer)} "
-                    f"({found.where}: {found.error:.1e}, tolerance {found.limit:.0e})"
-                )
-    return "no layer differs alone: the difference lies in how they are put together, trained or evaluated"
+            return f"{shaped.name} fails alone: {type(error).__name__}: {error}"
+    for quantity, direction in _ORDER:
+        failed = {
+            name: found[quantity]
+            for name, found in measured.items()
+            if quantity in found and not found[quantity].passed
+        }
+        if failed:
+            name, worst = next(iter(failed.items()))
+            everywhere = quantity == "loss" and len(failed) == len(measured)
+            where = "the loss itself differs" if everywhere else f"first differs at {name} {direction}"
+            return f"{where} ({worst.where}: {worst.error:.1e}, tolerance {worst.limit:.0e})"
+    return "no layer differs alone: the difference lies in how they are put together or in a sum of small errors"
 
 
 def _first_batch(case: TrajectoryCase) -> NetworkCase:
@@ -62,22 +70,29 @@ def _first_batch(case: TrajectoryCase) -> NetworkCase:
     )
 
 
-def _alone(case: NetworkCase, shaped: ShapedLayer, x: np.ndarray) -> NetworkCase:
-    """The layer of ``case`` in isolation on the input ``x``."""
-    architecture = isolated(shaped.layer, shaped.input_shape)
-    name = f"{shaped.name} of {case.name}"
-    generator = seeded(name)
-    # In isolation a layer is the first of its kind: conv2d_3.weight becomes conv2d_1.weight.
-    kept = {
-        full.replace(f"{shaped.name}.", f"{shaped.layer.kind}_1."): case.parameters[full]
-        for full in (*shaped.parameters, *shaped.buffers)
-    }
-    return NetworkCase(
-        name=name,
-        architecture=architecture,
-        parameters={**draw_parameters(architecture, generator), **kept},
-        images=x.reshape(len(x), *architecture.input),
-        labels=generator.integers(architecture.classes, size=len(x)),
-        masks={f"{shaped.layer.kind}_1": case.masks[shaped.name]} if shaped.name in case.masks else {},
-        tuning=case.tuning,
-    )
+def _alone(case: NetworkCase) -> Iterator[tuple[ShapedLayer, NetworkCase]]:
+    """Every layer of ``case`` in isolation on what reaches it in the reference."""
+    session = NumpySession(case.spec("float64"))
+    session.load_parameters(case.parameters)
+    activations = session.activations(case.images, training=True, masks=case.masks)
+    for shaped, x in zip(infer(case.architecture), [case.images, *activations.values()], strict=False):
+        architecture = isolated(shaped.layer, shaped.input_shape)
+        name = f"{shaped.name} of {case.name}"
+        generator = seeded(name)
+        # In isolation a layer is the first of its kind: conv2d_3.weight becomes conv2d_1.weight.
+        kept = {
+            full.replace(f"{shaped.name}.", f"{shaped.layer.kind}_1."): case.parameters[full]
+            for full in (*shaped.parameters, *shaped.buffers)
+        }
+        yield (
+            shaped,
+            NetworkCase(
+                name=name,
+                architecture=architecture,
+                parameters={**draw_parameters(architecture, generator), **kept},
+                images=x.astype(np.float32).reshape(len(x), *architecture.input),
+                labels=generator.integers(architecture.classes, size=len(x)),
+                masks={f"{shaped.layer.kind}_1": case.masks[shaped.name]} if shaped.name in case.masks else {},
+                tuning=case.tuning,
+            ),
+        )

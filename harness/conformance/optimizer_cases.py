@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backends.contract import Arrays, Session, SessionSpec
 from harness.conformance.case import Observation, cast, described, draw_parameters, seeded
 from specs.architecture import Architecture
-from specs.layers import BatchNorm2d, Conv2d, Flatten, Linear
+from specs.layers import BatchNorm2d, Conv2d, Flatten, Linear, Tanh
 from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 # Convolution weight and bias, gamma, beta, linear weight and bias. The first convolution has no bias: in front of batch
@@ -29,6 +29,14 @@ NETWORK = Architecture(
         Flatten(),
         Linear(out_features=4),
     ),
+)
+
+# For frameworks that lack float64 kernels of convolution or batch norm: the rules themselves in float64.
+LINEAR_NETWORK = Architecture(
+    name="linear_layers",
+    input=NETWORK.input,
+    classes=4,
+    layers=(Flatten(), Linear(out_features=5), Tanh(), Linear(out_features=4)),
 )
 
 # The scale of each input channel is the scale of the gradients of the first convolution's weights on it, for as long as
@@ -61,7 +69,7 @@ OPTIMIZERS: tuple[Optimizer, ...] = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OptimizerCase:
-    """Steps with a rate each, in calls of different lengths and batch sizes; then the last call taken back and repeated.
+    """Steps with a rate each, in two calls of different batch sizes; then the second taken back and repeated.
 
     ``order`` int64[K, batch], ``learning_rates`` float64[K]. The last batch is smaller and a call of its own.
     """
@@ -71,11 +79,14 @@ class OptimizerCase:
     order: NDArray[np.int64]
     learning_rates: NDArray[np.float64]
     quantity: str
+    architecture: Architecture = NETWORK
     tuning: bool = True
 
     def spec(self, precision: str) -> SessionSpec:
         """A session with the optimizer of the case."""
-        return SessionSpec(architecture=NETWORK, optimizer=self.optimizer, precision=precision, tuning=self.tuning)
+        return SessionSpec(
+            architecture=self.architecture, optimizer=self.optimizer, precision=precision, tuning=self.tuning
+        )
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
         """Quantities: the case's own (parameters after the steps), losses, step count, state, resumed.
@@ -83,7 +94,7 @@ class OptimizerCase:
         "resumed" are the parameters after the last call is taken back by loading parameters and optimizer state of
         before it, and then repeated.
         """
-        images, labels, parameters = problem()
+        images, labels, parameters = problem(self.architecture)
         session.place(images.astype(dtype), labels)
         session.load_parameters(cast(parameters, dtype))
         first, last = slice(0, len(self.order) - 1), slice(len(self.order) - 1, None)
@@ -112,30 +123,33 @@ def options(kind: str, *, every: bool) -> tuple[Optimizer, ...]:
 
 
 @cache
-def problem() -> tuple[NDArray[np.float32], NDArray[np.int64], Arrays]:
+def problem(architecture: Architecture) -> tuple[NDArray[np.float32], NDArray[np.int64], Arrays]:
     """Images float32[SAMPLES, 6, 4, 4], labels int64[SAMPLES] and initial parameters."""
     generator = seeded("optimizers")
     images = generator.standard_normal((SAMPLES, *NETWORK.input), dtype=np.float32)
     labels = generator.integers(NETWORK.classes, size=SAMPLES)
-    return images * CHANNEL_SCALES[:, None, None], labels, draw_parameters(NETWORK, generator)
+    return images * CHANNEL_SCALES[:, None, None], labels, draw_parameters(architecture, generator)
 
 
-def probe(optimizer: Optimizer) -> OptimizerCase:
+def probe(optimizer: Optimizer, architecture: Architecture = NETWORK) -> OptimizerCase:
     """Four steps that tell the known variants of a rule apart: a rate that changes on the way, epsilon 0.1."""
     if not isinstance(optimizer, SGD):
         optimizer = replace(optimizer, epsilon=0.1)
-    return _case("probe", optimizer, learning_rates=(0.1, 0.1, 0.01, 0.01))
+    return _case("probe", optimizer, architecture, learning_rates=(0.1, 0.1, 0.01, 0.01))
 
 
 def fifty_steps(optimizer: Optimizer) -> OptimizerCase:
     """Fifty steps at the rule's own learning rate and epsilon, over gradients from 1 down to exact zeros."""
-    return _case("50 steps", optimizer, learning_rates=(optimizer.learning_rate,) * 50)
+    return _case("50 steps", optimizer, NETWORK, learning_rates=(optimizer.learning_rate,) * 50)
 
 
-def _case(quantity: str, optimizer: Optimizer, *, learning_rates: Sequence[float]) -> OptimizerCase:
+def _case(
+    quantity: str, optimizer: Optimizer, architecture: Architecture, *, learning_rates: Sequence[float]
+) -> OptimizerCase:
     return OptimizerCase(
-        name=f"{described(optimizer)}, {quantity}",
+        name=f"{described(optimizer)}, {quantity}, {architecture.name}",
         optimizer=optimizer,
+        architecture=architecture,
         order=seeded(quantity).integers(SAMPLES, size=(len(learning_rates), BATCH)),
         learning_rates=np.array(learning_rates),
         quantity=quantity,

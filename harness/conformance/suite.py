@@ -127,6 +127,8 @@ class Suite:
             for precision in PRECISIONS:
                 yield self._check("optimizers", f"{kind} probe", precision, lambda probes=probes: probes)
                 yield self._check("optimizers", f"{kind} 50 steps", precision, lambda fifties=fifties: fifties)
+            linear = [optimizer_cases.probe(optimizer, optimizer_cases.LINEAR_NETWORK) for optimizer in options]
+            yield self._check("optimizers", f"{kind} probe, linear layers", "float64", lambda linear=linear: linear)
             if self.scope.tuning_off:
                 yield self._untuned("optimizers", f"{kind} probe", lambda probes=probes: probes)
 

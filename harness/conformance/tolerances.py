@@ -55,6 +55,12 @@ _FLOAT32: dict[str, Tolerance] = {
         floor=_GRADIENT_FLOOR,
         reason="the backward pass adds cancellation (batch norm, softmax minus one) to the forward's rounding",
     ),
+    "step": Tolerance(
+        limit=1e-4,
+        yardstick=True,
+        floor=_GRADIENT_FLOOR,
+        reason="as for gradients, and the rounding of the parameters that they were taken off",
+    ),
     "running estimates": Tolerance(
         limit=1e-5, yardstick=True, reason="a mean and a variance over the batch: as for the forward pass"
     ),
@@ -68,7 +74,7 @@ _FLOAT32: dict[str, Tolerance] = {
         reason="fifty roundings of parameters near 1; a wrong place of epsilon moves parameters by over 8e-6",
     ),
     "state": Tolerance(
-        limit=1e-5, reason="averages of float32 gradients and of their squares: the gradient's rounding, twice"
+        limit=2e-5, reason="averages of gradients and their squares; 1 - 0.999 taken in float32 is 1.3e-5 off by itself"
     ),
     "step count": Tolerance(limit=0.0, reason="a whole number"),
     "resumed": Tolerance(limit=3e-6, reason="as for the steps: loading parameters and state back must lose nothing"),

@@ -30,7 +30,7 @@ CLEARANCE = 2e-6
 # So many kinks may be passed in one step if a batch of that clearance is to be found in a few draws.
 KINKS_PER_STEP = 400_000
 
-LARGEST_BATCH = 16
+LARGEST_BATCH = 8
 DRAWS = 40
 
 
@@ -96,7 +96,7 @@ def on_dataset(architecture: Architecture, recipe: Recipe, dataset: Dataset) -> 
     """The recipe on real images, wherever their kinks are, in batches of up to LARGEST_BATCH."""
     name = f"{recipe.name} on {dataset.name}"
     generator = seeded(name)
-    sizes = _batch_sizes(min(recipe.batch_size, LARGEST_BATCH))
+    sizes = _batch_sizes(architecture)
     return TrajectoryCase(
         name=name,
         architecture=architecture,
@@ -117,12 +117,11 @@ def on_random_data(architecture: Architecture, recipe: Recipe) -> TrajectoryCase
     name = f"{recipe.name} on random data"
     generator = seeded(name)
     images, labels = random_data(architecture, RANDOM_SAMPLES, generator)
-    largest = KINKS_PER_STEP // max(kinks_per_sample(architecture), 1)
     session = NumpySession(trajectory_spec(architecture, recipe, "float64"))
     session.place(images, labels)
     session.load_parameters(initial(architecture, recipe, np.dtype(np.float64)))
     batches, masks = [], []
-    for size, rate in zip(_batch_sizes(min(recipe.batch_size, LARGEST_BATCH, largest)), rates_of(recipe), strict=True):
+    for size, rate in zip(_batch_sizes(architecture), rates_of(recipe), strict=True):
         for _ in range(DRAWS):
             batch, mask = generator.integers(len(images), size=size), draw_masks(architecture, (size,), generator)
             if margin(session, architecture, images[batch], masks=mask) > CLEARANCE:
@@ -156,5 +155,6 @@ def random_data(
     return templates[labels] + noise - 1, labels
 
 
-def _batch_sizes(size: int) -> list[int]:
+def _batch_sizes(architecture: Architecture) -> list[int]:
+    size = min(LARGEST_BATCH, KINKS_PER_STEP // max(kinks_per_sample(architecture), 1))
     return [size] * (STEPS - 1) + [max(size // 2, 1)]

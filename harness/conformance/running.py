@@ -1,0 +1,110 @@
+"""Running the suite on several backends side by side, each in workers of its own environment."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from threadpoolctl import threadpool_limits
+
+from backends.contract import Session, SessionSpec
+from harness.conformance.judge import Subject
+from harness.conformance.outcome import BackendReport, Outcome
+from harness.conformance.suite import Check, Suite
+from harness.launcher import WorkerFailed
+from harness.remote import RemoteWorker, open_worker
+
+# No single verb of any check takes longer on two cores; a worker that does is ended and counted as failed.
+VERB_TIMEOUT_S = 300.0
+
+Progress = Callable[[str, int, int, Check, Sequence[Outcome]], None]
+"""Called after every check with the backend, how many are done, how many there are, the check, its outcomes."""
+
+
+class Workplace:
+    """Opens sessions of one backend in a worker, and in a new worker once one has died. A context manager."""
+
+    def __init__(self, backend: str, *, python: Path | None = None) -> None:
+        self._backend = backend
+        self._python = python
+        self._workers = ExitStack()
+        self._worker: RemoteWorker | None = None
+        self.packages: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._workers.__exit__(kind, error, traceback)
+
+    def open(self, spec: SessionSpec) -> Session:
+        """A session. A worker that has died since the last one is replaced; one that dies now is the caller's error."""
+        worker = self._worker or self._start()
+        try:
+            return worker.open(spec)
+        except WorkerFailed as failure:
+            if failure.status not in ("crashed", "timed_out"):
+                raise
+            return self._start().open(spec)
+
+    def _start(self) -> RemoteWorker:
+        self._workers.close()
+        worker = self._workers.enter_context(
+            open_worker(self._backend, python=self._python, threads=1, timeout_s=VERB_TIMEOUT_S)
+        )
+        self._worker, self.packages = worker, worker.description["packages"]
+        return worker
+
+
+def run_suite(
+    suite: Suite,
+    backends: Sequence[str],
+    *,
+    levels: Sequence[str],
+    pythons: Mapping[str, Path],
+    progress: Progress,
+) -> tuple[BackendReport, ...]:
+    """Judge every backend, as many at a time as there are processors, each on a processor of its own."""
+    processors: queue.SimpleQueue[int] = queue.SimpleQueue()
+    available = sorted(os.sched_getaffinity(0))
+    for processor in available:
+        processors.put(processor)
+
+    def judge_one(backend: str) -> BackendReport:
+        processor = processors.get()
+        # A thread's own affinity: the worker it starts inherits it, and so side-by-side workers do not share one.
+        os.sched_setaffinity(0, {processor})
+        try:
+            return judge_backend(suite, backend, levels=levels, python=pythons.get(backend), progress=progress)
+        finally:
+            processors.put(processor)
+
+    with threadpool_limits(1), ThreadPoolExecutor(max_workers=len(available)) as pool:
+        return tuple(pool.map(judge_one, backends))
+
+
+def judge_backend(
+    suite: Suite, backend: str, *, levels: Sequence[str], python: Path | None, progress: Progress
+) -> BackendReport:
+    """All checks of some levels on one backend."""
+    start = time.monotonic()
+    checks = suite.checks(levels)
+    outcomes: list[Outcome] = []
+    with Workplace(backend, python=python) as workplace:
+        subject = Subject(name=backend, open=workplace.open)
+        for done, check in enumerate(checks, start=1):
+            found = check.run(subject)
+            outcomes.extend(found)
+            progress(backend, done, len(checks), check, found)
+        packages = workplace.packages
+    return BackendReport(backend=backend, versions=packages, outcomes=tuple(outcomes), seconds=time.monotonic() - start)
