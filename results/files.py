@@ -30,7 +30,7 @@ def explained(action: str, path: Path, *, safe: str = "") -> Iterator[None]:
 
 def _reason(error: OSError, path: Path) -> str:
     match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
+        case errno.ENOSPC | errno.EDQUOT | None:  # NumPy tells of a short write without a number
             return "no space left; free some, or choose another place with --out"
         case errno.EROFS:
             return "the file system is read-only; choose another place with --out"

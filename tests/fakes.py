@@ -70,8 +70,10 @@ def misbehave(place: str) -> None:
         case "flood":
             for _ in range(200):
                 sys.stdout.write("x" * 100_000 + "\n")
-        case other:
-            raise AssertionError(f"unknown fault {other!r}")
+        case str(other):
+            from tests.reliability.misdeeds import MISDEEDS
+
+            MISDEEDS[other]()
 
 
 class FakeBackend(Backend):
@@ -90,6 +92,9 @@ class FakeBackend(Backend):
         misbehave("load")
 
     def describe(self) -> Description:
+        misbehave("describe")
+        if packages := json.loads(os.environ[VARIABLE]).get("packages"):
+            return Description(framework_version="1.0", devices=("cpu",), precisions=("float32",), packages=packages)
         return Description(framework_version="1.0", devices=("cpu",), precisions=("float32",))
 
     def open(self, spec: SessionSpec) -> Session:

@@ -1,0 +1,132 @@
+"""Kills the process that runs a matrix with SIGKILL, again and again, at random moments, and resumes it every time.
+
+``python -m tests.reliability.killed_parent FOLDER KILLS SEED`` prints one line of JSON. This process imports the
+harness once and forks each parent from it: a fork is as killable as a process started afresh, and starts in
+milliseconds. About every fourth kill lands within the writing of a record, after a random part of it: by chance alone
+that would be too rare to test anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from unittest.mock import patch
+
+from harness.machine import machine
+from harness.matrix import Matrix
+from results import store
+from results.record import Record
+from tests.reliability.canned import canned_worker
+from tests.reliability.matrices import FakeRun, fake_matrix
+
+RUNS = 60
+LONGEST_S = 0.06  # about two runs
+
+
+def fork_parent(folder: Path, runs: list[FakeRun], generator: random.Random, *, tear: bool) -> int:
+    """A process that carries out what remains of the matrix; ``tear``: it dies within the writing of a record."""
+    whole, share = generator.randrange(3), generator.random()
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        os.setsid()
+        with fake_matrix(folder, runs) as (matrix, listen), matrix.results.claim():
+            if tear:
+                patch.object(store, "_write_all", _Tearing(whole, share)).start()
+            matrix.run(listen, lambda record: None)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+class _Tearing:
+    """Writes some lines whole, then a share of one, then dies."""
+
+    def __init__(self, whole: int, share: float) -> None:
+        self.whole = whole
+        self.share = share
+
+    def __call__(self, descriptor: int, line: bytes) -> None:
+        if self.whole:
+            self.whole -= 1
+            os.write(descriptor, line)
+        else:
+            os.write(descriptor, line[: int(len(line) * self.share)])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_and_resume(root: Path, kills: int, seed: int) -> dict[str, object]:
+    """Until so many kills have landed; raises AssertionError where a set is not as promised."""
+    generator = random.Random(seed)
+    python = canned_worker(root / "canned")
+    runs = [FakeRun(f"run-{number}", {}, {"python": python}) for number in range(RUNS)]
+    machine()  # asked once, here, and not by every fork
+    counts: Counter[str] = Counter()
+    while counts["kills"] < kills:
+        folder = root / f"set-{counts['sets']}"
+        while True:
+            enough = counts["kills"] >= kills
+            tear = not enough and generator.random() < 0.25
+            before = lines(folder)
+            pid = fork_parent(folder, runs, generator, tear=tear)
+            if not enough and not tear:
+                wait_for_lines(folder, min(RUNS, len(before) + generator.randrange(4)), pid)
+                time.sleep(generator.uniform(0, LONGEST_S))
+                os.kill(pid, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+            if os.WIFEXITED(status):
+                assert os.WEXITSTATUS(status) == 0, "a parent failed: its traceback is on stderr"
+                break
+            counts["kills"] += 1
+            after = lines(folder)
+            counts["torn"] += after[-1] not in (b"", before[-1])
+            for line in after[:-1]:  # whatever the kill left, all lines but the last are whole records
+                Record.from_json(line)
+        check(folder, runs)
+        counts["sets"] += 1
+        counts["runs"] += len(runs)
+    return dict(counts)
+
+
+def lines(folder: Path) -> list[bytes]:
+    """The lines of the records file; the last one is empty unless it is torn."""
+    file = folder / "records.jsonl"
+    return file.read_bytes().split(b"\n") if file.exists() else [b""]
+
+
+def wait_for_lines(folder: Path, count: int, pid: int) -> None:
+    """Until the file has so many or the process has ended."""
+    while len(lines(folder)) < count and not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        time.sleep(0.001)
+
+
+def check(folder: Path, runs: list[FakeRun]) -> None:
+    """Every planned run exactly once, in order, every line byte for byte what writing its record again gives."""
+    content = (folder / "records.jsonl").read_bytes()
+    assert content.endswith(b"\n")
+    lines = content.splitlines()
+    records = [Record.from_json(line) for line in lines]
+    assert [record.run_id for record in records] == [run.name for run in runs]
+    assert [record.to_json().encode() for record in records] == lines
+    assert {record.status for record in records} == {"ok"}
+    with fake_matrix(folder, runs) as (matrix, _):
+        assert isinstance(matrix, Matrix)
+        assert matrix.remaining() == []
+        assert matrix.results.rows()[1] == []
+    left = [path for path in folder.rglob("*") if path.name.startswith(".tmp-") or path.name == "inputs"]
+    assert left == [], left
+
+
+if __name__ == "__main__":
+    print(json.dumps(kill_and_resume(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))

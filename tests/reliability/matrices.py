@@ -1,0 +1,63 @@
+"""A fast matrix of fake runs, each with a behaviour of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from harness import matrix as matrix_module
+from harness.matrix import Matrix
+from harness.study import Study
+from results.record import Record
+from results.store import ResultSet
+from tests.fakes import VARIABLE, registered
+from tests.harness.plans import dataset, plan
+
+
+@dataclass(frozen=True)
+class FakeRun:
+    """A run of the fake backend: its behaviour in the worker and the choices of its plan."""
+
+    name: str
+    behaviour: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def fake_matrix(folder: Path, runs: list[FakeRun], *, epochs: int = 1) -> Iterator[tuple[Matrix, Callable[..., None]]]:
+    """The matrix in the result set ``folder``, made or continued, and the listener that hands out the behaviours.
+
+    The folder is part of each behaviour, so that processes left behind can be told by their variables.
+    """
+    behaviours = {run.name: json.dumps({**run.behaviour, "folder": str(folder)}) for run in runs}
+
+    def listen(event: dict[str, Any]) -> None:
+        if event["event"] == "run":
+            os.environ[VARIABLE] = behaviours[event["run_id"]]
+
+    with (
+        registered() as fake,
+        patch.object(matrix_module, "load_dataset", lambda name, data_dir: dataset(20)),
+    ):
+        study = Study(name="tiny", datasets=("tiny",))
+        plans = [(run.name, plan(fake, epochs=epochs, repeat=n, **run.choices)) for n, run in enumerate(runs)]
+        if (folder / "set.json").exists():
+            results = ResultSet.open(folder)
+        else:
+            results = ResultSet.create(folder, name="tiny", study=study.to_dict())
+        yield Matrix(study, plans, results, None), listen
+
+
+def carry_out(folder: Path, runs: list[FakeRun]) -> list[Record]:
+    """Run what remains of the matrix; its records."""
+    with fake_matrix(folder, runs) as (matrix, listen):
+        matrix.run(listen, lambda record: None)
+        records, damaged = matrix.results.records()
+    assert damaged == []
+    return records

@@ -1,0 +1,28 @@
+"""The parent killed with SIGKILL at 200 random moments of a fast matrix, and resumed after each."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+KILLS = 200
+
+
+def test_every_planned_run_is_there_once_after_200_kills(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.reliability.killed_parent", str(tmp_path / "sets"), str(KILLS), "20"],
+        cwd=ROOT,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    counts = json.loads(done.stdout)
+    print(counts)
+    assert counts["kills"] >= KILLS
+    assert counts["torn"] >= KILLS // 10  # the moments that matter most were met

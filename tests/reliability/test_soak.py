@@ -1,0 +1,66 @@
+"""Many runs in one parent: its memory stays flat, and nothing is left of any of them.
+
+100 runs by default; HARNESS_SOAK_RUNS asks for more (``make soak``: 2,000).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.reliability.canned import canned_worker
+from tests.reliability.matrices import FakeRun, carry_out
+
+RUNS = int(os.environ.get("HARNESS_SOAK_RUNS", "100"))
+WARM_UP = 20
+MOST_GROWTH_MB = 8.0
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What the parent holds of the machine."""
+
+    descriptors: int
+    threads: int
+    children: int
+    temporary: int
+
+    @classmethod
+    def now(cls, folder: Path) -> Holdings:
+        """Count them; ``folder`` is where temporary files go."""
+        return cls(
+            descriptors=len(list(Path("/proc/self/fd").iterdir())),
+            threads=threading.active_count(),
+            children=len(psutil.Process().children(recursive=True)),
+            temporary=len(list(folder.iterdir())),
+        )
+
+
+def test_memory_is_flat_and_nothing_leaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    python = canned_worker(tmp_path / "canned")
+    runs = [FakeRun(f"run-{number}", {}, {"python": python}) for number in range(RUNS + WARM_UP)]
+    carry_out(tmp_path / "set", runs[:WARM_UP])
+    gc.collect()
+    before, memory = Holdings.now(temporary), psutil.Process().memory_info().rss
+    records = carry_out(tmp_path / "set", runs)
+    assert [record.run_id for record in records] == [run.name for run in runs]
+    assert {record.status for record in records} == {"ok"}
+    del records, runs
+    gc.collect()
+    after, growth = Holdings.now(temporary), (psutil.Process().memory_info().rss - memory) / 2**20
+    print(f"{RUNS} runs: memory grew by {growth:.1f} MiB; {asdict(after)}")
+    assert after == before
+    assert growth < MOST_GROWTH_MB
+    files = {path.name for path in (tmp_path / "set").rglob("*") if path.is_file()} - {"worker.log"}
+    assert {name for name in files if not name.endswith(".png")} == {"set.json", "records.jsonl", ".lock"}
