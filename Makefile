@@ -10,6 +10,7 @@ help:
 	@echo "make demo       environments, then four frameworks and NumPy on the embedded digits, ending in a report"
 	@echo "make test       environments, then every test and the conformance suite"
 	@echo "make check      formatting, lint and types alone"
+	@echo "make soak       the reliability tests at length: 2,000 runs, 11,000 malformed inputs"
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +26,11 @@ demo: setup
 
 test: setup check
 	$(BIN)/python -m pytest
+
+# Hours of it in minutes: 2,000 runs in one parent, 11,000 malformed inputs, and every other reliability test.
+soak: $(VENV)/ready
+	HARNESS_SOAK_RUNS=2000 HARNESS_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -s tests/reliability \
+		tests/specs/test_loading_fuzz.py tests/harness/datasets/test_fuzz.py
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .
