@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from results.files import write_atomic
+from results.formatting import plain
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+_FORMULA = ("=", "+", "-", "@", "|", "%")
+_CELL = 32_000  # characters; spreadsheets take 32,767
 
 
 def write_tables(folder: Path, tables: dict[str, pd.DataFrame], *, safe: str = "") -> list[Path]:
@@ -24,7 +26,7 @@ def write_tables(folder: Path, tables: dict[str, pd.DataFrame], *, safe: str = "
 
 
 def csv(table: pd.DataFrame) -> str:
-    """CSV with text neutralised: a cell that a spreadsheet would take for a formula gets a leading apostrophe."""
+    """CSV with harmless text: no control characters, and an apostrophe before what would be a formula."""
     return neutral(table).to_csv(index=False, lineterminator="\n")
 
 
@@ -45,4 +47,7 @@ def neutral(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _neutral_cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    text = plain(value, _CELL)
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -29,6 +29,8 @@ def explained(action: str, path: Path, *, safe: str = "") -> Iterator[None]:
 
 
 def _reason(error: OSError, path: Path) -> str:
+    if isinstance(error, TimeoutError):
+        return "another process has held its lock for too long"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT | None:  # NumPy tells of a short write without a number
             return "no space left; free some, or choose another place with --out"

@@ -17,7 +17,7 @@ import logging
 import os
 import re
 from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager, suppress, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from results.collector import paused
 from results.columns import CASE, PAIR, RUN_COLUMNS, SUBJECT, Kind
 from results.record import Record, Row
 from results.store import Damaged, ResultSet
@@ -53,6 +54,7 @@ class Results:
         return cls([ResultSet.open(path) for path in dict.fromkeys(Path(path).resolve() for path in paths)])
 
     @cached_property
+    @paused()
     def runs(self) -> pd.DataFrame:
         """One row per run with the columns of ``results.columns``, and:
 
@@ -78,6 +80,7 @@ class Results:
         return runs
 
     @cached_property
+    @paused()
     def epochs(self) -> pd.DataFrame:
         """One row per epoch and run.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -82,8 +83,9 @@ def record(
     step_ms = batch / rate * 1000 * np.exp(rng.normal(0, 0.06, 300)) * np.where(rng.random(300) < 0.02, 2.5, 1)
     per_span = max(1, steps // 4)
 
+    name = f"{backend}-{model}-{dataset}-s{seed}-r{repeat}{'' if tuning else '-untuned'}"
     return Record(
-        run_id=f"{backend}-{model}-{dataset}-s{seed}-r{repeat}{'' if tuning else '-untuned'}",
+        run_id=re.sub(r"[^A-Za-z0-9._+-]", "_", name),
         status="ok",
         started_at=f"2026-03-01T08:{repeat:02d}:{seed % 60:02d}Z",
         command=f"python -m harness run --backend {backend} --model {model} --dataset {dataset} --seed {seed}",
