@@ -14,7 +14,8 @@ from rich.console import Console
 from harness.cli import matrix_display, progress
 from harness.datasets import load_dataset
 from harness.prepare import prepare_data
-from harness.study import Study, matrix
+from harness.study import Study, load_study, matrix
+from results.export import write_tables
 from results.files import StoreError
 from results.record import Record, RunError
 from results.report import build
@@ -71,7 +72,7 @@ def test_escape_sequences_in_a_request_do_not_reach_the_terminal(tmp_path: Path)
     file = tmp_path / "hostile.yaml"
     file.write_text('name: "\\e[31mred"\ninput: [1, 4, 4]\nclasses: 3\nlayers: [flatten]\n')
     done = harness("show", str(file))
-    assert_one_line(done, "name must be letters")
+    assert_one_line(done, "control characters")
     assert "\x1b" not in done.stderr
     assert "\x1b" not in harness("show", "\x1b[31mred").stderr
 
@@ -79,7 +80,7 @@ def test_escape_sequences_in_a_request_do_not_reach_the_terminal(tmp_path: Path)
 def test_names_are_text_in_the_report(tmp_path: Path) -> None:
     records.write(tmp_path / "set", hostile(HTML))
     page = build([tmp_path / "set"]).html.read_text()
-    assert HTML.partition(">")[0] not in page
+    assert "<script>alert" not in page
     assert "<img src=x" not in page
     assert "&lt;script&gt;alert(1)" in page
 
@@ -87,9 +88,10 @@ def test_names_are_text_in_the_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r="])
 def test_formulas_are_text_in_the_tables(start: str, tmp_path: Path) -> None:
     records.write(tmp_path / "set", hostile(start + FORMULA))
-    build([tmp_path / "set"])
-    for file in (tmp_path / "set" / "tables").glob("*.csv"):
-        for row in csv.reader(file.read_text().splitlines()):
+    results = Results.load([tmp_path / "set"])
+    files = write_tables(tmp_path, {"runs": results.runs, "epochs": results.epochs, "summary": results.summary()})
+    for file in (path for path in files if path.suffix == ".csv"):
+        for row in csv.reader(io.StringIO(file.read_text(), newline="")):
             for cell in row:
                 assert not cell.startswith(("=", "+", "@", "\t", "\r")), (file, cell)
                 assert not cell.startswith("-") or float(cell) < 0, (file, cell)
@@ -138,13 +140,14 @@ def test_a_study_names_no_path_and_runs_nothing(tmp_path: Path) -> None:
         "name: ../../evil\nbackends: [numpy]\n",
         "name: !!python/object/apply:os.system ['touch evil']\n",
         "name: mine\nrepeats: 1000000000\n",
-        "name: mine\nseeds: [" + "1, " * 19_000 + "2]\nrepeats: 1000\n",
+        f"name: mine\nseeds: {list(range(19_000))}\nrepeats: 1000\n",
         "a: &a [x, x, x]\nb: &b [*a, *a, *a]\nname: [*b, *b]\n",
     ):
         file = tmp_path / "study.yaml"
         file.write_text(text)
-        assert_one_line(harness("compare", str(file), "--dry-run", cwd=tmp_path))
-        assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+        with pytest.raises(RequestError) as refused:
+            load_study(file)
+        assert "\n" not in str(refused.value)
 
 
 def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.reliability.canned import canned_worker
-from tests.reliability.matrices import FakeRun, carry_out
+from tests.reliability.matrices import FakeRun, carry_out, fake_matrix
 
 RUNS = int(os.environ.get("HARNESS_SOAK_RUNS", "100"))
 WARM_UP = 20
@@ -51,16 +51,20 @@ def test_memory_is_flat_and_nothing_leaks(tmp_path: Path, monkeypatch: pytest.Mo
     python = canned_worker(tmp_path / "canned")
     runs = [FakeRun(f"run-{number}", {}, {"python": python}) for number in range(RUNS + WARM_UP)]
     carry_out(tmp_path / "set", runs[:WARM_UP])
-    gc.collect()
-    before, memory = Holdings.now(temporary), psutil.Process().memory_info().rss
-    records = carry_out(tmp_path / "set", runs)
-    assert [record.run_id for record in records] == [run.name for run in runs]
-    assert {record.status for record in records} == {"ok"}
-    del records, runs
-    gc.collect()
-    after, growth = Holdings.now(temporary), (psutil.Process().memory_info().rss - memory) / 2**20
+    with fake_matrix(tmp_path / "set", runs) as (matrix, listen):
+        before, memory = Holdings.now(temporary), _memory_mb()
+        matrix.run(listen, lambda record: None)
+        after, growth = Holdings.now(temporary), _memory_mb() - memory
+        rows, damaged = matrix.results.rows()
     print(f"{RUNS} runs: memory grew by {growth:.1f} MiB; {asdict(after)}")
+    assert [(row.run_id, row.status) for row in rows] == [(run.name, "ok") for run in runs]
+    assert damaged == []
     assert after == before
     assert growth < MOST_GROWTH_MB
     files = {path.name for path in (tmp_path / "set").rglob("*") if path.is_file()} - {"worker.log"}
     assert {name for name in files if not name.endswith(".png")} == {"set.json", "records.jsonl", ".lock"}
+
+
+def _memory_mb() -> float:
+    gc.collect()
+    return psutil.Process().memory_info().rss / 2**20
