@@ -58,19 +58,19 @@ def record(
     epochs: int = 3,
     train_samples: int = 12_000,
     speed: float = 1.0,
-    noise: float = 0.02,
+    spread: float = 0.02,
     accuracy_shift: float = 0.0,
     dataset: str = "mnist",
     tuning: bool = True,
     threads: int = 2,
     **changes: object,
 ) -> Record:
-    """The record of a run that went well. ``speed`` multiplies the usual speed, ``noise`` is its standard deviation."""
+    """The record of a run that went well. ``speed`` multiplies the usual speed, ``spread`` is its standard deviation."""
     rng = np.random.default_rng([seed, repeat, *backend.encode(), *model.encode(), tuning])
     shared = np.random.default_rng([seed, *model.encode()])  # peers with the same seed follow the same curve
     batch = BATCH.get(model, 64)
     steps = -(-train_samples // batch)
-    rate = SPEED.get(model, SPEED["lenet5"]).get(backend, 5_000.0) * speed * float(np.exp(rng.normal(0, noise)))
+    rate = SPEED.get(model, SPEED["lenet5"]).get(backend, 5_000.0) * speed * float(np.exp(rng.normal(0, spread)))
     rate *= 1.0 if tuning else 0.6
     train_s = train_samples / rate
 

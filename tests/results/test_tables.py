@@ -96,7 +96,7 @@ def test_summary_medians_and_ratios(demo: results.Results) -> None:
 def test_ratios_are_taken_within_rounds(tmp_path: Path) -> None:
     """A machine that slows down by half from round to round does not change the ratio."""
     records = [
-        record(backend, "mlp", repeat=repeat, noise=0.0, speed=0.5**repeat)
+        record(backend, "mlp", repeat=repeat, spread=0.0, speed=0.5**repeat)
         for repeat in range(5)
         for backend in ("torch", "keras")
     ]

@@ -1,0 +1,269 @@
+"""The findings: golden sentences of a typical study, and for every rule a study that calls for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import pytest
+
+import results
+from results.findings import LEVELS, Study, collect
+from results.manifest import BackendConformance
+from results.record import Noise, Record
+from results.store import ResultSet
+from results.words import LANGUAGES, Words
+from specs.errors import RequestError
+from tests.results.records import fault, record, study, write
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Callable[..., dict[str, list[str]]]:
+    """``found(records)``: the sentences by the key of their finding."""
+
+    def find(records: list[Record], *, language: str = "en", **conformance: BackendConformance) -> dict[str, list[str]]:
+        made = write(tmp_path / str(len(list(tmp_path.iterdir()))), records)
+        if conformance:
+            made.save_conformance(conformance)
+        return sentences(made, language=language)
+
+    return find
+
+
+def sentences(*sets: ResultSet, language: str = "en") -> dict[str, list[str]]:
+    loaded = results.load(*(one.path for one in sets))
+    words = Words(language)
+    said: dict[str, list[str]] = {}
+    for finding in collect(Study(loaded, loaded.baseline(), words)):
+        said.setdefault(finding.key, []).append(finding.sentence(words))
+    return said
+
+
+def change(made: Record, part: str, **values: Any) -> Record:
+    return made.model_copy(update={part: getattr(made, part).model_copy(update=values)})
+
+
+def test_a_typical_study_in_plain_sentences(tmp_path: Path) -> None:
+    loaded = results.load(write(tmp_path / "set", study()).path)
+    words = Words("en")
+    findings = collect(Study(loaded, "torch", words))
+    assert [finding.sentence(words) for finding in findings] == [
+        "mlp on mnist: torch trains fastest with 159,000 samples/s, 1.32 times as fast as keras (1.28–1.39), 1.51 "
+        "times as fast as mindspore (1.44–1.59) and 1.62 times as fast as paddle (1.17–2.24).",
+        "lenet5 on mnist: keras trains fastest with 15,600 samples/s, 1.017 times as fast as torch (1.003–1.035), "
+        "1.95 times as fast as paddle (1.82–2.07) and 2.00 times as fast as mindspore (1.94–2.06).",
+        "mlp on mnist: torch, keras, paddle and mindspore reach the same test accuracy within 1 point (medians "
+        "92.06 % to 92.09 %).",
+        "lenet5 on mnist: torch, keras, paddle and mindspore reach the same test accuracy within 1 point (medians "
+        "97.30 % to 97.31 %).",
+        "mlp on mnist: torch needs the least memory, 422 MiB at its peak; keras the most, 680 MiB.",
+        "lenet5 on mnist: torch needs the least memory, 423 MiB at its peak; keras the most, 676 MiB.",
+        "mlp on mnist: 1 of 3 runs of paddle timed out: no end after 600 s. Raise --timeout, or train on fewer "
+        "samples with --limit-train.",
+        "lenet5 on mnist: 1 of 3 runs of mindspore crashed: the worker was ended by SIGSEGV. The worker died "
+        "inside native code; run it again with --threads 1 and report it to the framework.",
+        "Disturbed by other work on the machine: 1 of 24 runs (keras-lenet5-mnist-s0-r0). --retry-noisy 2 repeats "
+        "such runs.",
+        "mlp on mnist: the first step of keras takes 2.4 s, as long as 1,103 later ones (compilation); it counts "
+        "in no throughput.",
+        "lenet5 on mnist: the first step of keras takes 2.4 s, as long as 580 later ones (compilation); it counts "
+        "in no throughput.",
+    ]
+    assert [LEVELS.index(f.level) for f in findings] == sorted(LEVELS.index(f.level) for f in findings)
+
+
+def test_equal_speeds_are_called_equal(found: Callable[..., dict[str, list[str]]]) -> None:
+    rates = {"torch": [100.0, 104.0, 98.0], "keras": [102.0, 101.0, 99.0], "paddle": [50.0, 51.0, 49.0]}
+    records = [
+        change(record(backend, repeat=i), "throughput", train_samples_per_second=rate)
+        for backend, values in rates.items()
+        for i, rate in enumerate(values)
+    ]
+    said = found(records)["level_ahead"]
+    assert said[0].startswith(
+        "mlp on mnist: keras and torch train equally fast as far as 3 rounds can tell (about 101 samples/s); keras is"
+    )
+    assert "times as fast as paddle" in said[0]
+    said = found(records[:6])["level"]
+    assert said == [
+        "mlp on mnist: no difference in training speed between keras and torch in 3 rounds (about 101 samples/s)."
+    ]
+
+
+def test_one_round_allows_no_verdict(found: Callable[..., dict[str, list[str]]]) -> None:
+    said = found([record("torch"), record("keras")])
+    assert "fastest" not in said
+    assert "too few comparable rounds for a verdict" in said["fastest_unsure"][0]
+    assert "accuracy_equivalent" not in said
+
+
+def test_a_backend_alone_is_not_the_fastest(found: Callable[..., dict[str, list[str]]]) -> None:
+    said = found([record(repeat=i) for i in range(3)])
+    assert not {"fastest", "fastest_unsure", "level", "memory"} & set(said)
+
+
+def test_what_does_not_conform_has_no_rank(found: Callable[..., dict[str, list[str]]]) -> None:
+    records = [
+        record(b, repeat=i, speed=9.0 if b == "paddle" else 1.0) for b in ("torch", "keras", "paddle") for i in range(3)
+    ]
+    good = BackendConformance(framework_version="1", checked_at="2026-03-01T07:00:00Z", passed=5)
+    bad = good.model_copy(update={"failures": ("gradients of conv2d",)})
+    said = found(records, torch=good, paddle=bad)
+    assert said["fastest"][0].startswith("mlp on mnist: torch trains fastest")
+    assert "paddle" not in said["fastest"][0]
+    assert said["nonconforming"] == [
+        "paddle does not compute the same as the reference, so its speed is not ranked. "
+        "Conformance checks failed: 1, the first gradients of conv2d."
+    ]
+    assert said["unchecked"] == [
+        "Whether keras compute the same as the reference was not checked with these runs: python -m harness conform"
+    ]
+
+
+def test_tuning_is_weighed(found: Callable[..., dict[str, list[str]]]) -> None:
+    said = found([record(tuning=t, repeat=i, spread=0.001 * i) for t in (True, False) for i in range(3)])
+    assert said["tuning"][0].startswith("mlp on mnist: tuning makes torch 1.6")
+
+
+def test_a_reference_kernel_stands_out(found: Callable[..., dict[str, list[str]]]) -> None:
+    records = [
+        record(b, repeat=i, speed=1 / 60 if b == "mindspore" else 1) for b in ("torch", "mindspore") for i in range(3)
+    ]
+    said = found(records)["far_slower"]
+    assert "python -m harness profile --backend mindspore --model mlp shows which layer is to blame" in said[0]
+    slow_reference = found([record(b, repeat=i) for b in ("torch", "numpy") for i in range(3)])
+    assert "far_slower" not in slow_reference, "NumPy in float64 is slow by nature"
+
+
+def test_accuracies_that_differ_and_that_may(found: Callable[..., dict[str, list[str]]]) -> None:
+    records = [
+        record(b, seed=s, accuracy_shift=shift * (1 + (s if b == "paddle" else 0)))
+        for s in range(4)
+        for b, shift in (("torch", 0.0), ("keras", -0.03), ("paddle", -0.006), ("mindspore", 0.0))
+    ]
+    said = found(records)
+    assert said["accuracy_differs"][0].startswith(
+        "mlp on mnist: keras does not reach the same test accuracy as torch: it differs by −"
+    )
+    assert any("paddle" in s for s in said["accuracy_differs"] + said.get("accuracy_unsure", []))
+    assert "torch and mindspore reach the same test accuracy" in said["accuracy_equivalent"][0]
+
+
+def test_repeats_of_one_seed_do_not_stand_for_seeds(found: Callable[..., dict[str, list[str]]]) -> None:
+    """Two seeds that differ by +-3 points are not shown equal by repeating each of them five times."""
+    records = [
+        record(b, seed=s, repeat=r, accuracy_shift=(0.03 if s else -0.03) if b == "keras" else 0.0)
+        for s in range(2)
+        for r in range(5)
+        for b in ("torch", "keras")
+    ]
+    said = found(records)
+    assert "accuracy_equivalent" not in said
+    assert "accuracy_unsure" in said
+
+
+def test_failures_say_why(found: Callable[..., dict[str, list[str]]]) -> None:
+    bad = [
+        fault(s, "torch", repeat=i) for i, s in enumerate(("failed", "crashed", "crashed", "diverged", "unsupported"))
+    ]
+    said = found([record("keras"), *bad])["failed"]
+    assert said[0].startswith("mlp on mnist: 1 of 5 runs of torch failed: operands could not be broadcast together.")
+    assert said[1].startswith("mlp on mnist: 2 of 5 runs of torch crashed: the worker was ended by SIGSEGV.")
+    assert any("diverged: the loss was nan at step 17." in s for s in said)
+    assert any("unsupported: bfloat16 is not available on this CPU." in s for s in said)
+
+
+def test_inputs_that_differ_are_named(found: Callable[..., dict[str, list[str]]]) -> None:
+    records = [record("torch"), change(record("keras"), "fingerprints", data="x", initial_weights="y")]
+    assert found(records)["fingerprints"] == [
+        "mlp on mnist: keras and torch did not get the same inputs (data and initial weights differ), so those runs "
+        "are not compared."
+    ]
+    blank = change(record("torch"), "fingerprints", data=None)
+    assert found([blank])["no_fingerprints"][0].startswith("Runs without fingerprints of their inputs")
+
+
+def test_threads_that_do_not_do_as_told(found: Callable[..., dict[str, list[str]]]) -> None:
+    said = found([record("torch", busy_threads=7.9), record("keras", busy_threads=1.01), record("paddle")])
+    assert said["threads_exceeded"] == ["mlp on mnist: torch kept 7.9 threads busy although 2 were allowed."]
+    assert said["threads_idle"] == ["mlp on mnist: keras kept only 1.0 of 2 threads busy."]
+
+
+def test_targets_missed_by_some(found: Callable[..., dict[str, list[str]]]) -> None:
+    records = [record("torch", time_to_accuracy={"0.9": 1.0}), record("keras", time_to_accuracy={"0.9": None})]
+    assert found(records)["target_missed"] == ["mlp on mnist: 0 of 1 runs of keras reached 90.00 % test accuracy."]
+
+
+def test_wide_intervals_ask_for_more_repeats(found: Callable[..., dict[str, list[str]]]) -> None:
+    said = found([record(repeat=i, speed=1 + 0.3 * i) for i in range(3)])
+    assert "more --repeats would narrow it" in said["wide"][0]
+    assert "torch / mlp" in said["wide"][0]
+
+
+def test_noise_of_a_repeated_run_is_forgotten(found: Callable[..., dict[str, list[str]]]) -> None:
+    noisy = Noise(noisy=True, reasons=("steal",))
+    assert "noisy" in found([record(noise=noisy)])
+    assert "noisy" not in found([record(noise=noisy, run_id="first"), record(attempt=2)])
+
+
+def test_two_machines_are_told_apart(tmp_path: Path) -> None:
+    here = write(tmp_path / "a", [record()], name="here")
+    there = write(tmp_path / "b", [change(record(), "environment", cpu="Other CPU")], name="there")
+    assert sentences(here, there)["machines"] == [
+        "The runs come from different processors: Intel(R) Xeon(R) Processor @ 2.60GHz and Other CPU."
+    ]
+
+
+def test_damaged_records_are_named(tmp_path: Path) -> None:
+    made = write(tmp_path / "set", [record()])
+    with made.records_file.open("a") as file:
+        file.write("{}\n" * 25)
+    said = sentences(made)
+    assert len(said["damaged"]) == 20
+    assert f"{made.records_file}:2: not a record" in said["damaged"][0]
+    assert said["damaged_more"] == ["Records that could not be read beside these: 5."]
+
+
+def test_nothing_measured_is_said(tmp_path: Path) -> None:
+    empty = ResultSet.create(tmp_path / "set", name="x", study={})
+    assert sentences(empty) == {"no_runs": ["There is no record of any run here yet."]}
+
+
+def test_names_from_strangers_end_up_plain(found: Callable[..., dict[str, list[str]]]) -> None:
+    evil = "\x1b[31mm\x07odel {0}\n%s"
+    said = found(
+        [record(b, model=evil, recipe=evil, repeat=i, run_id=f"{b}{i}") for b in ("torch", "keras") for i in range(3)]
+    )
+    assert all("\x1b" not in s and "\n" not in s for group in said.values() for s in group)
+    assert any("model {0} %s on mnist" in s for group in said.values() for s in group)
+
+
+def test_every_language_says_the_same() -> None:
+    """The same keys with the same fields."""
+
+    def fields(text: str) -> set[str]:
+        return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+    english = LANGUAGES["en"]
+    for texts in LANGUAGES.values():
+        assert set(texts) == set(english)
+        for key, text in texts.items():
+            assert fields(text) == fields(english[key]), key
+    with pytest.raises(RequestError, match="--lang: unknown language 'fr'"):
+        Words("fr")
+
+
+def test_chinese(tmp_path: Path) -> None:
+    said = sentences(write(tmp_path / "set", study()), language="zh")
+    assert said["memory"][0] == "mnist 上的 mlp：torch 占用内存最少，峰值 422 MiB；keras 最多，峰值 680 MiB。"
+
+
+def test_every_sentence_is_said_somewhere() -> None:
+    """A sentence that no rule says, or that no example above calls for, would go unnoticed."""
+    examples = Path(__file__).read_text()
+    rules = (Path(results.__file__).parent / "findings.py").read_text()
+    for key in (key.removeprefix("finding_") for key in LANGUAGES["en"] if key.startswith("finding_")):
+        assert f'"{key}"' in rules, key
+        assert f'"{key}"' in examples or key in ("memory", "first_step", "fastest"), key
