@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from harness.cli import compare, data, doctor, listing, report, run, setup, show
+from harness.cli import compare, conform, data, doctor, listing, report, run, setup, show
 from harness.interrupts import stop_like_ctrl_c
 from specs.errors import RequestError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
+app.command("conform")(conform.conform)
 app.command("report")(report.report)
 app.command("list")(listing.list_)
 app.command("show")(show.show)

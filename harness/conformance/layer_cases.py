@@ -91,34 +91,34 @@ def _images(name: str, shape: Shape, note: str) -> NDArray[np.float32]:
 def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
     """The options crossed by hand, per layer kind."""
     cases = (
-        layer_case(Conv2d(out_channels=4, kernel_size=3), (3, 8, 8)),
-        layer_case(Conv2d(out_channels=4, kernel_size=3, padding=1), (3, 6, 7), batch=1),
-        layer_case(Conv2d(out_channels=3, kernel_size=5, padding=2, bias=False), (1, 7, 6)),
+        layer_case(Conv2d(out_channels=4, kernel_size=(3, 3)), (3, 8, 8)),
+        layer_case(Conv2d(out_channels=4, kernel_size=(3, 3), padding=(1, 1)), (3, 6, 7), batch=1),
+        layer_case(Conv2d(out_channels=3, kernel_size=(5, 5), padding=(2, 2), bias=False), (1, 7, 6)),
         layer_case(Conv2d(out_channels=2, kernel_size=(3, 2), stride=(2, 1), padding=(1, 0)), (3, 7, 5)),
-        layer_case(Conv2d(out_channels=3, kernel_size=3, stride=2, padding=1), (2, 8, 8)),
-        layer_case(Conv2d(out_channels=2, kernel_size=2, stride=3), (2, 9, 8)),
+        layer_case(Conv2d(out_channels=3, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 8, 8)),
+        layer_case(Conv2d(out_channels=2, kernel_size=(2, 2), stride=(3, 3)), (2, 9, 8)),
         layer_case(Conv2d(out_channels=3, kernel_size=(1, 4), padding=(0, 2), stride=(1, 2)), (2, 5, 9)),
-        layer_case(Conv2d(out_channels=2, kernel_size=2, padding=2), (2, 4, 3)),
-        layer_case(Conv2d(out_channels=5, kernel_size=1, bias=False), (4, 3, 5)),
+        layer_case(Conv2d(out_channels=2, kernel_size=(2, 2), padding=(2, 2)), (2, 4, 3)),
+        layer_case(Conv2d(out_channels=5, kernel_size=(1, 1), bias=False), (4, 3, 5)),
         layer_case(Conv2d(out_channels=7, kernel_size=(5, 3)), (3, 5, 3)),
         layer_case(Linear(out_features=7), (5,)),
         layer_case(Linear(out_features=4, bias=False), (33,)),
         layer_case(Linear(out_features=9), (1,), batch=1),
-        layer_case(MaxPool2d(kernel_size=2), (3, 6, 8)),
-        layer_case(MaxPool2d(kernel_size=2), (2, 7, 5), batch=1),
-        layer_case(MaxPool2d(kernel_size=3, stride=2), (3, 9, 7)),
+        layer_case(MaxPool2d(kernel_size=(2, 2)), (3, 6, 8)),
+        layer_case(MaxPool2d(kernel_size=(2, 2)), (2, 7, 5), batch=1),
+        layer_case(MaxPool2d(kernel_size=(3, 3), stride=(2, 2)), (3, 9, 7)),
         layer_case(MaxPool2d(kernel_size=(3, 2), stride=(1, 2)), (2, 6, 7)),
-        layer_case(MaxPool2d(kernel_size=3, stride=2, padding=1), (2, 7, 8), note="negative"),
-        layer_case(MaxPool2d(kernel_size=(2, 3), stride=1, padding=(1, 0)), (2, 5, 6)),
-        layer_case(MaxPool2d(kernel_size=2), (2, 6, 6), note="ties"),
-        layer_case(MaxPool2d(kernel_size=3, stride=2, padding=1), (2, 7, 7), note="ties"),
-        layer_case(AvgPool2d(kernel_size=2), (3, 6, 8)),
-        layer_case(AvgPool2d(kernel_size=2), (2, 7, 5), batch=1),
-        layer_case(AvgPool2d(kernel_size=3, stride=2), (3, 9, 7)),
+        layer_case(MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 8), note="negative"),
+        layer_case(MaxPool2d(kernel_size=(2, 3), stride=(1, 1), padding=(1, 0)), (2, 5, 6)),
+        layer_case(MaxPool2d(kernel_size=(2, 2)), (2, 6, 6), note="ties"),
+        layer_case(MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 7), note="ties"),
+        layer_case(AvgPool2d(kernel_size=(2, 2)), (3, 6, 8)),
+        layer_case(AvgPool2d(kernel_size=(2, 2)), (2, 7, 5), batch=1),
+        layer_case(AvgPool2d(kernel_size=(3, 3), stride=(2, 2)), (3, 9, 7)),
         layer_case(AvgPool2d(kernel_size=(3, 2), stride=(1, 2)), (2, 6, 7)),
-        layer_case(AvgPool2d(kernel_size=3, stride=2, padding=1), (2, 7, 8)),
-        layer_case(AvgPool2d(kernel_size=3, stride=2, padding=1, count_include_pad=True), (2, 7, 8)),
-        layer_case(AvgPool2d(kernel_size=(2, 3), stride=1, padding=(1, 0)), (2, 5, 6)),
+        layer_case(AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 8)),
+        layer_case(AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), count_include_pad=True), (2, 7, 8)),
+        layer_case(AvgPool2d(kernel_size=(2, 3), stride=(1, 1), padding=(1, 0)), (2, 5, 6)),
         layer_case(AvgPool2d(kernel_size=(2, 4), padding=(1, 2), count_include_pad=True), (2, 6, 7)),
         layer_case(GlobalAvgPool(), (3, 5, 4)),
         layer_case(GlobalAvgPool(), (2, 1, 7), batch=1),
@@ -167,6 +167,8 @@ def _by_kind(cases: Iterator[NetworkCase] | tuple[NetworkCase, ...]) -> dict[str
 
 def draw(strategy: st.SearchStrategy[T], count: int, *, key: Callable[[T], str] = repr) -> list[T]:
     """``count`` examples that differ in ``key``, the same in every process: hypothesis derandomised, no database."""
+    if count == 0:
+        return []
     drawn: dict[str, T] = {}
 
     @settings(

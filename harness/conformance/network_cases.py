@@ -54,7 +54,7 @@ def corner_cases() -> tuple[NetworkCase, ...]:
         network_case(
             "convolution with a bias in front of batch norm",
             _network(
-                Conv2d(out_channels=4, kernel_size=3, padding=1),
+                Conv2d(out_channels=4, kernel_size=(3, 3), padding=(1, 1)),
                 BatchNorm2d(),
                 ReLU(),
                 GlobalAvgPool(),
@@ -100,7 +100,8 @@ def _networks(draw: st.DrawFn) -> Architecture:
         layer = draw(_image_layer(kind, shape))
         layers.append(layer)
         shape = output_shape(layer, shape)
-    layers.append(draw(st.sampled_from((Flatten(), Flatten(), GlobalAvgPool()))))
+    bridges: tuple[Layer, ...] = (Flatten(), Flatten(), GlobalAvgPool())
+    layers.append(draw(st.sampled_from(bridges)))
     features = st.one_of(_activations, st.builds(Linear, out_features=st.integers(4, 20), bias=st.booleans()))
     layers += draw(st.lists(features, max_size=3))
     classes = draw(st.integers(2, 10))

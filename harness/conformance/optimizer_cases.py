@@ -23,9 +23,9 @@ NETWORK = Architecture(
     input=(6, 4, 4),
     classes=4,
     layers=(
-        Conv2d(out_channels=3, kernel_size=2, bias=False),
+        Conv2d(out_channels=3, kernel_size=(2, 2), bias=False),
         BatchNorm2d(),
-        Conv2d(out_channels=3, kernel_size=2),
+        Conv2d(out_channels=3, kernel_size=(2, 2)),
         Flatten(),
         Linear(out_features=4),
     ),

@@ -57,17 +57,22 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class BackendReport:
-    """All outcomes of one backend. ``versions`` maps package names to versions; ``seconds`` is wall time."""
+    """All outcomes of one backend. ``packages`` maps distributions to versions; ``seconds`` is wall time."""
 
     backend: str
-    versions: dict[str, str]
+    framework_version: str
+    packages: dict[str, str]
     outcomes: tuple[Outcome, ...]
     seconds: float
 
     @property
     def passed(self) -> bool:
         """Whether nothing failed."""
-        return not any(outcome.status == "fail" for outcome in self.outcomes)
+        return not self.tally("fail")
+
+    def tally(self, status: Status) -> int:
+        """How many outcomes have this status."""
+        return sum(outcome.status == status for outcome in self.outcomes)
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from backends.contract import Session, SessionSpec
 from harness.conformance.judge import Subject
@@ -36,7 +36,6 @@ class Workplace:
         self._python = python
         self._workers = ExitStack()
         self._worker: RemoteWorker | None = None
-        self.packages: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._start()
@@ -46,6 +45,11 @@ class Workplace:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._workers.__exit__(kind, error, traceback)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the framework says of itself."""
+        return (self._worker or self._start()).description
 
     def open(self, spec: SessionSpec) -> Session:
         """A session. A worker that has died since the last one is replaced; one that dies now is the caller's error."""
@@ -59,22 +63,16 @@ class Workplace:
 
     def _start(self) -> RemoteWorker:
         self._workers.close()
-        worker = self._workers.enter_context(
+        self._worker = self._workers.enter_context(
             open_worker(self._backend, python=self._python, threads=1, timeout_s=VERB_TIMEOUT_S)
         )
-        self._worker, self.packages = worker, worker.description["packages"]
-        return worker
+        return self._worker
 
 
 def run_suite(
-    suite: Suite,
-    backends: Sequence[str],
-    *,
-    levels: Sequence[str],
-    pythons: Mapping[str, Path],
-    progress: Progress,
+    suite: Suite, pythons: Mapping[str, Path], *, levels: Sequence[str], progress: Progress
 ) -> tuple[BackendReport, ...]:
-    """Judge every backend, as many at a time as there are processors, each on a processor of its own."""
+    """Judge every backend in its interpreter, as many at a time as there are processors, one on each."""
     processors: queue.SimpleQueue[int] = queue.SimpleQueue()
     available = sorted(os.sched_getaffinity(0))
     for processor in available:
@@ -85,16 +83,16 @@ def run_suite(
         # A thread's own affinity: the worker it starts inherits it, and so side-by-side workers do not share one.
         os.sched_setaffinity(0, {processor})
         try:
-            return judge_backend(suite, backend, levels=levels, python=pythons.get(backend), progress=progress)
+            return judge_backend(suite, backend, levels=levels, python=pythons[backend], progress=progress)
         finally:
             processors.put(processor)
 
     with threadpool_limits(1), ThreadPoolExecutor(max_workers=len(available)) as pool:
-        return tuple(pool.map(judge_one, backends))
+        return tuple(pool.map(judge_one, pythons))
 
 
 def judge_backend(
-    suite: Suite, backend: str, *, levels: Sequence[str], python: Path | None, progress: Progress
+    suite: Suite, backend: str, *, levels: Sequence[str], python: Path, progress: Progress
 ) -> BackendReport:
     """All checks of some levels on one backend."""
     start = time.monotonic()
@@ -106,5 +104,11 @@ def judge_backend(
             found = check.run(subject)
             outcomes.extend(found)
             progress(backend, done, len(checks), check, found)
-        packages = workplace.packages
-    return BackendReport(backend=backend, versions=packages, outcomes=tuple(outcomes), seconds=time.monotonic() - start)
+        description = workplace.description
+    return BackendReport(
+        backend=backend,
+        framework_version=description["framework_version"],
+        packages=description["packages"],
+        outcomes=tuple(outcomes),
+        seconds=time.monotonic() - start,
+    )

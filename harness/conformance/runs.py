@@ -39,10 +39,10 @@ CONVOLUTION = Architecture(
     input=(1, 28, 28),
     classes=10,
     layers=(
-        AvgPool2d(kernel_size=2),
-        Conv2d(out_channels=8, kernel_size=3),
+        AvgPool2d(kernel_size=(2, 2)),
+        Conv2d(out_channels=8, kernel_size=(3, 3)),
         ReLU(),
-        MaxPool2d(kernel_size=2),
+        MaxPool2d(kernel_size=(2, 2)),
         Flatten(),
         Linear(out_features=10),
     ),

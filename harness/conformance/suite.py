@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
@@ -16,12 +16,11 @@ from harness.conformance.locate import first_difference
 from harness.conformance.outcome import LEVELS, Outcome
 from harness.conformance.reference import Reference
 from harness.conformance.runs import DigitRuns
+from harness.conformance.tolerances import PRECISIONS
 from harness.datasets import Dataset
 from specs.layers import LAYERS
 from specs.loading import default_recipe, load_architecture, recipe_names
 from specs.optimizers import OPTIMIZERS
-
-PRECISIONS = ("float32", "float64")
 
 # One with dropout and Adadelta, one with momentum; in its default mode a framework may be slow.
 TRAJECTORIES_WITH_TUNING_OFF = ("cnn_dropout", "lenet5")
@@ -100,7 +99,7 @@ class Suite:
         cases = _Lazy(self._layer_cases)
         for precision in PRECISIONS:
             for kind in LAYERS:
-                yield self._check("layers", kind, precision, lambda kind=kind: cases()[kind])
+                yield self._check("layers", kind, precision, partial(_of_kind, cases, kind))
 
     def _layer_cases(self) -> dict[str, tuple[Case, ...]]:
         fixed = layer_cases.fixed_cases()
@@ -125,24 +124,25 @@ class Suite:
             probes = [optimizer_cases.probe(optimizer) for optimizer in options]
             fifties = [optimizer_cases.fifty_steps(optimizer) for optimizer in options]
             for precision in PRECISIONS:
-                yield self._check("optimizers", f"{kind} probe", precision, lambda probes=probes: probes)
-                yield self._check("optimizers", f"{kind} 50 steps", precision, lambda fifties=fifties: fifties)
+                yield self._check("optimizers", f"{kind} probe", precision, partial(list, probes))
+                yield self._check("optimizers", f"{kind} 50 steps", precision, partial(list, fifties))
             linear = [optimizer_cases.probe(optimizer, optimizer_cases.LINEAR_NETWORK) for optimizer in options]
-            yield self._check("optimizers", f"{kind} probe, linear layers", "float64", lambda linear=linear: linear)
+            yield self._check("optimizers", f"{kind} probe, linear layers", "float64", partial(list, linear))
             if self.scope.tuning_off:
-                yield self._untuned("optimizers", f"{kind} probe", lambda probes=probes: probes)
+                yield self._untuned("optimizers", f"{kind} probe", partial(list, probes))
 
     def _trajectories(self) -> Iterator[Check]:
         for name in self.scope.recipes:
             architecture, recipe = load_architecture(name), default_recipe(name)
-            random = _Lazy(partial(trajectories.on_random_data, architecture, recipe))
+            random = _Lazy(partial(_one, trajectories.on_random_data, architecture, recipe))
             for precision in PRECISIONS:
-                yield self._check("trajectories", f"{name} on random data", precision, lambda case=random: [case()])
+                yield self._check("trajectories", f"{name} on random data", precision, random)
             if self.scope.tuning_off and name in TRAJECTORIES_WITH_TUNING_OFF:
-                yield self._untuned("trajectories", f"{name} on random data", lambda case=random: [case()])
+                yield self._untuned("trajectories", f"{name} on random data", random)
             if self._mnist is not None:
-                digits = _Lazy(partial(trajectories.on_dataset, architecture, recipe, self._mnist))
-                yield self._check("trajectories", f"{name} on mnist", "float32", lambda case=digits: [case()])
+                digits = _Lazy(partial(_one, trajectories.on_dataset, architecture, recipe, self._mnist))
+                for precision in PRECISIONS:
+                    yield self._check("trajectories", f"{name} on mnist", precision, digits)
         yield Check(
             level="trajectories",
             name="native dropout",
@@ -156,9 +156,7 @@ class Suite:
 
     def _untuned(self, level: str, name: str, cases: Callable[[], Sequence[Case]]) -> Check:
         """The same in the framework's documented default mode."""
-        return self._check(
-            level, f"{name}, tuning off", "float32", lambda: [replace(case, tuning=False) for case in cases()]
-        )
+        return self._check(level, f"{name}, tuning off", "float32", lambda: [_without_tuning(case) for case in cases()])
 
     def _check(self, level: str, name: str, precision: str, cases: Callable[[], Sequence[Case]]) -> Check:
         def run(subject: Subject) -> list[Outcome]:
@@ -176,6 +174,19 @@ class Suite:
             )
 
         return Check(level=level, name=name, precision=precision, run=run)
+
+
+def _of_kind(cases: Callable[[], Mapping[str, Sequence[Case]]], kind: str) -> Sequence[Case]:
+    return cases()[kind]
+
+
+def _without_tuning(case: Case) -> Case:
+    untuned: Case = replace(case, tuning=False)  # type: ignore[type-var]  # every case is a dataclass
+    return untuned
+
+
+def _one(make: Callable[..., Case], *arguments: object) -> Sequence[Case]:
+    return [make(*arguments)]
 
 
 class _Lazy(Generic[T]):

@@ -25,6 +25,8 @@ class Tolerance:
     unit: str = ""
 
 
+PRECISIONS = ("float32", "float64")
+
 FLOAT64_LIMIT = 1e-10
 
 # The gradient of a bias in front of batch norm is 0 in theory and rounding in practice: it is measured against this
@@ -97,6 +99,11 @@ _FLOAT32: dict[str, Tolerance] = {
     "same seed": Tolerance(limit=0.0, reason="one thread on a CPU adds the same numbers in the same order"),
     "other seed": Tolerance(limit=0.0, unit="equal", reason="another seed must draw other masks"),
 }
+
+
+def tolerances() -> list[tuple[str, str, Tolerance]]:
+    """The whole table: quantity, precision, tolerance."""
+    return [(quantity, precision, tolerance(quantity, precision)) for quantity in _FLOAT32 for precision in PRECISIONS]
 
 
 def tolerance(quantity: str, precision: str) -> Tolerance:

@@ -120,7 +120,8 @@ def on_random_data(architecture: Architecture, recipe: Recipe) -> TrajectoryCase
     session = NumpySession(trajectory_spec(architecture, recipe, "float64"))
     session.place(images, labels)
     session.load_parameters(initial(architecture, recipe, np.dtype(np.float64)))
-    batches, masks = [], []
+    batches: list[NDArray[np.int64]] = []
+    masks: list[Masks] = []
     for size, rate in zip(_batch_sizes(architecture), rates_of(recipe), strict=True):
         for _ in range(DRAWS):
             batch, mask = generator.integers(len(images), size=size), draw_masks(architecture, (size,), generator)

@@ -28,7 +28,17 @@ def load_mnist(data_dir: Path | None) -> Dataset:
     A data directory is the folder of the four files itself or one that has them in mnist/. Raises RequestError where a
     named folder lacks them, where a file does not hold what MNIST holds, and where no mirror answers.
     """
-    parts = folder.read_parts(_locate(data_dir))
+    return _load(_here(data_dir) or fetch_mnist()[0])
+
+
+def find_mnist(data_dir: Path | None = None) -> Dataset | None:
+    """From where ``load_mnist`` looks first, without a download; None where it is not."""
+    found = _here(data_dir)
+    return None if found is None else _load(found)
+
+
+def _load(source: Path) -> Dataset:
+    parts = folder.read_parts(source)
     for name, part in parts.items():
         check(name, part)
     return assemble(
@@ -55,13 +65,18 @@ def fetch_mnist() -> tuple[Path, bool]:
     from harness.datasets.download import download
 
     target = cache.folder("mnist")
-    if target.is_dir() and len(folder.find_parts(target)) == len(FILES):
+    if _complete(target):
         return target, False
     download(target, FILES, lambda name, path: check(name, folder.read_part(name, path)))
     return target, True
 
 
-def _locate(data_dir: Path | None) -> Path:
+def _complete(target: Path) -> bool:
+    return target.is_dir() and len(folder.find_parts(target)) == len(FILES)
+
+
+def _here(data_dir: Path | None) -> Path | None:
+    """The folder that holds MNIST on this machine."""
     if data_dir is not None:
         found = _within(data_dir, "--data-dir")
         if found is None:
@@ -72,7 +87,8 @@ def _locate(data_dir: Path | None) -> Path:
         found = _within(Path(configured), DATA_DIR_VARIABLE)
         if found is not None:
             return found
-    return fetch_mnist()[0]
+    cached = cache.folder("mnist")
+    return cached if _complete(cached) else None
 
 
 def _within(data_dir: Path, named_by: str) -> Path | None:

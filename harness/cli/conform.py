@@ -1,0 +1,104 @@
+"""``conform``: prove that the backends compute the same thing."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli import options
+
+
+def conform(
+    backend: Annotated[
+        list[str] | None, typer.Option(help="Judge this backend (repeatable); default: every framework installed here.")
+    ] = None,
+    level: Annotated[
+        list[str] | None,
+        typer.Option(help="layers, networks, optimizers, trajectories or runs, or 1 to 5 (repeatable); default: all."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer cases: under two minutes.")] = False,
+    data_dir: options.DataDir = None,
+    python: options.Python = None,
+    json: options.Json = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write the report, as .html or .md.", metavar="FILE.html|FILE.md")
+    ] = None,
+    quiet: options.Quiet = False,
+) -> int:
+    """Judge the backends by the NumPy float64 reference: layers, networks, optimizers, trajectories, runs.
+
+    Example: `python -m harness conform --backend paddle --level layers`
+    """
+    from rich.console import Console
+
+    from harness.cli.conform_progress import ConformProgress
+    from harness.conformance.matrix import Findings, lines, table, to_json, write_report
+    from harness.conformance.outcome import LEVELS
+    from harness.conformance.running import run_suite
+    from harness.conformance.standing import remember
+    from harness.conformance.suite import FULL, QUICK, Suite
+    from harness.datasets import find_mnist
+    from specs.errors import RequestError
+
+    if report is not None and report.suffix not in (".html", ".md"):
+        raise RequestError(f"--report {report}: must end in .html or .md")
+    if report is not None and not report.parent.is_dir():
+        raise RequestError(f"--report {report}: no such folder {report.parent}")
+    levels = _levels(level)
+    pythons, notes = _backends(backend, python)
+    scope = QUICK if quick else FULL
+    mnist = find_mnist(data_dir)
+    if "trajectories" in levels and mnist is None:
+        notes.append("level trajectories: MNIST is not here, so it ran on random data alone (data fetch mnist)")
+    suite = Suite(scope, mnist=mnist)
+    with ConformProgress(quiet=quiet) as progress:
+        reports = run_suite(suite, pythons, levels=levels, progress=progress)
+    findings = Findings(scope=scope.name, levels=levels, reports=reports, notes=tuple(notes))
+    if levels == LEVELS:
+        for one in reports:
+            remember(one, one.framework_version)
+    if report is not None:
+        write_report(findings, report)
+    if json:
+        print(to_json(findings))
+    else:
+        console = Console()
+        console.print(table(findings))
+        for text in lines(findings):
+            console.print(text, markup=False, highlight=False)
+    return 0 if findings.passed else 1
+
+
+def _levels(given: list[str] | None) -> tuple[str, ...]:
+    from harness.conformance.outcome import LEVELS
+    from specs.errors import unknown
+
+    numbered = {str(number): name for number, name in enumerate(LEVELS, start=1)}
+    wanted = {numbered.get(name, name) for name in given or LEVELS}
+    for name in wanted - set(LEVELS):
+        raise unknown("level", name, [*LEVELS, *numbered])
+    return tuple(name for name in LEVELS if name in wanted)
+
+
+def _backends(given: list[str] | None, python: Path | None) -> tuple[dict[str, Path], list[str]]:
+    """Interpreter by backend, and a note for each framework that is not installed; an error where one was asked for."""
+    from backends.registry import BACKENDS, find
+    from harness.environments import find_python
+    from specs.errors import RequestError
+
+    if python is not None and len(given or ()) != 1:
+        raise RequestError("--python needs exactly one --backend, the one that it has")
+    if given:
+        names = dict.fromkeys(find(name).name for name in given)
+        return {name: find_python(name, python) for name in names}, []
+    found, notes = {}, []
+    for name in BACKENDS:
+        if name == "numpy":  # it is the judge
+            continue
+        try:
+            found[name] = find_python(name)
+        except RequestError as error:
+            notes.append(f"not judged: {error}")
+    if not found:
+        raise RequestError("no framework is installed here; type: python -m harness setup")
+    return found, notes

@@ -1,0 +1,79 @@
+"""Options, shared suites and the closing lines of the conformance tests.
+
+``pytest tests/conformance --backend paddle`` judges one backend; without the option all installed ones are judged and
+the others are skipped with their reason. ``--scope full`` asks for everything that ``conform`` does by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from threadpoolctl import threadpool_limits
+
+from backends.registry import BACKENDS, find
+from harness.conformance.judge import Subject
+from harness.conformance.running import Workplace
+from harness.conformance.suite import FULL, QUICK, Suite
+from harness.datasets import find_mnist
+from harness.environments import find_python
+from specs.errors import RequestError
+
+_SUITE = pytest.StashKey[Suite]()
+CAUGHT = pytest.StashKey[dict[str, dict[str, bool]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance")
+    group.addoption("--backend", action="append", help="Judge this backend (repeatable); default: all installed.")
+    group.addoption("--scope", choices=("quick", "full"), default="quick", help="How much is judged.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SUITE] = Suite(FULL if config.getoption("scope", "quick") == "full" else QUICK, mnist=find_mnist())
+    config.stash[CAUGHT] = {}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every check on every backend; all checks of a backend in a row, so that one worker serves them."""
+    if "backend" in metafunc.fixturenames:
+        metafunc.parametrize("backend", _chosen(metafunc.config), scope="session")
+    if "check" in metafunc.fixturenames:
+        metafunc.parametrize("check", metafunc.config.stash[_SUITE].checks(), ids=str)
+
+
+def _chosen(config: pytest.Config) -> list[str]:
+    try:
+        named = [find(name).name for name in config.getoption("backend", None) or ()]
+        for name in named:
+            find_python(name)
+    except RequestError as error:
+        raise pytest.UsageError(str(error)) from None
+    return named or [name for name in BACKENDS if name != "numpy"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The reference computes beside the worker, which has the other processor."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(scope="session")
+def subject(backend: str) -> Iterator[Subject]:
+    """The backend in a worker of its own environment; skipped with the reason where it is not installed."""
+    try:
+        find_python(backend)
+    except RequestError as error:
+        pytest.skip(str(error))
+    with Workplace(backend) as workplace:
+        yield Subject(name=backend, open=workplace.open)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How many of the planted mistakes were caught, and which were not."""
+    for title, results in config.stash[CAUGHT].items():
+        terminalreporter.write_line(f"{title}: {sum(results.values())} of {len(results)} caught")
+        for name, caught in results.items():
+            if not caught:
+                terminalreporter.write_line(f"  not caught: {name}", red=True)

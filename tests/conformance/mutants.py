@@ -1,0 +1,69 @@
+"""The planted mistakes, each with the level that must catch it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backends import numpy_backend, numpy_optimizers
+from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, LeakyReLU, MaxPool2d, Tanh
+from specs.optimizers import SGD, Adam
+from tests.conformance import wrong_layers as layers
+from tests.conformance import wrong_training as training
+from tests.conformance.planting import Mutant, Open, building, computing, optimizing, patched, stepping
+
+
+def _mutants(table: dict[tuple[str, str], Open]) -> tuple[Mutant, ...]:
+    return tuple(Mutant(level=level, name=name, open=open_session) for (level, name), open_session in table.items())
+
+
+# The mistakes that have been made in real adapters over and over: the suite is worth nothing unless it finds them all.
+MUTANTS = _mutants(
+    {
+        ("layers", "dropout without rescaling"): computing(Dropout, layers.unscaled_dropout),
+        ("layers", "dropout left on in evaluation"): training.DropoutInEvaluation,
+        ("layers", "keep-probability for p"): building(Dropout, lambda layer: Dropout(p=min(1 - layer.p, 0.99))),
+        ("layers", "flatten in H,W,C order"): computing(Flatten, layers.channels_last_flatten),
+        ("layers", "convolution flipped"): computing(Conv2d, layers.flipped_convolution),
+        ("layers", "padding put on one side only"): computing(Conv2d, layers.one_sided_convolution),
+        ("layers", "average pooling that counts padding"): building(AvgPool2d, layers.padding_counted),
+        ("layers", "batch-norm momentum reversed"): building(
+            BatchNorm2d, lambda layer: replace(layer, momentum=max(1 - layer.momentum, 0.01))
+        ),
+        ("layers", "biased for unbiased running variance"): computing(BatchNorm2d, layers.biased_running_variance),
+        ("layers", "ties in max pooling broadcast to all winners"): computing(MaxPool2d, layers.every_winner_pooling),
+        ("networks", "sum for mean in the loss"): patched(numpy_backend, cross_entropy=layers.summed_loss),
+        ("networks", "softmax applied twice"): patched(numpy_backend, cross_entropy=layers.loss_of_probabilities),
+        ("optimizers", "epsilon inside the root"): patched(numpy_optimizers, _divided=training.epsilon_inside),
+        ("optimizers", "Adam without bias correction"): stepping(Adam, training.uncorrected_adam),
+        ("optimizers", "momentum scaled by 1 - dampening"): stepping(SGD, training.dampened_sgd),
+        ("optimizers", "learning rate folded into the buffer"): patched(numpy_backend, update=training.rate_in_buffer),
+        ("optimizers", "weight decay coupled in AdamW"): optimizing(training.coupled),
+        ("optimizers", "epsilon-hat Adam"): stepping(Adam, training.epsilon_hat_adam),
+        ("optimizers", "Nesterov silently ignored"): optimizing(
+            lambda optimizer: replace(optimizer, nesterov=False) if isinstance(optimizer, SGD) else optimizer
+        ),
+        ("optimizers", "mean_square starting at 1"): training.MeanSquareFromOne,
+        ("optimizers", "one bias not trained"): training.OneBiasNotTrained,
+        ("trajectories", "batch order shuffled by the framework"): training.Shuffled,
+        ("trajectories", "last partial batch dropped"): training.PartialBatchDropped,
+        ("trajectories", "stale weights in evaluation"): training.StaleEvaluation,
+    }
+)
+
+# Met in the frameworks by this suite, or planted so that no check is without a mistake that it catches.
+FURTHER = _mutants(
+    {
+        ("layers", "leaky relu with derivative 1 at 0 (Paddle)"): computing(LeakyReLU, layers.steep_leaky_relu),
+        ("layers", "tanh flat from 5 on (MindSpore)"): computing(Tanh, layers.clamped_tanh),
+        ("networks", "loss of a sample cut off at 64 (Paddle)"): patched(
+            numpy_backend, cross_entropy=layers.clipped_loss
+        ),
+        ("networks", "weights stored in half precision"): training.RoundedWeights,
+        ("optimizers", "decay that spares gamma and beta (MindSpore)"): training.DecaySparesBatchNorm,
+        ("optimizers", "step count lost on loading"): training.StepCountLost,
+        ("trajectories", "the same dropout mask every step"): training.SameMaskEveryStep,
+        ("runs", "dropout that nobody seeded"): training.SeedIgnored,
+        ("runs", "dropout seeded alike for every seed"): training.SeedFixed,
+        ("runs", "a tenth of the learning rate"): training.TenthOfTheRate,
+    }
+)

@@ -1,0 +1,98 @@
+"""How a mistake is planted: NumPy's session with one thing changed, in one of three ways."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any, ClassVar
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends import numpy_backend, numpy_optimizers
+from backends.contract import Arrays, Session, SessionSpec
+from backends.numpy_backend import NumpySession
+from backends.numpy_layers import Computed, forward
+from specs.layers import Layer
+from specs.optimizers import Optimizer
+
+Array = NDArray[Any]
+Open = Callable[[SessionSpec], Session]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """A planted mistake, the level that must catch it, and what opens its sessions."""
+
+    name: str
+    level: str
+    open: Open
+
+    def __str__(self) -> str:
+        return self.name.replace(" ", "_")
+
+
+class PatchedSession(NumpySession):
+    """NumPy with functions of a module replaced while it computes, and only then: the reference is NumPy too."""
+
+    module: ClassVar[ModuleType]
+    functions: ClassVar[dict[str, Any]]
+
+    @contextlib.contextmanager
+    def _mistaken(self) -> Iterator[None]:
+        with mock.patch.multiple(self.module, **self.functions):
+            yield
+
+    def train_steps(self, *args: Any, **kwargs: Any) -> NDArray[np.float64]:
+        with self._mistaken():
+            return super().train_steps(*args, **kwargs)
+
+    def predict(self, images: Array) -> Array:
+        with self._mistaken():
+            return super().predict(images)
+
+    def loss_and_gradients(self, *args: Any, **kwargs: Any) -> tuple[float, Arrays]:
+        with self._mistaken():
+            return super().loss_and_gradients(*args, **kwargs)
+
+
+def patched(module: ModuleType, **functions: Any) -> Open:
+    """Functions of one of NumPy's modules replaced."""
+    return type("Mistaken", (PatchedSession,), {"module": module, "functions": functions})
+
+
+def computing(kind: type, mistaken: Callable[..., Computed]) -> Open:
+    """One kind of layer computed by ``mistaken``, which takes what ``numpy_layers.forward`` takes."""
+
+    def wrong(layer: Layer, x: Array, values: Any = None, **keywords: Any) -> Computed:
+        return (mistaken if isinstance(layer, kind) else forward)(layer, x, values, **keywords)
+
+    return patched(numpy_backend, forward=wrong)
+
+
+def stepping(kind: type, mistaken: Callable[..., Array]) -> Open:
+    """One kind of optimizer moved by ``mistaken``, which gives what the learning rate is multiplied with."""
+    right = numpy_optimizers._direction
+
+    def wrong(optimizer: Optimizer, *arguments: Any) -> Array:
+        return (mistaken if isinstance(optimizer, kind) else right)(optimizer, *arguments)
+
+    return patched(numpy_optimizers, _direction=wrong)
+
+
+def building(kind: type, change: Callable[[Any], Layer]) -> Open:
+    """The network built with other options than asked for."""
+
+    def open_session(spec: SessionSpec) -> Session:
+        layers = tuple(change(layer) if isinstance(layer, kind) else layer for layer in spec.architecture.layers)
+        return NumpySession(replace(spec, architecture=replace(spec.architecture, layers=layers)))
+
+    return open_session
+
+
+def optimizing(change: Callable[[Any], Optimizer]) -> Open:
+    """Another optimizer, or other options of it, than asked for."""
+    return lambda spec: NumpySession(replace(spec, optimizer=change(spec.optimizer)))

@@ -1,0 +1,51 @@
+"""The suite can fail: it passes NumPy in float32 and catches every planted mistake at the level it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backends.numpy_backend import NumpySession
+from harness.conformance.judge import Subject
+from harness.conformance.matrix import line
+from harness.conformance.outcome import LEVELS, Outcome
+from harness.conformance.suite import FULL, Suite
+from tests.conformance.conftest import CAUGHT
+from tests.conformance.mutants import FURTHER, MUTANTS
+from tests.conformance.planting import Mutant
+
+
+@pytest.fixture(scope="module")
+def suite() -> Suite:
+    return Suite(replace(FULL, drawn_layers_per_kind=0, drawn_networks=4, recipes=("lenet5", "mlp"), tuning_off=False))
+
+
+def judged(suite: Suite, level: str, subject: Subject) -> list[Outcome]:
+    """What the float32 checks of a level find."""
+    checks = [check for check in suite.checks([level]) if check.precision == "float32"]
+    return [outcome for check in checks for outcome in check.run(subject)]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_numpy_in_float32_passes(suite: Suite, level: str) -> None:
+    outcomes = judged(suite, level, Subject(name="numpy in float32", open=NumpySession))
+    assert outcomes
+    assert [line(outcome) for outcome in outcomes if outcome.status != "pass"] == []
+
+
+@pytest.mark.parametrize("mutant", [*MUTANTS, *FURTHER], ids=str)
+def test_mistake_is_caught(suite: Suite, mutant: Mutant, request: pytest.FixtureRequest) -> None:
+    outcomes = judged(suite, mutant.level, Subject(name=mutant.name, open=mutant.open))
+    assert [line(outcome) for outcome in outcomes if outcome.quantity == "completion"] == [], (
+        "it broke, which is easier"
+    )
+    caught = any(outcome.status == "fail" for outcome in outcomes)
+    title = "planted mistakes" if mutant in MUTANTS else "further mistakes"
+    request.config.stash[CAUGHT].setdefault(title, {})[mutant.name] = caught
+    assert caught, f"level {mutant.level} passed it; nearest: {line(max(outcomes, key=lambda o: o.severity))}"
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) >= 24
+    assert {mutant.level for mutant in (*MUTANTS, *FURTHER)} == set(LEVELS)

@@ -1,0 +1,117 @@
+"""Layers and losses computed wrongly: what ``planting.computing`` puts in the place of the right ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.numpy_layers import Computed, cross_entropy, forward
+from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, LeakyReLU, MaxPool2d, Tanh
+from tests.conformance.planting import Array
+
+
+def unscaled_dropout(layer: Dropout, x: Array, values: Any, *, mask: Any = None, **_: Any) -> Computed:
+    """Survivors keep their size."""
+    if mask is None:
+        return forward(layer, x, values)
+    return Computed(output=x * mask, input_gradient=lambda dy: dy * mask)
+
+
+def channels_last_flatten(layer: Flatten, x: Array, values: Any, **_: Any) -> Computed:
+    """H, W, C order."""
+    if x.ndim != 4:
+        return forward(layer, x, values)
+    n, c, h, w = x.shape
+    return Computed(
+        output=x.transpose(0, 2, 3, 1).reshape(n, -1),
+        input_gradient=lambda dy: dy.reshape(n, h, w, c).transpose(0, 3, 1, 2),
+    )
+
+
+def flipped_convolution(layer: Conv2d, x: Array, values: Any, **_: Any) -> Computed:
+    """Convolution in the mathematical sense, the kernel upside down."""
+    right = forward(layer, x, {**values, "weight": values["weight"][:, :, ::-1, ::-1]})
+
+    def parameter_gradients(dy: Array) -> dict[str, Array]:
+        gradients = right.parameter_gradients(dy)
+        return {**gradients, "weight": gradients["weight"][:, :, ::-1, ::-1]}
+
+    return replace(right, parameter_gradients=parameter_gradients)
+
+
+def one_sided_convolution(layer: Conv2d, x: Array, values: Any, **_: Any) -> Computed:
+    """All padding below and to the right, as "same" puts the odd cell."""
+    (rows, columns), (h, w) = layer.padding, x.shape[2:]
+    padded = np.pad(x, ((0, 0), (0, 0), (0, 2 * rows), (0, 2 * columns)))
+    right = forward(replace(layer, padding=(0, 0)), padded, values)
+    return replace(right, input_gradient=lambda dy: right.input_gradient(dy)[:, :, :h, :w])
+
+
+def padding_counted(layer: AvgPool2d) -> AvgPool2d:
+    """Padded cells in the divisor."""
+    return replace(layer, count_include_pad=True)
+
+
+def biased_running_variance(layer: BatchNorm2d, x: Array, values: Any, *, training: bool = False, **_: Any) -> Computed:
+    """The running estimate moved by the variance that normalises."""
+    right = forward(layer, x, values, training=training)
+    if not training:
+        return right
+    count = x.size // x.shape[1]
+    kept = (1 - layer.momentum) * values["running_variance"]
+    moved = right.buffers["running_variance"] - kept
+    return replace(right, buffers={**right.buffers, "running_variance": kept + moved * (count - 1) / count})
+
+
+def every_winner_pooling(layer: MaxPool2d, x: Array, values: Any, **_: Any) -> Computed:
+    """The gradient of a tie handed to all that are equal."""
+    right = forward(layer, x, values)
+    (rows, columns), (k_h, k_w), (s_h, s_w) = layer.padding, layer.kernel_size, layer.stride
+
+    def input_gradient(dy: Array) -> Array:
+        padded = np.pad(x, ((0, 0), (0, 0), (rows, rows), (columns, columns)), constant_values=-np.inf)
+        gradient = np.zeros_like(padded)
+        for i, j in np.ndindex(*dy.shape[2:]):
+            window = np.s_[:, :, i * s_h : i * s_h + k_h, j * s_w : j * s_w + k_w]
+            winners = padded[window] == right.output[:, :, i, j, None, None]
+            gradient[window] += winners * dy[:, :, i, j, None, None]
+        return gradient[:, :, rows : rows + x.shape[2], columns : columns + x.shape[3]]
+
+    return replace(right, input_gradient=input_gradient)
+
+
+def steep_leaky_relu(layer: LeakyReLU, x: Array, values: Any, **_: Any) -> Computed:
+    """Derivative 1 at 0."""
+    right = forward(layer, x, values)
+    return replace(right, input_gradient=lambda dy: np.where(x == 0, dy, right.input_gradient(dy)))
+
+
+def clamped_tanh(layer: Tanh, x: Array, values: Any, **_: Any) -> Computed:
+    """An approximation that is flat from 5 on."""
+    output = np.where(np.abs(x) > 5, np.sign(x), np.tanh(x))
+    return Computed(output=output, input_gradient=lambda dy: dy * (1 - output * output))
+
+
+def summed_loss(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
+    """Sum over the batch."""
+    loss, gradient = cross_entropy(logits, labels)
+    return loss * len(logits), gradient * len(logits)
+
+
+def loss_of_probabilities(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
+    """Softmax before a loss that applies it too."""
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    loss, gradient = cross_entropy(probabilities, labels)
+    inner = (gradient * probabilities).sum(axis=1, keepdims=True)
+    return loss, probabilities * (gradient - inner)
+
+
+def clipped_loss(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
+    """No sample's loss above 64, for its logarithm is taken of a probability that was kept from 0."""
+    _, gradient = cross_entropy(logits, labels)
+    each = [min(cross_entropy(logits[i : i + 1], labels[i : i + 1])[0], 64.0) for i in range(len(logits))]
+    return float(np.mean(each)), gradient
