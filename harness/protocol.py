@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 VERSION = 1
 MAGIC = b"FHP1"
-MAX_HEADER_BYTES = 8 * 2**20  # JSON takes up to thirty times its length in memory
+MAX_HEADER_BYTES = 4 * 2**20  # JSON takes up to thirty times its length in memory
 MAX_ARRAY_BYTES = 8 * 2**30
 MAX_ARRAYS = 100_000
 _DTYPES = frozenset({"bool", "uint8", "int32", "int64", "float32", "float64"})

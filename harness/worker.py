@@ -88,7 +88,8 @@ class Worker:
         """Run one training: the fields of a TrainingJob -> its result; progress as events on the way."""
         job = TrainingJob.from_dict(request.fields)
         result = train(self._loaded, job, emit=lambda event: self.channel.send("event", event))
-        return result.fields, result.arrays
+        # The epochs went as events: a result that held them all again would outgrow a header in a run of many hours.
+        return {key: value for key, value in result.fields.items() if key != "epochs"}, result.arrays
 
     def open(self, request: Message) -> Answer:
         """Open a session: {session: its number, spec}."""

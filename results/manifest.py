@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from results.files import read_bounded, write_atomic
+from results.formatting import plain
 from results.record import SCHEMA, Count, Name, Text
 from specs.errors import RequestError
 
@@ -96,5 +97,5 @@ def other_schema(found: object) -> str:
 def first_problem(error: ValidationError) -> str:
     """The first problem of a failed validation in one line: where and what."""
     detail = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in detail["loc"])[:200]
+    where = plain(".".join(str(part) for part in detail["loc"]), 200)  # an unknown key is a stranger's word
     return f"{where}: {detail['msg']}" if where else detail["msg"]

@@ -17,7 +17,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.protocol import MAGIC, Channel, ChannelClosed, ChannelTimeout, ProtocolError
+from harness.protocol import MAGIC, MAX_HEADER_BYTES, Channel, ChannelClosed, ChannelTimeout, ProtocolError
 from harness.study import Study, load_study, matrix
 from results.store import ResultSet
 from specs.errors import RequestError
@@ -153,6 +153,6 @@ def test_any_message(data: bytes) -> None:
 def test_the_largest_headers_stay_within_memory() -> None:
     """JSON that takes the most memory for its length, up to the limit and beyond it."""
     for unit in (b"[[]],", b'{"":{}},', b"[],", b'"\xc3\xa9",'):
-        body = b"[" + unit * (8 * 2**20 // len(unit) - 2) + b"0]"
+        body = b"[" + unit * (MAX_HEADER_BYTES // len(unit) - 2) + b"0]"
         assert not receive(frame(body))
-    assert not receive(frame(b" " * (8 * 2**20 + 1)))
+    assert not receive(frame(b" " * (MAX_HEADER_BYTES + 1)))

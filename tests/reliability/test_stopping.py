@@ -81,12 +81,10 @@ def hang(folder: Path) -> dict[str, Any]:
     return {"train": "hang_aloud", "hung": str(folder / "hung")}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_one_signal_ends_the_worker_and_says_how_to_resume(
-    number: signal.Signals, tmp_path: Path, start: Callable[..., Parent]
-) -> None:
-    parent = start(f"compare --backends numpy,fake --repeats 1 --name mine {CHOICES}", **hang(tmp_path))
-    worker = parent.wait_for_hang(tmp_path / "hung")
+def stopped_by(number: signal.Signals, folder: Path, start: Callable[..., Parent]) -> tuple[ResultSet, str]:
+    """A matrix of a good run and one that hangs, stopped in the second: its set, and what it said."""
+    parent = start(f"compare --backends numpy,fake --repeats 1 --name mine {CHOICES}", **hang(folder))
+    worker = parent.wait_for_hang(folder / "hung")
     parent.process.send_signal(number)
     status, out, err = parent.end()
     assert status == 130
@@ -94,10 +92,21 @@ def test_one_signal_ends_the_worker_and_says_how_to_resume(
     assert "Traceback" not in err
     assert "finished runs are safe in results/runs/mine. Continue with:" in err
     wait_for(lambda: gone(worker))
-    results = ResultSet.open(tmp_path / "results" / "runs" / "mine")
+    results = ResultSet.open(folder / "results" / "runs" / "mine")
     assert [row.backend for row in results.rows()[0]] == ["numpy"]
-    before = results.records_file.read_bytes()
+    return results, err
 
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_request_to_end_goes_the_way_of_ctrl_c(
+    number: signal.Signals, tmp_path: Path, start: Callable[..., Parent]
+) -> None:
+    stopped_by(number, tmp_path, start)
+
+
+def test_ctrl_c_ends_the_worker_and_says_how_to_resume(tmp_path: Path, start: Callable[..., Parent]) -> None:
+    results, err = stopped_by(signal.SIGINT, tmp_path, start)
+    before = results.records_file.read_bytes()
     resume = err.strip().splitlines()[-1].strip().removeprefix("python -m harness ")
     status, _, err = start(resume + " --quiet").end()
     assert status == 0, err
