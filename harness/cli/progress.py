@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,8 @@ def shown(text: str) -> str:
     return escape(plain(text))
 
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+# Tables in a log file or pipe get room for their columns.
+console = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else 120)
 
 
 class RunDisplay:
