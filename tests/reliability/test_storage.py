@@ -101,7 +101,7 @@ def test_a_record_that_does_not_fit_leaves_the_others_whole_and_the_matrix_resum
 
 
 def write_inputs(disk: Path) -> object:
-    return prepare_inputs(disk / "inputs", TINY, load_recipe("default"), seed=0, samples=100_000)
+    return prepare_inputs(disk / "inputs", TINY, load_recipe("default"), seed=0, samples=20_000)
 
 
 def write_data(disk: Path) -> object:
