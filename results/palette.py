@@ -1,7 +1,8 @@
 """How each backend looks: one colour, marker and order everywhere. Knows backends by name alone.
 
-The colours are those of Okabe and Ito (2008, Color Universal Design), which stay apart for colour-blind readers;
-markers and hatches say the same again for readers of a grey print.
+The colours start from those of Okabe and Ito (2008, Color Universal Design), with lightness moved so that any two stay
+25 apart in CIELAB for readers with protanopia or deuteranopia too; markers and hatches say the same again for readers
+of a grey print.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 _KNOWN = {
     "torch": ("#D55E00", "o"),
     "keras": ("#0072B2", "s"),
-    "paddle": ("#009E73", "^"),
-    "mindspore": ("#CC79A7", "D"),
-    "numpy": ("#7A7A7A", "v"),
+    "paddle": ("#12A165", "^"),
+    "mindspore": ("#D98CB2", "D"),
+    "numpy": ("#5A5A5A", "v"),
 }
 _OTHERS = (("#B8860B", "P"), ("#56B4E9", "X"), ("#8C564B", "h"), ("#5B5EA6", "<"), ("#6B8E23", ">"))
 _DASHES = ("-", "--", "-.", ":")

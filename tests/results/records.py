@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Sequence
@@ -65,7 +66,7 @@ def record(
     threads: int = 2,
     **changes: object,
 ) -> Record:
-    """The record of a run that went well. ``speed`` multiplies the usual speed, ``spread`` is its standard deviation."""
+    """The record of a run that went well. ``speed`` multiplies the usual speed, ``spread`` is its deviation in logs."""
     rng = np.random.default_rng([seed, repeat, *backend.encode(), *model.encode(), tuning])
     shared = np.random.default_rng([seed, *model.encode()])  # peers with the same seed follow the same curve
     batch = BATCH.get(model, 64)
@@ -100,10 +101,10 @@ def record(
         threads=threads,
         tuning=Tuning(enabled=tuning, applied=("channels-last layout", "fused optimizer") if tuning else ()),
         fingerprints=Fingerprints(
-            architecture=f"{model}a" * 8,
-            data=f"{dataset}d" * 8,
-            schedule=f"{seed}s" * 8,
-            initial_weights=f"{seed}w" * 8,
+            architecture=_sha256(model),
+            data=_sha256(dataset),
+            schedule=_sha256(f"schedule {seed}"),
+            initial_weights=_sha256(f"weights {seed}"),
         ),
         parameters=PARAMETERS.get(model, 50_000),
         train_flops_per_sample=FLOPS.get(model, 1_000_000),
@@ -258,6 +259,10 @@ def digit(index: int) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).resize((28, 28)).save(stream, "PNG")
     return stream.getvalue()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _confusion(rng: np.random.Generator, accuracy: float) -> tuple[tuple[int, ...], ...]:
