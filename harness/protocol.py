@@ -7,6 +7,7 @@ sizes are checked before memory is taken.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -135,10 +136,15 @@ class Channel:
 
 
 def _parse_header(data: bytes) -> tuple[str, dict[str, Any], list[tuple[str, str, tuple[int, ...]]]]:
+    collecting = gc.isenabled()
+    gc.disable()  # JSON holds no cycles, and looking for some takes most of the time of reading a large header
     try:
         header = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"the header is not JSON: {error}") from None
+    finally:
+        if collecting:
+            gc.enable()
     if not isinstance(header, dict) or header.get("version") != VERSION:
         raise ProtocolError(f"expected a header of version {VERSION}")
     kind, fields, arrays = header.get("kind"), header.get("fields"), header.get("arrays")

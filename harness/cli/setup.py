@@ -1,6 +1,7 @@
 """``setup``: make the environments of the backends."""
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ def setup(
             continue
         environment = Environment(registration)
         try:
-            made = environment.ensure(lambda line, name=registration.name: _progress(name, line), verify=bool(backends))
+            made = environment.ensure(partial(_progress, registration.name), verify=bool(backends))
         except RequestError as error:
             _finish(registration.name, f"failed: {error}")
             failed += 1

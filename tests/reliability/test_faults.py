@@ -40,7 +40,7 @@ class Fault:
     def run(self) -> FakeRun:
         """Its place in the matrix."""
         deed = {} if self.place == "python" else {self.place: self.deed}
-        return FakeRun(self.name, {**deed, **self.behaviour}, self.choices)
+        return FakeRun(self.name, {**deed, **self.behaviour}, {"timeout_s": 120.0, **self.choices})
 
 
 SETUP = "python -m harness setup fake"
