@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness.advice import advice
 from harness.launcher import WorkerFailed
 from harness.machine import machine
+from harness.peak import remembered
 from harness.plan import RunPlan
 from harness.training import TrainingResult
 from results.record import (
@@ -117,6 +118,7 @@ def record_of(
         noise=_noise(notes.load_before, fields.get("disturbance", {})),
         environment=Environment(
             **machine(),
+            matmul_peak_gflops=peak.matmul_gflops if (peak := remembered(plan.threads)) else None,
             python=notes.description.get("python"),
             packages=notes.description.get("packages", {}),
             framework_build=notes.description.get("build"),

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from harness.cli import compare, conform, data, doctor, listing, report, run, setup, show
+from harness.cli import compare, conform, data, doctor, listing, peak, report, run, setup, show
 from harness.interrupts import stop_like_ctrl_c
 from specs.errors import RequestError
 
@@ -27,6 +27,7 @@ app.command("list")(listing.list_)
 app.command("show")(show.show)
 app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
+app.command("peak")(peak.peak)
 app.add_typer(data.app, name="data")
 
 

@@ -52,6 +52,7 @@ def compare(
     from harness.cli.matrix_display import MatrixDisplay, print_plan, print_summary
     from harness.conformance.standing import standings
     from harness.matrix import Interrupted, Matrix
+    from harness.peak import measure, remembered
     from harness.study import matrix
     from results.report import build
     from specs.errors import unknown
@@ -90,6 +91,9 @@ def compare(
     results = _result_set(place, chosen, study, resume=resume)
     with results.claim():
         runs = Matrix(chosen, plans, results, data_dir)
+        threads = plans[0][1].threads
+        if remembered(threads) is None:
+            measure(threads)
         try:
             with MatrixDisplay(runs, quiet=quiet) as display:
                 runs.run(display, display.finished)

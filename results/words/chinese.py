@@ -52,7 +52,7 @@ TEXTS = {
     "finding_tuning": "{case}：调优后 {backend} 的速度是默认状态的 {ratio} 倍（{interval}）。",
     "finding_far_slower": (
         "{case}：{backend} 比最快者慢 {times} 倍。这通常不是它的真实速度："
-        "python -m harness profile --backend {name} --model {model} 可以找出是哪一层造成的。"
+        "请用 --tuning both 比较，并查看工作进程的日志。"
     ),
     "finding_accuracy_equivalent": (
         "{case}：{backends} 的测试准确率相同（差别在 {margin} 个百分点以内，中位数 {low} 至 {high}）。"

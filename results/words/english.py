@@ -53,7 +53,7 @@ TEXTS = {
     "finding_tuning": "{case}: tuning makes {backend} {ratio} times as fast as it comes ({interval}).",
     "finding_far_slower": (
         "{case}: {backend} is {times} times slower than the fastest. That is rarely its true speed: "
-        "python -m harness profile --backend {name} --model {model} shows which layer is to blame."
+        "compare with --tuning both, and look at the worker's log."
     ),
     "finding_accuracy_equivalent": (
         "{case}: {backends} reach the same test accuracy within {margin} point (medians {low} to {high})."
