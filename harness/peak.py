@@ -19,7 +19,7 @@ REPEATS = 7
 
 @dataclass(frozen=True)
 class Peak:
-    """``matmul_gflops``: 2 n^3 / t of a float32 product of n = 2048; ``copy_gb_per_s``: bytes read and written by a copy.
+    """``matmul_gflops``: 2 n^3 / t of a float32 product, n = 2048; ``copy_gb_per_s``: bytes read and written by a copy.
 
     Both are the best of several tries: a ceiling, not a typical value. The product is that of NumPy's BLAS, which a
     framework with better kernels for this CPU (AMX, say) may pass.

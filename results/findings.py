@@ -162,8 +162,7 @@ def _far_slower(study: Study) -> Iterator[Finding]:
         }
         for subject, speed in speeds.items():
             if (times := max(speeds.values()) / speed) >= FAR_SLOWER:
-                yield study.say("far_slower", "warning", case, subject, times=cell("ratio", times), model=case.key[1],
-                                name=subject.backend)  # fmt: skip
+                yield study.say("far_slower", "warning", case, subject, times=cell("ratio", times))
 
 
 def _accuracy(study: Study) -> Iterator[Finding]:
