@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from results.formatting import cell
-from results.plots.style import INK, PAPER, panels
+from results.plots.style import INK, PAPER, panels, short
 from results.statistics import Estimate, estimate
 from results.summary import Case, Subject
 
@@ -123,8 +123,8 @@ def _value(ax: Axes, place: int, end: float, text: str) -> None:
 
 
 def _finish(study: Study, ax: Axes, case: Case, subjects: Sequence[Subject], xlabel: str) -> None:
-    ax.set_yticks(range(len(subjects)), [study.labels.subject(subject.key) for subject in subjects])
-    ax.set(xlabel=xlabel, title=study.labels.case(case.key))
+    ax.set_yticks(range(len(subjects)), [short(study.labels.subject(s.key)) for s in subjects])
+    ax.set(xlabel=xlabel, title=short(study.labels.case(case.key), 36))
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)

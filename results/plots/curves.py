@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from results.plots.selection import Selection
-from results.plots.style import WIDTH, log_ticks, panels
+from results.plots.style import WIDTH, log_ticks, panels, short
 from results.record import LearningCurve
 from results.summary import Case
 
@@ -44,7 +44,9 @@ def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
         steps, losses = _points(curve)
         # Curves that coincide would hide one another: the first is drawn widest and each next one narrower on top.
         width = 1.2 + 1.3 * (len(runs) - 1 - number)
-        upper.plot(steps, losses, look.dash, color=look.colour, lw=width, label=study.labels.subject(subject.key))
+        upper.plot(
+            steps, losses, look.dash, color=look.colour, lw=width, label=short(study.labels.subject(subject.key))
+        )
     upper.set(ylabel="training loss", xscale="log")
     for line in upper.legend(loc="upper right").get_lines():
         line.set_linewidth(3)
@@ -57,12 +59,12 @@ def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
         gap[gap < EQUAL] = np.nan
         axes[1, 0].plot(steps[:shared], gap, look.dash, color=look.colour, lw=1.1)
     if others:
-        name = study.labels.subject(reference[0].key)
+        name = short(study.labels.subject(reference[0].key), 16)
         axes[1, 0].set(ylabel=f"|loss − {name}|", xscale="log", yscale="log")
         log_ticks(axes[1, 0].yaxis)
     log_ticks(axes[-1, 0].xaxis)
     axes[-1, 0].set_xlabel("training step (log scale)")
-    upper.set_title(study.labels.case(case.key))
+    upper.set_title(short(study.labels.case(case.key), 80))
     return figure
 
 
@@ -86,11 +88,16 @@ def accuracy(study: Study, case: Case) -> Figure | None:
         for axes, x in ((left, middle.index.to_numpy(dtype=float)), (right, seconds.to_numpy())):
             axes.fill_between(x, lowest, highest, color=look.colour, alpha=0.15, lw=0)
             axes.plot(
-                x, middle, look.dash, color=look.colour, marker=look.marker, label=study.labels.subject(subject.key)
+                x,
+                middle,
+                look.dash,
+                color=look.colour,
+                marker=look.marker,
+                label=short(study.labels.subject(subject.key)),
             )
     if not drawn:
         return None
-    left.set(xlabel="epoch", ylabel="test accuracy", title=study.labels.case(case.key))
+    left.set(xlabel="epoch", ylabel="test accuracy", title=short(study.labels.case(case.key), 40))
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.yaxis.set_major_formatter(PercentFormatter(1.0))
     right.set(xlabel="training time (s)")

@@ -14,7 +14,7 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from results.plots.selection import Selection
-from results.plots.style import FAINT, INK, WIDTH
+from results.plots.style import FAINT, INK, WIDTH, short
 from results.summary import Case, Subject
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ def confusion(study: Study, selection: Selection, case: Case) -> Figure | None:
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[4, 3.2])[0]
     large = left.subplots()
     picture = _matrix(large, np.mean([matrix for _, matrix in errors], axis=0), most, numbers=True)
-    large.set(xlabel="predicted class", ylabel="true class", title=f"{study.labels.case(case.key)}, all")
+    large.set(xlabel="predicted class", ylabel="true class", title=f"{short(study.labels.case(case.key), 32)}, all")
     across = 1 if len(errors) == 1 else 2
     grid = right.subplots(-(-len(errors) // across), across, squeeze=False).ravel()
     for ax in grid[len(errors) :]:
         ax.remove()
     for ax, (subject, matrix) in zip(grid, errors, strict=False):
         _matrix(ax, matrix, most, numbers=False)
-        ax.set_title(study.labels.subject(subject.key), fontsize=9)
+        ax.set_title(short(study.labels.subject(subject.key), 20), fontsize=9)
     bar = left.colorbar(picture, ax=large, shrink=0.7, aspect=25)
     bar.set_label("test images per run")
     bar.outline.set_visible(False)

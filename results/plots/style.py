@@ -65,6 +65,11 @@ def styled() -> Iterator[None]:
         yield
 
 
+def short(name: str, limit: int = 28) -> str:
+    """A name cut to what a plot has room for."""
+    return name if len(name) <= limit else name[: limit - 1] + "…"
+
+
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

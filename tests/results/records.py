@@ -86,7 +86,7 @@ def record(
 
     name = f"{backend}-{model}-{dataset}-s{seed}-r{repeat}{'' if tuning else '-untuned'}"
     return Record(
-        run_id=re.sub(r"[^A-Za-z0-9._+-]", "_", name),
+        run_id=re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._+-]", "x", name),
         status="ok",
         started_at=f"2026-03-01T08:{repeat:02d}:{seed % 60:02d}Z",
         command=f"python -m harness run --backend {backend} --model {model} --dataset {dataset} --seed {seed}",

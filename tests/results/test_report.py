@@ -156,7 +156,7 @@ def test_hostile_records_are_text(tmp_path: Path, lang: str) -> None:
     outside_code = "\n".join(line for line in markdown.splitlines() if not line.startswith("    "))
     assert "<script" not in outside_code
     assert "<img" not in outside_code
-    assert "](javascript" not in outside_code
+    assert not re.search(r"(?<!\\)\]\(javascript", outside_code)
 
 
 def test_cells_of_the_markdown_stay_in_their_columns(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_two_sets_show_what_changed(tmp_path: Path) -> None:
 
 
 def test_a_report_is_made_again_from_records_alone(tmp_path: Path) -> None:
-    made = write(tmp_path / "set", study(rounds=2), images=True)
+    made = write(tmp_path / "set", study(("torch", "keras"), ("mlp",), rounds=2))
     build([made.path])
     plots = {p.name for p in (made.path / "plots").iterdir()}
     (made.path / "plots" / "loss-of-another-time.svg").write_text("old")

@@ -120,7 +120,7 @@ def test_themes(page: Page) -> None:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_nothing_overflows_on_a_phone(browser: Browser, tmp_path: Path, lang: str) -> None:
-    made = write(tmp_path / "set", study(), images=True)
+    made = write(tmp_path / "set", study(("mindspore", "paddle"), rounds=2), images=True)
     context = browser.new_context(viewport={"width": 375, "height": 700})
     opened = context.new_page()
     opened.goto(build([made.path], lang=lang).html.as_uri())
