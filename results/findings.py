@@ -18,7 +18,7 @@ from results.formatting import cell, duration, figure, interval, is_absent, plai
 from results.labels import Labels
 from results.manifest import BackendConformance
 from results.palette import in_order
-from results.statistics import EQUIVALENCE_MARGIN, Verdict
+from results.statistics import EQUIVALENCE_MARGIN, Ratio, Verdict
 from results.summary import Case, Subject, accuracy_equivalence, cases, differing_fingerprints, speed_ratio
 from results.tables import Results
 from results.words import Words
@@ -36,6 +36,8 @@ FAR_SLOWER = 10.0
 """A backend this many times slower than the fastest is probably on a wrong path, not merely slow."""
 WIDE_INTERVAL = 0.25
 """Width of an interval, as a share of its median, from which more repeats are worth their time."""
+LEVEL_WIDTH = 1.5
+"""Upper over lower bound of a ratio up to which "no difference" may be called equally fast."""
 NAMED = 4
 """Of more things than this a sentence names only the first."""
 
@@ -113,7 +115,8 @@ def _fastest(study: Study) -> Iterator[Finding]:
             continue
         best = ranked[0]
         ratios = [(other, speed_ratio(best, other, "train_samples_per_second")) for other in ranked[1:]]
-        level = [other for other, r in ratios if r.verdict is Verdict.NO_DIFFERENCE]
+        same = [other for other, r in ratios if r.verdict is Verdict.NO_DIFFERENCE and _tight(r)]
+        undecided = [other for other, r in ratios if r.verdict is Verdict.NO_DIFFERENCE and not _tight(r)]
         slower = [
             study.words(
                 "times_as_fast_as",
@@ -129,14 +132,21 @@ def _fastest(study: Study) -> Iterator[Finding]:
             "others": study.words.join(slower),
             "rounds": max((r.estimate.n for _, r in ratios if r.estimate), default=0),
         }
-        if level and slower:
-            yield study.say("level_ahead", "speed", case, best, **values, leaders=study.names([best, *level]))
-        elif level:
-            yield study.say("level", "speed", case, best, **values, leaders=study.names([best, *level]))
+        if same:
+            key = "level_ahead" if slower else "level"
+            yield study.say(key, "speed", case, best, **values, leaders=study.names([best, *same]))
         elif slower:
-            yield study.say("fastest", "speed", case, best, **values)
+            yield study.say("ahead" if undecided else "fastest", "speed", case, best, **values)
         else:
             yield study.say("fastest_unsure", "speed", case, best, **values)
+        if undecided and (same or slower):
+            yield study.say("undecided", "speed", case, best, **values, rest=study.names(undecided))
+
+
+def _tight(found: Ratio) -> bool:
+    """Whether no difference means more than too few rounds: the interval leaves room for a small one only."""
+    size = found.estimate
+    return size is not None and size.low is not None and size.high is not None and size.high / size.low <= LEVEL_WIDTH
 
 
 def _tuning(study: Study) -> Iterator[Finding]:
@@ -351,8 +361,10 @@ def _nonconforming(study: Study, subject: Subject) -> bool:
 
 def _some(study: Study, names: pd.Series[Any]) -> str:
     """The first few names, and how many more there are."""
-    shown = study.words.join([plain(str(name)) for name in names[:NAMED]])
-    return shown if len(names) <= NAMED else study.words("and_more", names=shown, count=len(names) - NAMED)
+    shown = [plain(str(name)) for name in names[:NAMED]]
+    if len(names) <= NAMED:
+        return study.words.join(shown)
+    return study.words("and_more", names=study.words("comma").join(shown), count=len(names) - NAMED)
 
 
 def _ended(sentence: str) -> str:

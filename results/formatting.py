@@ -96,14 +96,11 @@ def figure(column: str, value: Any) -> str:
 
 
 def interval(column: str, low: Any, high: Any) -> str:
-    """The bounds of a figure without the unit; empty where there is no interval or it is narrower than is shown."""
+    """The bounds of a figure without the unit; empty where there is no interval."""
     if is_absent(low) or is_absent(high):
         return ""
     show = unit(column).show
-    first, last = show(low), show(high)
-    if first == last:
-        return ""
-    return f"{first} to {last}" if low < 0 else f"{first}–{last}"
+    return f"{show(low)} to {show(high)}" if low < 0 else f"{show(low)}–{show(high)}"
 
 
 def moment(text: str) -> str:

@@ -279,8 +279,9 @@ def _figure(study: Study, name: str) -> Column:
         value = row.get(name)
         if is_absent(value):
             return Cell(ABSENT)
-        bounds = interval(name, row.get(f"{name}_low"), row.get(f"{name}_high"))
-        return Cell(cell(name, value), bounds, sort=_number(value))
+        low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+        seen = cell(name, low) != cell(name, high)  # an interval narrower than the digits shown says nothing
+        return Cell(cell(name, value), interval(name, low, high) if seen else "", sort=_number(value))
 
     unit_name = unit(name).name
     return Column(study.words(f"column_{name}"), fill, unit="" if unit_name == "×" else unit_name, css="number")

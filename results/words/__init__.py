@@ -11,6 +11,7 @@ from typing import Any
 from results.words import chinese, english
 from specs.errors import unknown
 
+_JOINTS = frozenset({"comma", "and"})  # their spaces count
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": english.TEXTS, "zh": chinese.TEXTS}
 
 
@@ -24,7 +25,8 @@ class Words:
         self._texts = LANGUAGES[language]
 
     def __call__(self, key: str, /, **values: Any) -> str:
-        return self._texts[key].format(**values).strip()
+        text = self._texts[key].format(**values)
+        return text if key in _JOINTS else text.strip()
 
     def reason(self, code: str) -> str:
         """Why two things are not comparable, from the code of ``results.statistics.Ratio``."""
@@ -36,4 +38,4 @@ class Words:
         """ "a, b and c"."""
         if len(items) < 2:
             return "".join(items)
-        return self._texts["comma"].join(items[:-1]) + self._texts["and"] + items[-1]
+        return self("comma").join(items[:-1]) + self("and") + items[-1]

@@ -36,12 +36,14 @@ TEXTS = {
     # reasons why two things are not comparable
     "reason_no_pair": "没有双方都正常完成的同一轮次",
     "reason_fingerprints": "指纹不同：{parts}",
-    "reason_single": "只有一对结果，无法给出区间",
+    "reason_single": "只有一轮，无法给出区间",
     "reason_one_sided": "其中一个结果集没有这样的运行",
     "reason_no_baseline": "没有基准的运行结果",
     # findings
     "finding_no_runs": "这里还没有任何运行记录。",
     "finding_fastest": "{case}：{backend} 训练最快，达到 {rate}，是 {others}。",
+    "finding_ahead": "{case}：{backend} 的训练速率最高，为 {rate}，是 {others}。",
+    "finding_undecided": "{case}：{rounds} 轮太少或波动太大，无法区分 {rest} 与 {backend}。",
     "finding_level_ahead": (
         "{case}：就 {rounds} 轮结果而言，{leaders} 训练速度相当（约 {rate}）；{backend} 是 {others}。"
     ),

@@ -36,12 +36,14 @@ TEXTS = {
     # reasons why two things are not comparable
     "reason_no_pair": "no round in which both ran well",
     "reason_fingerprints": "fingerprints differ: {parts}",
-    "reason_single": "a single pair has no interval",
+    "reason_single": "a single round has no interval",
     "reason_one_sided": "no such run in one of the sets",
     "reason_no_baseline": "no run of the baseline",
     # findings
     "finding_no_runs": "There is no record of any run here yet.",
     "finding_fastest": "{case}: {backend} trains fastest with {rate}, {others}.",
+    "finding_ahead": "{case}: {backend} had the highest training rate, {rate}, {others}.",
+    "finding_undecided": "{case}: {rounds} rounds are too few or too uneven to tell {rest} from {backend}.",
     "finding_level_ahead": (
         "{case}: {leaders} train equally fast as far as {rounds} rounds can tell (about {rate}); {backend} is {others}."
     ),

@@ -92,6 +92,22 @@ def test_equal_speeds_are_called_equal(found: Callable[..., dict[str, list[str]]
     ]
 
 
+def test_too_uneven_rounds_are_not_called_equal(found: Callable[..., dict[str, list[str]]]) -> None:
+    """Fifteen times as fast in one round and as fast in the other: no difference shown, but no equality either."""
+    rates = {"keras": [1000.0, 1010.0], "torch": [70.0, 1000.0], "paddle": [500.0, 505.0]}
+    records = [
+        change(record(backend, repeat=i), "throughput", train_samples_per_second=rate)
+        for backend, values in rates.items()
+        for i, rate in enumerate(values)
+    ]
+    said = found(records)
+    assert said["ahead"] == [
+        "mlp on mnist: keras had the highest training rate, 1,000 samples/s, 2.00 times as fast as paddle (2.00–2.00)."
+    ]
+    assert said["undecided"] == ["mlp on mnist: 2 rounds are too few or too uneven to tell torch from keras."]
+    assert "fastest_unsure" in found(records[:4])
+
+
 def test_one_round_allows_no_verdict(found: Callable[..., dict[str, list[str]]]) -> None:
     said = found([record("torch"), record("keras")])
     assert "fastest" not in said

@@ -66,7 +66,7 @@ def test_intervals() -> None:
     assert interval("train_samples_per_second", 15_200, 16_050) == "15,200–16,000"
     assert interval("accuracy_difference", -0.001, 0.002) == "−0.10 to +0.20"
     assert interval("peak_rss_mb", math.nan, 3.0) == ""
-    assert interval("first_step_s", 2.4, 2.4) == "", "no width that could be seen"
+    assert interval("first_step_s", 2.4, 2.4) == "2.40–2.40"
 
 
 def test_durations_and_moments() -> None:
