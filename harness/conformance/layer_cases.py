@@ -47,7 +47,7 @@ def isolated(layer: Layer, shape: Shape) -> Architecture:
 
     A layer with parameters gives the logits itself, flattened. One without is followed by a linear layer: optimizers
     refuse a network that has nothing to train, and the gradient of that layer's weight shows what the layer gave in
-    training.
+    training. So is one of a single channel, whose bias would shift all logits alike and have no gradient but rounding.
     """
     image = len(shape) == 3
     layers: list[Layer] = [layer] if image or isinstance(layer, Flatten) else [Flatten(), layer]
@@ -55,7 +55,7 @@ def isolated(layer: Layer, shape: Shape) -> Architecture:
     if len(output) == 3:
         layers.append(Flatten())
     classes = math.prod(output)
-    if classes < 2 or not isinstance(layer, Conv2d | Linear | BatchNorm2d):
+    if output[0] < 2 or not isinstance(layer, Conv2d | Linear | BatchNorm2d):
         classes = HEAD_CLASSES
         layers.append(Linear(out_features=classes, bias=False))
     return Architecture(
@@ -81,6 +81,8 @@ def _images(name: str, shape: Shape, note: str) -> NDArray[np.float32]:
             return np.round(images)
         case "negative":  # a padded cell that wrongly counts as 0 would win every window
             return -np.abs(images) - 1
+        case "wide":  # where saturation sets in, and approximations end
+            return images * 4
         case "large":  # saturated activations, and exponentials that overflow unless written with care
             return images * 30
         case "":
@@ -136,10 +138,13 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(LeakyReLU(negative_slope=0.2), (30,)),
         layer_case(LeakyReLU(negative_slope=0.0), (30,), note="zeros"),
         layer_case(Tanh(), (3, 4, 5)),
+        layer_case(Tanh(), (30,), note="wide"),
         layer_case(Tanh(), (30,), note="large"),
         layer_case(Sigmoid(), (3, 4, 5)),
+        layer_case(Sigmoid(), (30,), note="wide"),
         layer_case(Sigmoid(), (30,), note="large"),
         layer_case(GELU(), (3, 4, 5)),
+        layer_case(GELU(), (30,), note="wide"),
         layer_case(GELU(), (30,), note="large"),
         layer_case(Softmax(), (30,)),
         layer_case(Softmax(), (30,), note="large"),
