@@ -166,13 +166,17 @@ def _tuning(study: Study) -> Iterator[Finding]:
 
 
 def _far_slower(study: Study) -> Iterator[Finding]:
+    """Backends far behind the fastest, beyond doubt; NumPy, the reference in float64, is slow by nature."""
     for case in study.cases:
-        speeds = {
-            subject: speed for subject in case.subjects if (speed := _speed(subject)) and subject.backend != "numpy"
-        }
-        for subject, speed in speeds.items():
-            if (times := max(speeds.values()) / speed) >= FAR_SLOWER:
-                yield study.say("far_slower", "warning", case, subject, times=cell("ratio", times))
+        subjects = [s for s in case.subjects if _speed(s) is not None and s.backend != "numpy"]
+        best = max(subjects, key=lambda s: _speed(s) or 0.0, default=None)
+        for subject in subjects:
+            found = speed_ratio(best, subject, "train_samples_per_second") if best and best is not subject else None
+            if found is None or found.estimate is None or found.verdict is not Verdict.FASTER:
+                continue
+            if found.estimate.median >= FAR_SLOWER:
+                times = cell("ratio", found.estimate.median)
+                yield study.say("far_slower", "warning", case, subject, times=times)
 
 
 def _accuracy(study: Study) -> Iterator[Finding]:
@@ -281,24 +285,39 @@ def _fingerprints(study: Study) -> Iterator[Finding]:
 
 
 def _first_step(study: Study) -> Iterator[Finding]:
+    """One finding per subject whose first steps take long, with the cases where they do."""
+    slow: dict[str, list[str]] = {}
     for case in study.cases:
         for subject in case.subjects:
             first, step = subject.ok["first_step_s"].median(), subject.ok["step_p50_ms"].median()
             if first >= FIRST_STEP_LEAST_S and first * 1000 >= FIRST_STEP_TIMES * step:
-                yield study.say("first_step", "note", case, subject, seconds=duration(first),
-                                steps=f"{first * 1000 / step:,.0f}")  # fmt: skip
+                said = study.words(
+                    "first_step_of",
+                    case=study.labels.case(case.key),
+                    seconds=duration(first),
+                    steps=f"{first * 1000 / step:,.0f}",
+                )
+                slow.setdefault(study.labels.subject(subject.key), []).append(said)
+    for backend, cases_ in slow.items():
+        yield study.say("first_step", "note", backend=backend, where=_some(study, pd.Series(cases_)))
 
 
 def _threads(study: Study) -> Iterator[Finding]:
+    """Backends that keep more threads busy than allowed, or far fewer though nothing else kept them from it."""
     for case in study.cases:
         allowed = case.key[5]
+        idle: dict[str, float] = {}
         for subject in case.subjects:
             busy = subject.ok["busy_threads"].median()
-            values = {"busy": cell("busy_threads", busy), "threads": allowed}
             if busy > THREADS_EXCEEDED * allowed:
-                yield study.say("threads_exceeded", "warning", case, subject, **values)
-            elif allowed > 1 and busy < THREADS_IDLE * allowed and case.key[3] == "cpu":
-                yield study.say("threads_idle", "note", case, subject, **values)
+                yield study.say("threads_exceeded", "warning", case, subject, busy=cell("busy_threads", busy),
+                                threads=allowed)  # fmt: skip
+            undisturbed = subject.ok.loc[~subject.ok["noisy"].fillna(False), "busy_threads"].median()
+            if allowed > 1 and undisturbed < THREADS_IDLE * allowed and case.key[3] == "cpu":
+                idle[study.labels.subject(subject.key)] = undisturbed
+        if idle:
+            said = study.words.join([f"{name} {cell('busy_threads', busy)}" for name, busy in idle.items()])
+            yield study.say("threads_idle", "note", case, busy=said, threads=allowed)
 
 
 def _targets(study: Study) -> Iterator[Finding]:

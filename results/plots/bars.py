@@ -30,7 +30,10 @@ _PHASES = {
 
 
 def throughput(study: Study, cases: Sequence[Case]) -> Figure | None:
-    """Training samples per second: medians with their 95 % intervals, every run a dot."""
+    """Training samples per second: medians with their 95 % intervals, every run a dot.
+
+    An interval far wider than the runs (two of them allow no other) runs out of the panel.
+    """
     column = "train_samples_per_second"
     chosen = [(case, _having(case, column)) for case in cases]
     chosen = [(case, subjects) for case, subjects in chosen if subjects]
@@ -38,6 +41,7 @@ def throughput(study: Study, cases: Sequence[Case]) -> Figure | None:
         return None
     figure, axes = _figure(chosen)
     for (case, subjects), ax in zip(chosen, axes, strict=True):
+        most = max(subject.ok[column].max() for subject in subjects)
         for place, subject in enumerate(subjects):
             rates = subject.ok[column].dropna()
             found = estimate(rates.tolist(), least=0.0)
@@ -48,8 +52,10 @@ def throughput(study: Study, cases: Sequence[Case]) -> Figure | None:
             _interval(ax, place, found)
             if len(rates) > 1:
                 ax.plot(rates, np.full(len(rates), place), "o", ms=2.5, mfc=PAPER, mec=INK, mew=0.6)
-            _value(ax, place, max(found.median, found.high or 0, rates.max()), cell(column, found.median))
+            end = min(max(found.median, found.high or 0, rates.max()), 1.15 * most)
+            _value(ax, place, end, cell(column, found.median))
         _finish(study, ax, case, subjects, "samples/s in training")
+        ax.set_xlim(0, 1.45 * most)
     return figure
 
 
@@ -119,7 +125,9 @@ def _interval(ax: Axes, place: int, found: Estimate) -> None:
 
 
 def _value(ax: Axes, place: int, end: float, text: str) -> None:
-    ax.annotate(text, (end, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8.5)
+    background = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}  # an interval may run on below it
+    ax.annotate(text, (end, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8.5,
+                bbox=background)  # fmt: skip
 
 
 def _finish(study: Study, ax: Axes, case: Case, subjects: Sequence[Subject], xlabel: str) -> None:

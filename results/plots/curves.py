@@ -57,7 +57,7 @@ def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
         shared = min(len(losses), len(expected))
         gap = np.abs(losses[:shared] - expected[:shared])
         gap[gap < EQUAL] = np.nan
-        axes[1, 0].plot(steps[:shared], gap, look.dash, color=look.colour, lw=1.1)
+        axes[1, 0].plot(steps[:shared], gap, look.dash, color=look.colour, lw=1.1, marker=".", ms=3)
     if others:
         name = short(study.labels.subject(reference[0].key), 16)
         axes[1, 0].set(ylabel=f"|loss − {name}|", xscale="log", yscale="log")

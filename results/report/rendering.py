@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 from results.plots.style import FAINT, INK, PAPER
 from results.report.page import Page
 
+_COMMAND = re.compile(r"python -m harness(?: [a-z]+)?(?: --[a-z-]+ [\w.,-]+)*|(?<![\w-])--[a-z][a-z-]*")
 _THEMED = {INK: "var(--ink)", FAINT: "var(--faint)", PAPER: "var(--paper)"}
 
 
@@ -85,8 +86,8 @@ def inline(svg: str, name: str, title: str) -> Markup:
 
 
 def _prose(sentence: str) -> Markup:
-    """A sentence whose command-line options are set as code, so that they do not break in two."""
-    return Markup(re.sub(r"(?<![\w-])(--[a-z][a-z-]*)", r"<code>\1</code>", str(escape(sentence))))
+    """A sentence whose commands and options are set as code."""
+    return Markup(_COMMAND.sub(r"<code>\g<0></code>", str(escape(sentence))))
 
 
 def _markdown(text: object) -> str:

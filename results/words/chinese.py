@@ -78,11 +78,10 @@ TEXTS = {
     ),
     "finding_fingerprints": "{case}：{backend} 与 {baseline} 的输入不同（{parts}不同），因此这些运行不作比较。",
     "finding_no_fingerprints": "有 {count} 次运行没有输入指纹，不与任何运行比较（{names}）。",
-    "finding_first_step": (
-        "{case}：{backend} 的第一步用时 {seconds}，相当于之后的 {steps} 步（编译）；它不计入任何吞吐量。"
-    ),
+    "first_step_of": "{case} 用时 {seconds}（相当于之后的 {steps} 步）",
+    "finding_first_step": "{backend} 的第一步很慢（编译），不计入任何吞吐量：{where}。",
     "finding_threads_exceeded": "{case}：只允许 {threads} 个线程，而 {backend} 占用了 {busy} 个。",
-    "finding_threads_idle": "{case}：{backend} 只用了 {threads} 个线程中的 {busy} 个。",
+    "finding_threads_idle": "{case}：允许 {threads} 个线程，平均繁忙的线程数为 {busy}。",
     "finding_target_missed": "{case}：{backend} 的 {runs} 次运行中有 {reached} 次达到 {target} 的测试准确率。",
     "finding_wide": "{names} 的训练速率区间宽度超过其 {share} %：增加 --repeats 可以缩小区间。",
     "finding_machines": "这些运行来自不同的{what}：{values}。",

@@ -87,12 +87,12 @@ TEXTS = {
     "finding_no_fingerprints": (
         "Runs without fingerprints of their inputs, which are compared with nothing: {count} ({names})."
     ),
+    "first_step_of": "{case} {seconds} (as long as {steps} later steps)",
     "finding_first_step": (
-        "{case}: the first step of {backend} takes {seconds}, as long as {steps} later ones (compilation); "
-        "it counts in no throughput."
+        "The first step of {backend} takes long (compilation, which counts in no throughput): {where}."
     ),
     "finding_threads_exceeded": "{case}: {backend} kept {busy} threads busy although {threads} were allowed.",
-    "finding_threads_idle": "{case}: {backend} kept only {busy} of {threads} threads busy.",
+    "finding_threads_idle": "{case}: fewer threads were busy than the {threads} allowed: {busy}.",
     "finding_target_missed": "{case}: {reached} of {runs} runs of {backend} reached {target} test accuracy.",
     "finding_wide": (
         "The interval of the training rate is wider than {share} % of it for {names}: more --repeats would narrow it."
