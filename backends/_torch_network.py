@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 from specs.layers import (
     GELU,
@@ -26,12 +27,39 @@ from specs.layers import (
 )
 from specs.shapes import ShapedLayer
 
+# Layers that oneDNN computes in its own layout, forward and backward.
+_BLOCKED = Conv2d | ReLU | MaxPool2d
+
 # What torch calls the parameters and buffers whose canonical names differ.
 _TORCH_NAMES = {"gamma": "weight", "beta": "bias", "running_variance": "running_var"}
 
 
-def sequential(layers: Sequence[ShapedLayer], *, tuned: bool) -> nn.Sequential:
+class Blocked(nn.Module):  # type: ignore[misc]
+    """Into oneDNN's own blocked layout, an opaque tensor that only some layers take."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32[N, C, H, W] on a CPU to the same values blocked."""
+        return x.to_mkldnn()
+
+
+class Dense(nn.Module):  # type: ignore[misc]
+    """Back from ``Blocked``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Blocked to contiguous float32[N, C, H, W]."""
+        return x.to_dense()
+
+
+def can_be_blocked(layers: Sequence[ShapedLayer]) -> bool:
+    """Whether all layers up to the last convolution are among those that oneDNN computes in its own layout."""
+    last = max((i for i, shaped in enumerate(layers) if isinstance(shaped.layer, Conv2d)), default=-1)
+    return last >= 0 and all(isinstance(shaped.layer, _BLOCKED) for shaped in layers[:last])
+
+
+def sequential(layers: Sequence[ShapedLayer], *, tuned: bool, blocked: bool) -> nn.Sequential:
     """The network of ``layers``; plain modules in their order, or with ``tuned`` arranged for speed.
+
+    With ``blocked`` the convolutional part computes in oneDNN's layout.
 
     Tuned networks compute the very same values: ReLU works in place where its input serves nothing else, and after a
     max pooling instead of before it, where there are fewer elements. The two commute, in the gradient too: ReLU is
@@ -44,10 +72,16 @@ def sequential(layers: Sequence[ShapedLayer], *, tuned: bool) -> nn.Sequential:
         for before, after in pairwise(ordered):
             if isinstance(after.layer, ReLU) and isinstance(before.layer, Conv2d | Linear | BatchNorm2d | MaxPool2d):
                 modules[after.name] = nn.ReLU(inplace=True)
-    network = nn.Sequential()
-    for name, module in modules.items():
-        network.add_module(name, module)
-    return network
+    if blocked:
+        end = next(i for i, shaped in enumerate(ordered) if not isinstance(shaped.layer, _BLOCKED))
+        names = list(modules)
+        modules = {
+            "blocked": Blocked(),
+            **{name: modules[name] for name in names[:end]},
+            "dense": Dense(),
+            **{name: modules[name] for name in names[end:]},
+        }
+    return nn.Sequential(OrderedDict(modules))
 
 
 def torch_name(canonical: str) -> str:

@@ -5,10 +5,16 @@ torch's rules are the canonical ones (docs/semantics.md), so every hyperparamete
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch.optim.adadelta import adadelta
+from torch.optim.adagrad import adagrad
+from torch.optim.adam import adam
+from torch.optim.adamw import adamw
+from torch.optim.rmsprop import rmsprop
+from torch.optim.sgd import sgd
 
 from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
@@ -53,6 +59,42 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"].fill_(rate)
     else:
         group["lr"] = rate
+
+
+def direct_update(spec: Optimizer, optimizer: torch.optim.Optimizer) -> Callable[[list[torch.Tensor]], None]:
+    """``optimizer.step`` as a function of the gradients, without the wrapper around torch's update rules.
+
+    The wrapper costs more than the update itself in a small network. State and learning rate are the optimizer's own.
+    """
+    (group,) = optimizer.param_groups
+    parameters = group["params"]
+
+    def slots(key: str) -> list[torch.Tensor]:
+        return [optimizer.state[parameter][key] for parameter in parameters]
+
+    def rule(
+        function: Callable[..., None], *state: list[torch.Tensor], **fixed: Any
+    ) -> Callable[[list[torch.Tensor]], None]:
+        fixed |= {"weight_decay": spec.weight_decay, "maximize": False}
+        return lambda gradients: function(parameters, gradients, *state, lr=group["lr"], **fixed)
+
+    match spec:
+        case SGD():
+            momenta = slots("momentum_buffer") if spec.momentum else [None] * len(parameters)
+            options = {"momentum": spec.momentum, "dampening": 0.0, "nesterov": spec.nesterov, "fused": True}
+            return rule(sgd, momenta, **options)
+        case Adam():  # and AdamW
+            options = {"beta1": spec.beta1, "beta2": spec.beta2, "eps": spec.epsilon, "amsgrad": False, "fused": True}
+            function = adamw if isinstance(spec, AdamW) else adam
+            return rule(function, slots("exp_avg"), slots("exp_avg_sq"), [], slots("step"), **options)
+        case Adadelta():
+            state = slots("square_avg"), slots("acc_delta"), slots("step")
+            return rule(adadelta, *state, rho=spec.rho, eps=spec.epsilon, foreach=False)
+        case RMSprop():
+            options = {"alpha": spec.rho, "eps": spec.epsilon, "momentum": 0.0, "centered": False, "foreach": False}
+            return rule(rmsprop, slots("square_avg"), [], [], slots("step"), **options)
+        case Adagrad():
+            return rule(adagrad, slots("sum"), slots("step"), lr_decay=0.0, eps=spec.epsilon, fused=True)
 
 
 def _mode(spec: Optimizer, *, tuned: bool, captured: bool) -> dict[str, bool]:
