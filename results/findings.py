@@ -6,7 +6,7 @@ and rendered once, in the reader's language (``results.words``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -212,8 +212,7 @@ def _accuracy(study: Study) -> Iterator[Finding]:
                 "accuracy",
                 case,
                 backends=study.names(together),
-                low=figure("accuracy", min(medians)),
-                high=figure("accuracy", max(medians)),
+                medians=_range("accuracy", medians),
                 margin=f"{100 * EQUIVALENCE_MARGIN:g}",
             )
 
@@ -376,6 +375,13 @@ def _speed(subject: Subject) -> float | None:
 def _nonconforming(study: Study, subject: Subject) -> bool:
     status = study.conformance.get(subject.backend)
     return status is not None and bool(status.failures)
+
+
+def _range(column: str, values: Sequence[float]) -> str:
+    """The least and the greatest of some figures, or the one that all show."""
+    if cell(column, min(values)) == cell(column, max(values)):
+        return figure(column, values[0])
+    return f"{cell(column, min(values))}–{figure(column, max(values))}"
 
 
 def _some(study: Study, names: pd.Series[Any]) -> str:

@@ -155,11 +155,17 @@ def _result_set(place: Path, study: Any, file: Path | None, *, resume: bool) -> 
                 "resume it with the same choices, or choose another --name"
             )
         return results
-    results = ResultSet.create(place, name=study.name, study=study.to_dict(), command=" ".join(sys.argv[1:]))
+    results = ResultSet.create(place, name=study.name, study=study.to_dict(), command=_command())
     if file is not None:
         with explained("write", place / "study.yaml"):
             shutil.copyfile(file, place / "study.yaml")
     return results
+
+
+def _command() -> str:
+    import shlex
+
+    return shlex.join(["python", "-m", "harness", *sys.argv[1:]])
 
 
 def _resume_command(study: Any, out: Path | None, data_dir: Path | None) -> str:

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from harness.conformance.outcome import BackendReport
 from results.files import write_atomic
+from results.manifest import BackendConformance
 from results.record import Row
-from results.store import BackendConformance
 
 CODE = Path(__file__).resolve().parent.parent.parent
 

@@ -87,7 +87,8 @@ def inline(svg: str, name: str, title: str) -> Markup:
 
 def _prose(sentence: str) -> Markup:
     """A sentence whose commands and options are set as code."""
-    return Markup(_COMMAND.sub(r"<code>\g<0></code>", str(escape(sentence))))
+    marked = _COMMAND.sub(r"<code>\g<0></code>", str(escape(sentence)))
+    return Markup(marked.replace("<code>--", '<code class="option">--'))
 
 
 def _markdown(text: object) -> str:

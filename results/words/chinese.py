@@ -57,7 +57,7 @@ TEXTS = {
         "请用 --tuning both 比较，并查看工作进程的日志。"
     ),
     "finding_accuracy_equivalent": (
-        "{case}：{backends} 的测试准确率相同（差别在 {margin} 个百分点以内，中位数 {low} 至 {high}）。"
+        "{case}：{backends} 的测试准确率相同（差别在 {margin} 个百分点以内，中位数 {medians}）。"
     ),
     "finding_accuracy_differs": (
         "{case}：{backend} 的测试准确率与 {baseline} 不同：相差 {difference}（{interval}），"

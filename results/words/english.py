@@ -58,7 +58,7 @@ TEXTS = {
         "compare with --tuning both, and look at the worker's log."
     ),
     "finding_accuracy_equivalent": (
-        "{case}: {backends} reach the same test accuracy within {margin} point (medians {low} to {high})."
+        "{case}: {backends} reach the same test accuracy within {margin} point (medians {medians})."
     ),
     "finding_accuracy_differs": (
         "{case}: {backend} does not reach the same test accuracy as {baseline}: "

@@ -55,9 +55,9 @@ def test_a_typical_study_in_plain_sentences(tmp_path: Path) -> None:
         "lenet5 on mnist: keras trains fastest with 15,600 samples/s, 1.017 times as fast as torch (1.003–1.035), "
         "1.95 times as fast as paddle (1.82–2.07) and 2.00 times as fast as mindspore (1.94–2.06).",
         "mlp on mnist: torch, keras, paddle and mindspore reach the same test accuracy within 1 point (medians "
-        "92.06 % to 92.09 %).",
+        "92.06–92.09 %).",
         "lenet5 on mnist: torch, keras, paddle and mindspore reach the same test accuracy within 1 point (medians "
-        "97.30 % to 97.31 %).",
+        "97.30–97.31 %).",
         "mlp on mnist: torch needs the least memory, 422 MiB at its peak; keras the most, 680 MiB.",
         "lenet5 on mnist: torch needs the least memory, 423 MiB at its peak; keras the most, 676 MiB.",
         "mlp on mnist: 1 of 3 runs of paddle timed out: no end after 600 s. Raise --timeout, or train on fewer "
