@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from results.files import TEMPORARY, StoreError, write_atomic
 from results.manifest import BackendConformance
@@ -31,6 +33,9 @@ def results(tmp_path: Path) -> ResultSet:
     return ResultSet.create(
         tmp_path / "set", name="demo", study={"models": ["mlp"]}, command="python -m harness compare"
     )
+
+
+THREE = [record(repeat=i, epochs=1, train_samples=512) for i in range(3)]
 
 
 def numbered(number: int) -> Record:
@@ -137,6 +142,28 @@ def test_damage_in_the_middle_costs_those_lines_alone(results: ResultSet) -> Non
     assert said[11] == said[13] == "run torch-mlp-mnist-s0-r1 has a record already"
     assert said[3].startswith("not a record: Invalid JSON")
     assert results.records()[1] == damaged
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_damage_to_one_line_costs_no_other(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Bytes of the second of three records are replaced, removed or doubled, newlines among them."""
+    lines = [one.to_json().encode() + b"\n" for one in THREE]
+    line = bytearray(lines[1][:-1])
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(line)))
+        end = data.draw(st.integers(start, min(len(line), start + 40)))
+        line[start:end] = data.draw(st.binary(max_size=40) | st.sampled_from([b"\n", b'"', b"}", b"null", b"1e999"]))
+    folder = tmp_path_factory.mktemp("damaged")
+    results = ResultSet.create(folder, name="x", study={})
+    results.records_file.write_bytes(lines[0] + bytes(line) + b"\n" + lines[2])
+    for read in (results.rows, results.records):
+        found, damaged = read()
+        names = [one.run_id for one in found]
+        assert names[0] == THREE[0].run_id
+        assert names[-1] == THREE[2].run_id
+        assert len(names) == 3 or damaged or not bytes(line).strip()
+        assert all(d.line > 1 and "\n" not in str(d) for d in damaged)
 
 
 def test_damage_among_raw_samples_is_found_when_they_are_read(results: ResultSet) -> None:
