@@ -74,7 +74,7 @@ class EagerEngine:
         self._network.train()
         with self._autocast():
             logits = self._network(images) if masks is None else self._masked(images, masks)
-        return nn.functional.cross_entropy(logits.astype(self._dtype.name), labels)
+        return cross_entropy(logits.astype(self._dtype.name), labels)
 
     def _masked(self, x: paddle.Tensor, masks: Masks) -> paddle.Tensor:
         for name, layer in self._network.named_children():
@@ -89,3 +89,16 @@ class EagerEngine:
 
     def _tensor(self, array: NDArray[Any]) -> paddle.Tensor:
         return paddle.to_tensor(np.ascontiguousarray(array), place=self._place)
+
+
+def cross_entropy(logits: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+    """Mean softmax cross-entropy of logits float[n, classes], labels int64[n].
+
+    Paddle's own, and its log-softmax, keep every log-probability above -64, which cuts off the loss of a sample that
+    the network gets badly wrong.
+    """
+    highest = logits.max(1, keepdim=True)
+    highest.stop_gradient = True
+    shifted = logits - highest
+    chosen = paddle.take_along_axis(shifted, labels.reshape([-1, 1]), 1)
+    return (paddle.logsumexp(shifted, 1, keepdim=True) - chosen).mean()

@@ -74,6 +74,18 @@ class GlobalAvgPool2D(nn.Layer):  # type: ignore[misc]
         return input.mean((2, 3))
 
 
+class CanonicalLeakyReLU(nn.Layer):  # type: ignore[misc]
+    """Leaky ReLU whose derivative at 0 is the slope; that of Paddle's own is 1 there."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        """x where x > 0, else slope * x."""
+        return paddle.where(x > 0, x, self.slope * x)
+
+
 class AvgPool2D64(nn.AvgPool2D):  # type: ignore[misc]
     """Average pooling for float64: the gradient of Paddle's kernel divides by a window size in single precision."""
 
@@ -170,7 +182,7 @@ def _layer(shaped: ShapedLayer) -> nn.Layer:
         case ReLU():
             return nn.ReLU()
         case LeakyReLU() as layer:
-            return nn.LeakyReLU(layer.negative_slope)
+            return CanonicalLeakyReLU(layer.negative_slope)
         case Tanh():
             return nn.Tanh()
         case Sigmoid():

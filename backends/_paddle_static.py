@@ -63,7 +63,7 @@ class StaticEngine:
     def place(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
         """Copy the training data into the variables that training steps gather from."""
         self._set("images", images.astype(np.float32, copy=False))
-        self._set("labels", labels.reshape(-1, 1))
+        self._set("labels", labels)
 
     def train_steps(
         self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], masks: Masks | None
@@ -89,7 +89,7 @@ class StaticEngine:
     ) -> tuple[float, NDArray[Any], Arrays]:
         """Loss, gradient of the images, and gradients by the names and in the layouts of Paddle's parameters."""
         self._set("input", images.astype(np.float32, copy=False))
-        self._set("target", labels.reshape(-1, 1))
+        self._set("target", labels)
         self._set_masks(masks)
         run = self._run(self._gradients, len(images), masks is not None)
         run(1)
@@ -110,7 +110,7 @@ class StaticEngine:
                 passes.sum_bias_gradients(block, ones)
                 passes.fuse_linear(block)
                 passes.use_onednn(block)
-                self._runs[key] = _Run(program, self._scope, results)
+                self._runs[key] = _Run(program, self._scope, results, keep=write == self._training)
         return self._runs[key]
 
     def _training(self, batch: int, masked: bool) -> dict[str, str]:
@@ -118,7 +118,7 @@ class StaticEngine:
         row = _gather(_given("order", [-1, batch], "int64"), step, [batch])
         input_shape = self._architecture.input
         images = _gather(_given("images", [-1, *input_shape], "float32"), row, [batch, *input_shape])
-        labels = _gather(_given("labels", [-1, 1], "int64"), row, [batch, 1])
+        labels = _gather(_given("labels", [-1], "int64"), row, [batch])
         masks = None
         if masked:
             masks = {
@@ -138,7 +138,7 @@ class StaticEngine:
         images = _given("input", [batch, *self._architecture.input], "float32")
         images.stop_gradient = False
         masks = {name: self._mask(name, batch) for name in self._dropout} if masked else None
-        loss = self._loss(images, _given("target", [batch, 1], "int64"), masks)
+        loss = self._loss(images, _given("target", [batch], "int64"), masks)
         pairs = paddle.static.append_backward(loss)
         _write("assign", {"X": [loss]}, _given("loss", [], "float32"), {})
         block = paddle.static.default_main_program().global_block()
@@ -156,7 +156,7 @@ class StaticEngine:
 
     def _loss(self, images: Any, labels: Any, masks: dict[str, Any] | None) -> Any:
         network = _paddle_network.build(self._architecture, "float32")
-        return nn.functional.cross_entropy(_forward(network, images, masks), labels)
+        return _cross_entropy(_forward(network, images, masks), labels)
 
     def _mask(self, name: str, *sizes: int) -> Any:
         shape, _ = self._dropout[name]
@@ -178,10 +178,13 @@ class StaticEngine:
 class _Run:
     """A program made ready to run in a scope, without feeding and fetching."""
 
-    def __init__(self, program: Any, scope: Any, results: dict[str, str]) -> None:
-        """``results`` names the variables in which the program leaves what it is asked for."""
+    def __init__(self, program: Any, scope: Any, results: dict[str, str], *, keep: bool) -> None:
+        """``results`` names the variables in which the program leaves what it is asked for.
+
+        With ``keep`` the memory of intermediate values is kept from run to run, else given back as soon as possible.
+        """
         # oneDNN's cache tells forward and backward of one convolution apart only when one thread runs them in order.
-        paddle.set_flags({"FLAGS_new_executor_serial_run": True})
+        paddle.set_flags({"FLAGS_new_executor_serial_run": True, "FLAGS_eager_delete_tensor_gb": -1.0 if keep else 0.0})
         place = core.Place()
         place.set_place(paddle.CPUPlace())
         self.results = results
@@ -241,6 +244,9 @@ def _forward(network: nn.Sequential, x: Any, masks: Mapping[str, Any] | None) ->
                 steps.append(("dropout", partial(_product, masks[name])))
             case nn.Tanh() | nn.Sigmoid() | nn.GELU():
                 steps.append(("activation", partial(_operation, _OPERATIONS[type(layer)])))
+            case _paddle_network.CanonicalLeakyReLU():
+                # oneDNN's has the slope as its derivative at 0, Paddle's own kernel 1.
+                steps.append(("activation", partial(_operation, "leaky_relu", alpha=layer.slope, use_mkldnn=True)))
             case _:
                 steps.append(("monotonic" if isinstance(layer, nn.ReLU) else "layer", layer))
     for _, step in steps:
@@ -260,8 +266,18 @@ def _product(factor: Any, x: Any) -> Any:
     return _append("elementwise_mul", {"X": [x], "Y": [factor]}, x.shape, x.dtype, {})
 
 
-def _operation(kind: str, x: Any) -> Any:
-    return _append(kind, {"X": [x]}, x.shape, x.dtype, {})
+def _operation(kind: str, x: Any, **attrs: Any) -> Any:
+    return _append(kind, {"X": [x]}, x.shape, x.dtype, attrs)
+
+
+def _cross_entropy(logits: Any, labels: Any) -> Any:
+    """Mean softmax cross-entropy; Paddle's own kernels keep log-probabilities above -64, oneDNN's does not."""
+    block = paddle.static.default_main_program().global_block()
+    probabilities = _operation("log_softmax", logits, axis=1, use_mkldnn=True)
+    loss, weight = (block.create_var(name=name, shape=[], dtype="float32") for name in ("nll_loss", "nll_weight"))
+    inputs, outputs = {"X": [probabilities], "Label": [labels]}, {"Out": [loss], "Total_weight": [weight]}
+    block.append_op(type="nll_loss", inputs=inputs, outputs=outputs, attrs={"reduction": "mean", "ignore_index": -100})
+    return loss
 
 
 def _write(kind: str, inputs: dict[str, list[Any]], out: Any, attrs: dict[str, Any]) -> None:
