@@ -76,7 +76,7 @@ class Channel:
             self._write(_PREFIX.pack(MAGIC, len(encoded)) + encoded)
             for array in given.values():
                 if array.size:
-                    self._write(memoryview(np.atleast_1d(np.ascontiguousarray(array))).cast("B"))
+                    self._write(_bytes_of(np.ascontiguousarray(array)))
         except BrokenPipeError as error:
             raise ChannelClosed("the other end of the pipe is closed") from error
 
@@ -99,7 +99,7 @@ class Channel:
             except (MemoryError, ValueError) as error:
                 raise ProtocolError(f"array {name[:80]!r} {shape}: {error}") from None
             if array.size:
-                self._read_into(memoryview(array.reshape(-1)).cast("B"), deadline)
+                self._read_into(_bytes_of(array), deadline)
             arrays[name] = array
         return Message(kind, fields, arrays)
 
@@ -133,6 +133,11 @@ class Channel:
             if count == 0:
                 raise ChannelClosed("the other end of the pipe is closed")
             view = view[count:]
+
+
+def _bytes_of(array: NDArray[Any]) -> memoryview:
+    """The bytes of a contiguous array, shared with it."""
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _parse_header(data: bytes) -> tuple[str, dict[str, Any], list[tuple[str, str, tuple[int, ...]]]]:
