@@ -11,7 +11,7 @@ network and optimizer, which stay the one place where they live.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from paddle.pir_utils import OldIrGuard
 from backends import _paddle_network, _paddle_optimizers
 from backends import _paddle_passes as passes
 from backends.contract import Arrays, SessionSpec
-from specs.layers import Dropout
+from specs.layers import BatchNorm2d, Dropout
 from specs.shapes import infer
 
 TUNING: tuple[str, ...] = (
@@ -37,10 +37,22 @@ TUNING: tuple[str, ...] = (
     "batches gathered within the graph, losses read once per call",
 )
 
+_GREATEST_EPSILON = 1e-3
+
 # Layers whose Python functions no longer write the older graph, by the name of their operation.
 _OPERATIONS = {nn.Tanh: "tanh", nn.Sigmoid: "sigmoid", nn.GELU: "gelu"}
 
 Masks = Mapping[str, NDArray[np.bool_]]
+
+
+def refusal(spec: SessionSpec) -> str | None:
+    """Why this session cannot be computed by static graphs; None if it can."""
+    if spec.device != "cpu" or spec.precision != "float32":
+        return "the oneDNN graph is for float32 on a CPU"
+    epsilons = [layer.epsilon for layer in spec.architecture.layers if isinstance(layer, BatchNorm2d)]
+    if max(epsilons, default=0) > _GREATEST_EPSILON:
+        return f"Paddle's older graph takes no batch norm epsilon above {_GREATEST_EPSILON}"
+    return None
 
 
 class StaticEngine:
@@ -63,7 +75,7 @@ class StaticEngine:
     def place(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
         """Copy the training data into the variables that training steps gather from."""
         self._set("images", images.astype(np.float32, copy=False))
-        self._set("labels", labels)
+        self._set("labels", labels.reshape(-1, 1))
 
     def train_steps(
         self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], masks: Masks | None
@@ -89,7 +101,7 @@ class StaticEngine:
     ) -> tuple[float, NDArray[Any], Arrays]:
         """Loss, gradient of the images, and gradients by the names and in the layouts of Paddle's parameters."""
         self._set("input", images.astype(np.float32, copy=False))
-        self._set("target", labels)
+        self._set("target", labels.reshape(-1, 1))
         self._set_masks(masks)
         run = self._run(self._gradients, len(images), masks is not None)
         run(1)
@@ -104,8 +116,7 @@ class StaticEngine:
                 program = paddle.static.Program()
                 with paddle.static.program_guard(program, paddle.static.Program()), paddle.utils.unique_name.guard():
                     results = write(batch, *options)
-                    ones = _given(f"ones.{batch}", [batch], "float32").name
-                self._set(ones, np.ones(batch, np.float32))
+                    ones = self._constant(f"ones.{batch}", np.ones(batch)).name
                 block = passes.Block(program)
                 passes.sum_bias_gradients(block, ones)
                 passes.fuse_linear(block)
@@ -118,45 +129,55 @@ class StaticEngine:
         row = _gather(_given("order", [-1, batch], "int64"), step, [batch])
         input_shape = self._architecture.input
         images = _gather(_given("images", [-1, *input_shape], "float32"), row, [batch, *input_shape])
-        labels = _gather(_given("labels", [-1], "int64"), row, [batch])
+        labels = _gather(_given("labels", [-1, 1], "int64"), row, [batch, 1])
         masks = None
         if masked:
             masks = {
                 name: _gather(self._mask(name, -1, batch), step, [batch, *shape])
                 for name, (shape, _) in self._dropout.items()
             }
-        loss = self._loss(images, labels, masks)
+        loss, gradients, _ = self._backward(images, labels, masks)
         optimizer = _paddle_optimizers.create(self._optimizer, None, "float32")
-        optimizer.minimize(loss)
+        optimizer.apply_gradients(gradients)
         _rate(optimizer, step)
         losses = _given("losses", [-1], "float32")
-        _write("scatter", {"X": [losses], "Ids": [step], "Updates": [loss]}, losses, {"overwrite": True})
-        _write("increment", {"X": [step]}, step, {"step": 1.0})
+        _write("scatter", {"X": [losses], "Ids": [step], "Updates": [loss]}, {"Out": [losses]}, overwrite=True)
+        _write("increment", {"X": [step]}, {"Out": [step]}, step=1.0)
         return {}
 
     def _gradients(self, batch: int, masked: bool) -> dict[str, str]:
         images = _given("input", [batch, *self._architecture.input], "float32")
         images.stop_gradient = False
         masks = {name: self._mask(name, batch) for name in self._dropout} if masked else None
-        loss = self._loss(images, _given("target", [batch], "int64"), masks)
-        pairs = paddle.static.append_backward(loss)
-        _write("assign", {"X": [loss]}, _given("loss", [], "float32"), {})
-        block = paddle.static.default_main_program().global_block()
-        gradients = {parameter.name: gradient for parameter, gradient in pairs} | {"input": block.var("input@GRAD")}
-        for name, gradient in gradients.items():
-            _write("assign", {"X": [gradient]}, _given(f"{name}.gradient", gradient.shape, "float32"), {})
-        return {name: f"{name}.gradient" for name in gradients}
+        labels = _given("target", [batch, 1], "int64")
+        loss, gradients, images_gradient = self._backward(images, labels, masks)
+        _write("assign", {"X": [loss]}, {"Out": [_given("loss", [], "float32")]})
+        named = {parameter.name: gradient for parameter, gradient in gradients} | {"input": images_gradient}
+        for name, gradient in named.items():
+            result = _given(f"{name}.gradient", gradient.shape, "float32")
+            _write("assign", {"X": [gradient]}, {"Out": [result]})
+        return {name: f"{name}.gradient" for name in named}
 
     def _evaluation(self, batch: int) -> dict[str, str]:
         network = _paddle_network.build(self._architecture, "float32")
         network.eval()
         logits = _forward(network, _given("input", [batch, *self._architecture.input], "float32"), None)
-        _write("assign", {"X": [logits]}, _given("logits", logits.shape, "float32"), {})
+        _write("assign", {"X": [logits]}, {"Out": [_given("logits", logits.shape, "float32")]})
         return {}
 
-    def _loss(self, images: Any, labels: Any, masks: dict[str, Any] | None) -> Any:
+    def _backward(
+        self, images: Any, labels: Any, masks: dict[str, Any] | None
+    ) -> tuple[Any, list[tuple[Any, Any]], Any]:
+        """The loss, pairs of a parameter and its gradient, and the gradient of the images if they take one."""
         network = _paddle_network.build(self._architecture, "float32")
-        return _cross_entropy(_forward(network, images, masks), labels)
+        loss, losses = _cross_entropy(_forward(network, images, masks), labels)
+        batch, _ = losses.shape
+        share = self._constant(f"share.{batch}", np.full((batch, 1), 1 / batch))
+        trained = [parameter for parameter in network.parameters() if not parameter.stop_gradient]
+        wanted = trained if images.stop_gradient else [*trained, images]
+        gradients = paddle.static.gradients([losses], wanted, target_gradients=[share])
+        images_gradient = None if images.stop_gradient else gradients.pop()
+        return loss, list(zip(trained, gradients, strict=True)), images_gradient
 
     def _mask(self, name: str, *sizes: int) -> Any:
         shape, _ = self._dropout[name]
@@ -167,6 +188,10 @@ class StaticEngine:
         for name, mask in (masks or {}).items():
             _, p = self._dropout[name]
             self._set(f"{name}.mask", mask / np.float32(1 - p))
+
+    def _constant(self, name: str, array: NDArray[Any]) -> Any:
+        self._set(name, array.astype(np.float32))
+        return _given(name, list(array.shape), "float32")
 
     def _set(self, name: str, array: NDArray[Any]) -> None:
         self._scope.var(name).get_tensor().set(np.asarray(array, order="C"), paddle.CPUPlace())
@@ -219,7 +244,7 @@ def _rate(optimizer: paddle.optimizer.Optimizer, step: Any) -> None:
 
 def _gather(x: Any, index: Any, shape: list[int]) -> Any:
     """Rows of ``x``; ``shape`` is the result's."""
-    return _append("gather", {"X": [x], "Index": [index]}, shape, x.dtype, {"axis": 0})
+    return _append("gather", {"X": [x], "Index": [index]}, shape, x.dtype, axis=0)
 
 
 def _forward(network: nn.Sequential, x: Any, masks: Mapping[str, Any] | None) -> Any:
@@ -259,37 +284,46 @@ def _convolution(layer: nn.Conv2D, x: Any) -> Any:
 
 
 def _shift(bias: Any, x: Any) -> Any:
-    return _append("elementwise_add", {"X": [x], "Y": [bias]}, x.shape, x.dtype, {"axis": 1})
+    return _append("elementwise_add", {"X": [x], "Y": [bias]}, x.shape, axis=1)
 
 
 def _product(factor: Any, x: Any) -> Any:
-    return _append("elementwise_mul", {"X": [x], "Y": [factor]}, x.shape, x.dtype, {})
+    return _append("elementwise_mul", {"X": [x], "Y": [factor]}, x.shape)
 
 
 def _operation(kind: str, x: Any, **attrs: Any) -> Any:
-    return _append(kind, {"X": [x]}, x.shape, x.dtype, attrs)
+    return _append(kind, {"X": [x]}, x.shape, **attrs)
 
 
-def _cross_entropy(logits: Any, labels: Any) -> Any:
-    """Mean softmax cross-entropy; Paddle's own kernels keep log-probabilities above -64, oneDNN's does not."""
-    block = paddle.static.default_main_program().global_block()
-    probabilities = _operation("log_softmax", logits, axis=1, use_mkldnn=True)
-    loss, weight = (block.create_var(name=name, shape=[], dtype="float32") for name in ("nll_loss", "nll_weight"))
-    inputs, outputs = {"X": [probabilities], "Label": [labels]}, {"Out": [loss], "Total_weight": [weight]}
-    block.append_op(type="nll_loss", inputs=inputs, outputs=outputs, attrs={"reduction": "mean", "ignore_index": -100})
-    return loss
+def _cross_entropy(logits: Any, labels: Any) -> tuple[Any, Any]:
+    """Mean softmax cross-entropy, and the losses of the samples to take gradients of.
+
+    Paddle's kernel cuts the loss of a sample off at 64, but not its gradient: the mean is computed beside it.
+    """
+    batch, classes = logits.shape
+    losses = _variable("losses", [batch, 1])
+    outputs = {"Loss": [losses], "Softmax": [_variable("softmax", [batch, classes])]}
+    _write("softmax_with_cross_entropy", {"Logits": [logits], "Label": [labels]}, outputs)
+    total = _append("logsumexp", {"X": [logits]}, [batch, 1], axis=[1], keepdim=True, reduce_all=False)
+    chosen = _append("index_sample", {"X": [logits], "Index": [labels]}, [batch, 1])
+    difference = _append("elementwise_sub", {"X": [total], "Y": [chosen]}, [batch, 1])
+    return _append("reduce_mean", {"X": [difference]}, [], reduce_all=True), losses
 
 
-def _write(kind: str, inputs: dict[str, list[Any]], out: Any, attrs: dict[str, Any]) -> None:
-    """Append an operation that writes ``out``."""
-    block = paddle.static.default_main_program().global_block()
-    block.append_op(type=kind, inputs=inputs, outputs={"Out": [out]}, attrs=attrs)
-
-
-def _append(kind: str, inputs: dict[str, list[Any]], shape: Any, dtype: Any, attrs: dict[str, Any]) -> Any:
-    """Append an operation with one output."""
-    block = paddle.static.default_main_program().global_block()
-    out = block.create_var(name=paddle.utils.unique_name.generate(kind), shape=shape, dtype=dtype)
+def _append(kind: str, inputs: dict[str, list[Any]], shape: Sequence[int], dtype: str = "float32", **attrs: Any) -> Any:
+    """Append an operation with one output, of this shape and type."""
+    out = _variable(kind, shape, dtype)
     out.stop_gradient = all(tensor.stop_gradient for tensors in inputs.values() for tensor in tensors)
-    _write(kind, inputs, out, attrs)
+    _write(kind, inputs, {"Out": [out]}, **attrs)
     return out
+
+
+def _write(kind: str, inputs: dict[str, list[Any]], outputs: dict[str, list[Any]], **attrs: Any) -> None:
+    """Append an operation that writes these variables."""
+    block = paddle.static.default_main_program().global_block()
+    block.append_op(type=kind, inputs=inputs, outputs=outputs, attrs=attrs)
+
+
+def _variable(prefix: str, shape: Sequence[int], dtype: str = "float32") -> Any:
+    block = paddle.static.default_main_program().global_block()
+    return block.create_var(name=paddle.utils.unique_name.generate(prefix), shape=list(shape), dtype=dtype)

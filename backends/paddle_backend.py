@@ -42,13 +42,14 @@ class PaddleSession(Session):
             self._optimizer = _paddle_optimizers.create(spec.optimizer, trained, spec.dtype.name)
             self._state = _paddle_optimizers.State(spec.optimizer, self._optimizer, self._parameters)
         self._engine: _paddle_eager.EagerEngine | _paddle_static.StaticEngine
-        if spec.tuning and place == "cpu" and spec.precision == "float32":
+        refusal = _paddle_static.refusal(spec)
+        if spec.tuning and refusal is None:
             held = [*(entry.tensor for entry in self._entries.values()), *self._state.tensors()]
             self._engine = _paddle_static.StaticEngine(spec, held)
             self._tuning = _paddle_static.TUNING
         else:
             self._engine = _paddle_eager.EagerEngine(spec, place, self._network, self._optimizer)
-            self._tuning = ("eager mode: the oneDNN graph is for float32 on a CPU",) if spec.tuning else ()
+            self._tuning = (f"eager mode: {refusal}",) if spec.tuning else ()
         self._placed = False
 
     def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
