@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from results.record import Row
 
@@ -125,9 +125,28 @@ RUN_COLUMNS: tuple[Column, ...] = (
 
 FINGERPRINTS = tuple(column.name for column in RUN_COLUMNS if column.name.startswith("fingerprint_"))
 
-CASE = ("dataset", "model", "recipe", "device", "precision", "threads")
-"""What runs must share to be compared."""
-SUBJECT = ("backend", "framework_version", "tuning", "set")
-"""What is compared."""
+
+class CaseKey(NamedTuple):
+    """What runs must share to be compared; sets were measured at different times, so each has its own cases."""
+
+    dataset: str
+    model: str
+    recipe: str
+    device: str
+    precision: str
+    threads: int
+    set: str
+
+
+class SubjectKey(NamedTuple):
+    """What is compared within a case. ``version`` is the framework's, "" where no run said it."""
+
+    backend: str
+    version: str
+    tuning: bool
+
+
+CASE = CaseKey._fields
+SUBJECT = SubjectKey._fields
 PAIR = ("seed", "repeat", "round")
 """What two runs must share beside the case to be a pair: measured close together, from the same start."""

@@ -16,7 +16,7 @@ from results.columns import CASE, FINGERPRINTS
 from results.statistics import Ratio, Verdict, ratio_unpaired
 from results.tables import Results
 
-KEY = (*CASE, "backend", "tuning")
+KEY = (*(name for name in CASE if name != "set"), "backend", "tuning")
 """What runs of the two sets must share to be held against one another; the framework's version may differ."""
 
 

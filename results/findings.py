@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from results.columns import FINGERPRINTS, SUBJECT
+from results.columns import FINGERPRINTS, CaseKey, SubjectKey
+from results.comparison import compare
 from results.formatting import cell, duration, figure, interval, is_absent, plain
 from results.labels import Labels
 from results.manifest import BackendConformance
@@ -23,8 +24,8 @@ from results.summary import Case, Subject, accuracy_equivalence, cases, differin
 from results.tables import Results
 from results.words import Words
 
-Level = Literal["speed", "accuracy", "memory", "problem", "warning", "note"]
-LEVELS: tuple[Level, ...] = ("speed", "accuracy", "memory", "problem", "warning", "note")
+Level = Literal["change", "speed", "accuracy", "memory", "problem", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("change", "speed", "accuracy", "memory", "problem", "warning", "note")
 
 FIRST_STEP_LEAST_S = 1.0
 FIRST_STEP_TIMES = 20.0
@@ -103,6 +104,24 @@ def collect(study: Study) -> list[Finding]:
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
 
 
+def _changes(study: Study) -> Iterator[Finding]:
+    """Of two sets: what became faster, what slower, what stayed and what cannot be compared."""
+    if len(study.results.sets) != 2:
+        return
+    said: dict[str, list[str]] = {}
+    for row in compare(study.results).to_dict("records"):
+        case = study.labels.case(CaseKey(**{name: row.get(name, "") for name in CaseKey._fields}))
+        values = {"case": case, "backend": plain(row["backend"]), "ratio": cell("ratio", row["ratio"]),
+                  "interval": interval("ratio", row["ratio_low"], row["ratio_high"]),
+                  "reason": study.words.reason(row["reason"])}  # fmt: skip
+        said.setdefault(row["verdict"], []).append(study.words(f"change_{row['verdict']}", **values))
+    before, after = (plain(name) for name in study.results.names)
+    for verdict in Verdict:
+        if verdict in said:
+            what = _some(study, pd.Series(said[verdict]))
+            yield study.say(f"changes_{verdict}", "change", before=before, after=after, what=what)
+
+
 def _fastest(study: Study) -> Iterator[Finding]:
     """Per case: the fastest to train, and how many times as fast as each of the others.
 
@@ -152,11 +171,9 @@ def _tight(found: Ratio) -> bool:
 def _tuning(study: Study) -> Iterator[Finding]:
     """What tuning brought where the same backend ran with and without it."""
     for case in study.cases:
-        for tuned in (s for s in case.subjects if s.key[2]):
-            for plain_ in (s for s in case.subjects if not s.key[2]):
-                if (tuned.key[0], tuned.key[1], tuned.key[3]) != (plain_.key[0], plain_.key[1], plain_.key[3]):
-                    continue
-                found = speed_ratio(tuned, plain_, "train_samples_per_second")
+        for tuned in (s for s in case.subjects if s.key.tuning):
+            for untuned in (s for s in case.subjects if s.key == tuned.key._replace(tuning=False)):
+                found = speed_ratio(tuned, untuned, "train_samples_per_second")
                 if found.estimate is not None and found.verdict is not Verdict.NOT_COMPARABLE:
                     yield Finding("tuning", "speed", {
                         "case": study.labels.case(case.key), "backend": tuned.backend,
@@ -184,7 +201,7 @@ def _accuracy(study: Study) -> Iterator[Finding]:
     for case in study.cases:
         equal: list[Subject] = []
         for subject in case.subjects:
-            peer = None if study.baseline is None else case.baseline_for(subject, study.baseline)
+            peer = case.baseline(study.baseline)
             if peer is None or peer.key == subject.key or subject.ok["test_accuracy"].dropna().empty:
                 continue
             found = accuracy_equivalence(subject, peer)
@@ -204,7 +221,7 @@ def _accuracy(study: Study) -> Iterator[Finding]:
                 interval=interval("accuracy_difference", found.low, found.high),
                 margin=f"{100 * EQUIVALENCE_MARGIN:g}",
             )
-        if equal and study.baseline is not None and (peer := case.baseline_for(equal[0], study.baseline)):
+        if equal and (peer := case.baseline(study.baseline)):
             together = [peer, *equal]
             medians = [subject.ok["test_accuracy"].median() for subject in together]
             yield study.say(
@@ -270,7 +287,7 @@ def _fingerprints(study: Study) -> Iterator[Finding]:
     """Inputs that differ from the baseline's."""
     for case in study.cases:
         for subject in case.subjects:
-            peer = None if study.baseline is None else case.baseline_for(subject, study.baseline)
+            peer = case.baseline(study.baseline)
             if peer is None or peer.key == subject.key or not (parts := differing_fingerprints(subject, peer)):
                 continue
             said = study.words.join([study.words(f"input_{part}") for part in parts])
@@ -304,7 +321,7 @@ def _first_step(study: Study) -> Iterator[Finding]:
 def _threads(study: Study) -> Iterator[Finding]:
     """Backends that keep more threads busy than allowed, or far fewer though nothing else kept them from it."""
     for case in study.cases:
-        allowed = case.key[5]
+        allowed = case.key.threads
         idle: dict[str, float] = {}
         for subject in case.subjects:
             busy = subject.ok["busy_threads"].median()
@@ -312,7 +329,7 @@ def _threads(study: Study) -> Iterator[Finding]:
                 yield study.say("threads_exceeded", "warning", case, subject, busy=cell("busy_threads", busy),
                                 threads=allowed)  # fmt: skip
             undisturbed = subject.ok.loc[~subject.ok["noisy"].fillna(False), "busy_threads"].median()
-            if allowed > 1 and undisturbed < THREADS_IDLE * allowed and case.key[3] == "cpu":
+            if allowed > 1 and undisturbed < THREADS_IDLE * allowed and case.key.device == "cpu":
                 idle[study.labels.subject(subject.key)] = undisturbed
         if idle:
             said = study.words.join([f"{name} {cell('busy_threads', busy)}" for name, busy in idle.items()])
@@ -338,7 +355,8 @@ def _wide(study: Study) -> Iterator[Finding]:
     wide = summary[(summary[f"{column}_high"] - summary[f"{column}_low"]) / summary[column] > WIDE_INTERVAL]
     if len(wide):
         names = [
-            f"{study.labels.subject(tuple(row[key] for key in SUBJECT))} / {row['model']}" for _, row in wide.iterrows()
+            f"{study.labels.subject(SubjectKey(*(row[key] for key in SubjectKey._fields)))} / {row['model']}"
+            for _, row in wide.iterrows()
         ]
         yield study.say("wide", "note", names=_some(study, pd.Series(names)), share=f"{100 * WIDE_INTERVAL:g}")
 
@@ -362,8 +380,8 @@ def _damaged(study: Study) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Study], Iterator[Finding]], ...] = (
-    _fastest, _tuning, _far_slower, _accuracy, _memory, _failed, _nonconforming_backends, _fingerprints, _noisy,
-    _threads, _machines, _first_step, _targets, _wide, _damaged,
+    _changes, _fastest, _tuning, _far_slower, _accuracy, _memory, _failed, _nonconforming_backends, _fingerprints,
+    _noisy, _threads, _machines, _first_step, _targets, _wide, _damaged,
 )  # fmt: skip
 
 

@@ -67,7 +67,7 @@ _PLAIN = Unit("", lambda value: f"{value:,}" if isinstance(value, int) else sign
 @lru_cache
 def unit(column: str) -> Unit:
     """The unit of a column, by the end of its name: "step_p50_ms" is in milliseconds."""
-    column = re.sub(r"_(low|high)$", "", column)
+    column = re.sub(r"_(low|high|before|after)$", "", column)
     suffix = max((s for s in _BY_SUFFIX if column == s or column.endswith(f"_{s}")), key=len, default=None)
     return _PLAIN if suffix is None else _BY_SUFFIX[suffix]
 

@@ -7,13 +7,13 @@ within rounds, and only where the fingerprints of the prepared inputs agree.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from results.columns import CASE, FINGERPRINTS, PAIR, SUBJECT
+from results.columns import CASE, FINGERPRINTS, PAIR, SUBJECT, CaseKey, SubjectKey
 from results.statistics import Equivalence, Ratio, Verdict, equivalence, estimate, ratio
 from specs.errors import unknown
 
@@ -46,9 +46,8 @@ def summarise(runs: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     """
     rows = []
     for case in cases(runs):
-        for subject in case.subjects:
-            peer = None if baseline is None else case.baseline_for(subject, baseline)
-            rows.append(_summary_row(case, subject, peer))
+        peer = case.baseline(baseline)
+        rows += [_summary_row(case, subject, peer) for subject in case.subjects]
     return pd.DataFrame(rows, columns=None if rows else [*CASE, *SUBJECT, "runs", "ok", "noisy"])
 
 
@@ -56,12 +55,12 @@ def summarise(runs: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
 class Subject:
     """One of those compared in a case: its key (the values of SUBJECT) and its current runs."""
 
-    key: tuple[Any, ...]
+    key: SubjectKey
     runs: pd.DataFrame
 
     @property
     def backend(self) -> str:
-        return str(self.key[0])
+        return self.key.backend
 
     @property
     def ok(self) -> pd.DataFrame:
@@ -73,21 +72,21 @@ class Subject:
 class Case:
     """Runs that may be compared: its key (the values of CASE) and its subjects."""
 
-    key: tuple[Any, ...]
+    key: CaseKey
     subjects: tuple[Subject, ...]
 
-    def baseline_for(self, subject: Subject, backend: str) -> Subject | None:
-        """The runs of the baseline to hold a subject against: of the same set where it has some, tuned before not."""
+    def baseline(self, backend: str | None) -> Subject | None:
+        """The subject of a backend that the others are held against: tuned before untuned."""
         peers = [peer for peer in self.subjects if peer.backend == backend and len(peer.ok)]
-        peers.sort(key=lambda peer: (peer.key[3] != subject.key[3], peer.key[2] is not True and not peer.key[2]))
-        return peers[0] if peers else None
+        return min(peers, key=lambda peer: not peer.key.tuning, default=None)
 
 
 def cases(runs: pd.DataFrame) -> Iterator[Case]:
     """The cases of a run table and their subjects, both in the order of their first run."""
     current = runs[runs["current"]]
     for key, group in _groups(current, CASE):
-        yield Case(key, tuple(Subject(*pair) for pair in _groups(group, SUBJECT)))
+        subjects = (Subject(SubjectKey(*subject), runs) for subject, runs in _groups(group, SUBJECT))
+        yield Case(CaseKey(*key), tuple(subjects))
 
 
 def pairs(subject: Subject, peer: Subject, column: str) -> pd.DataFrame:
@@ -138,7 +137,7 @@ def accuracy_equivalence(subject: Subject, peer: Subject) -> Equivalence | None:
 
 def _summary_row(case: Case, subject: Subject, peer: Subject | None) -> dict[str, Any]:
     ok = subject.ok
-    row: dict[str, Any] = dict(zip(CASE, case.key, strict=True)) | dict(zip(SUBJECT, subject.key, strict=True))
+    row: dict[str, Any] = case.key._asdict() | subject.key._asdict()
     row |= {"runs": len(subject.runs), "ok": len(ok), "noisy": int(ok["noisy"].fillna(False).sum())}
     row["parameters"] = next((int(value) for value in subject.runs["parameters"].dropna()), pd.NA)
     for figure in FIGURES:
@@ -185,6 +184,6 @@ def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _groups(table: pd.DataFrame, keys: tuple[str, ...]) -> Iterator[tuple[tuple[Hashable, ...], pd.DataFrame]]:
+def _groups(table: pd.DataFrame, keys: tuple[str, ...]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
     for key, group in table.groupby(list(keys), sort=False, dropna=False):
         yield (key if isinstance(key, tuple) else (key,)), group

@@ -31,7 +31,7 @@ EPOCH_COLUMNS = (
     "epoch", "train_loss", "test_loss", "test_accuracy", "train_seconds", "eval_seconds", "samples_per_second",
 )  # fmt: skip
 _epoch_values = attrgetter(*EPOCH_COLUMNS)
-_EPOCH_KEYS = ("set", "run_id", "status", "backend", "framework_version", "model", "dataset", "recipe", "device",
+_EPOCH_KEYS = ("set", "run_id", "status", "backend", "version", "model", "dataset", "recipe", "device",
                "precision", "threads", "tuning", "seed", "repeat", "round")  # fmt: skip
 
 
@@ -59,6 +59,8 @@ class Results:
         """One row per run with the columns of ``results.columns``, and:
 
         - ``set``: the result set's name;
+        - ``version``: the framework's; of a run that died before it could say it, the one that all other runs of its
+          backend in the set say, else "";
         - ``current``: False for a run that a later attempt repeats, which no summary counts;
         - ``time_to_X_s``, ``reached_X``: training seconds to test accuracy X (NaN: not reached) and whether it was.
         """
@@ -75,6 +77,7 @@ class Results:
             data[f"reached_{target}"] = pd.Series(reached, dtype="boolean")
         runs = pd.DataFrame(data)
         runs["started_at"] = pd.to_datetime(runs["started_at"], format="ISO8601", utc=True)
+        runs["version"] = _versions(runs)
         latest = runs.groupby([*CASE, *SUBJECT, *PAIR[:2]], dropna=False)["attempt"].transform("max")
         runs["current"] = (runs["attempt"] == latest).astype(bool)
         return runs
@@ -115,6 +118,13 @@ class Results:
             wanted = frozenset(runs.loc[runs["set"] == name, "run_id"])
             found += [(name, record) for record in one.records(wanted)[0]] if wanted else []
         return found
+
+
+def _versions(runs: pd.DataFrame) -> pd.Series[Any]:
+    said = runs.dropna(subset=["framework_version"]).groupby(["set", "backend"])["framework_version"].unique()
+    only = {key: versions[0] for key, versions in said.items() if len(versions) == 1}
+    keys = zip(runs["framework_version"], runs["set"], runs["backend"], strict=True)
+    return pd.Series([own or only.get((name, backend), "") for own, name, backend in keys], dtype="object")
 
 
 def _transposed(rows: Iterable[Sequence[Any]], width: int) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from results.report import Report
 
 DEFAULT_SETS = Path("results") / "runs"
-TOLD = ("speed", "accuracy", "problem", "warning")
+TOLD = ("change", "speed", "accuracy", "problem", "warning")
 """Levels of findings that are told on the terminal; the report has all."""
 
 

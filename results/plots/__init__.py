@@ -55,7 +55,7 @@ def draw(study: Study) -> Iterator[Plot]:
             yield from _finished(f"loss-{name}", "loss", about, curves.loss(drawn, selection, case))
             yield from _finished(f"accuracy-{name}", "accuracy", about, curves.accuracy(drawn, case))
             yield from _finished(f"confusion-{name}", "confusion", about, images.confusion(drawn, selection, case))
-        for dataset in dict.fromkeys(case.key[0] for case in drawn.cases):
+        for dataset in dict.fromkeys(case.key.dataset for case in drawn.cases):
             name = f"gallery-{_slug(dataset)}"
             yield from _finished(name, "gallery", dataset, images.gallery(drawn, selection, dataset))
 

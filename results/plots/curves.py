@@ -48,7 +48,7 @@ def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
             steps, losses, look.dash, color=look.colour, lw=width, label=short(study.labels.subject(subject.key))
         )
     upper.set(ylabel="training loss", xscale="log")
-    for line in upper.legend(loc="upper right").get_lines():
+    for line in upper.legend(loc="upper right", ncols=1 if len(runs) < 6 else 2).get_lines():
         line.set_linewidth(3)
     for subject, curve in others:
         look = study.labels.look(subject.key)

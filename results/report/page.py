@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from results.columns import CASE
+from results.columns import CaseKey, SubjectKey
 from results.findings import LEVELS, Study, collect
 from results.formatting import cell, is_absent, moment, plain, plain_lines, unit
 from results.plots import Plot
@@ -81,7 +80,7 @@ def assemble(study: Study, plots: Sequence[Plot]) -> Page:
         tables=[page_tables.speed(study), page_tables.accuracy(study), page_tables.resources(study)],
         plots=[(plot, words(f"caption_{plot.kind}", about=plain(plot.about))) for plot in plots],
         conformance=page_tables.conformance(study),
-        failures=[_failure(study, row) for _, row in bad[:FAILURES]],
+        failures=[_failure(study, name, row) for name, row in bad[:FAILURES]],
         more_failures=max(0, len(bad) - FAILURES),
         machine=_machine(study),
         software=list(_software(study)),
@@ -112,8 +111,9 @@ def _findings(study: Study) -> list[tuple[str, str, list[str]]]:
     return groups
 
 
-def _failure(study: Study, row: Row) -> Failure:
-    case = study.labels.case(tuple(getattr(row, key) for key in CASE))
+def _failure(study: Study, in_set: str, row: Row) -> Failure:
+    key = CaseKey(row.dataset, row.model, row.recipe, row.device, row.precision, row.threads, in_set)
+    case = study.labels.case(key)
     title = f"{plain(row.backend)}: {case}: {study.words(f'status_{row.status}')} ({row.run_id})"
     error = row.error
     command = plain(row.command or "", 1000)
@@ -146,14 +146,15 @@ def _machine(study: Study) -> list[tuple[str, str]]:
 
 
 def _software(study: Study) -> Iterator[Software]:
-    """Per subject, from its first run that says so."""
-    seen: dict[tuple[Any, ...], Row] = {}
-    for name, row in study.results.rows:
-        key = (row.backend, row.framework_version, row.tuning.enabled, name)
+    """Per subject and set, from its first run that says so."""
+    seen: dict[tuple[SubjectKey, str], Row] = {}
+    for (name, row), version in zip(study.results.rows, study.results.runs["version"], strict=True):
+        key = SubjectKey(row.backend, version, row.tuning.enabled), name
         if key not in seen or (not seen[key].environment.packages and row.environment.packages):
             seen[key] = row
     words = study.words
-    for key, row in seen.items():
+    for (subject, name), row in seen.items():
+        title = study.labels.subject(subject)
         environment = row.environment
         facts = {
             "framework_version": row.framework_version,
@@ -162,7 +163,7 @@ def _software(study: Study) -> Iterator[Software]:
             "device": row.device,
         }
         yield Software(
-            title=study.labels.subject(key),
+            title=title if len(study.results.sets) == 1 else f"{title} ({plain(name)})",
             facts=[(words(f"column_{name}"), plain(value)) for name, value in facts.items() if value],
             packages=", ".join(f"{plain(k)} {plain(v)}" for k, v in sorted(environment.packages.items())),
             variables=" ".join(f"{plain(k)}={plain(v)}" for k, v in sorted(environment.variables.items())),

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from results.columns import CASE, FINGERPRINTS, SUBJECT
+from results.columns import CASE, FINGERPRINTS, CaseKey, SubjectKey
 from results.comparison import compare
 from results.findings import Study
 from results.formatting import ABSENT, cell, interval, is_absent, moment, plain, unit
@@ -157,8 +157,7 @@ def runs(study: Study) -> Table:
     figures = ("test_accuracy", "train_samples_per_second", "first_step_s", "total_s", "peak_rss_mb")
     columns = [
         Column(words("column_run_id"), lambda row: Cell(plain(row["run_id"])), code=True),
-        *([_text(study, "set")] if len(study.results.sets) > 1 else []),
-        Column(words("column_case"), lambda row: Cell(study.labels.case(_key(row, CASE)))),
+        Column(words("column_case"), lambda row: Cell(_case(study, row))),
         Column(words("column_backend"), lambda row: _backend(study, row)),
         _figure(study, "seed"),
         _figure(study, "round"),
@@ -178,7 +177,7 @@ def changes(study: Study) -> Table | None:
         return None
     words = study.words
     columns = [
-        Column(words("column_case"), lambda row: Cell(study.labels.case(_key(row, CASE)))),
+        Column(words("column_case"), lambda row: Cell(_case(study, row))),
         Column(words("column_backend"), lambda row: _backend_alone(study, row)),
         _text(study, "version_before"),
         _text(study, "version_after"),
@@ -244,7 +243,7 @@ def fingerprints(study: Study) -> Table:
         return Column(title, lambda row: Cell(_or_absent(row[column], 12).removesuffix("…")), code=True)
 
     columns = [
-        Column(words("column_case"), lambda row: Cell(study.labels.case(_key(row, CASE)))),
+        Column(words("column_case"), lambda row: Cell(_case(study, row))),
         _figure(study, "seed"),
         *(part(column) for column in FINGERPRINTS),
         Column(words("column_backend"), lambda row: Cell(words.join([plain(name) for name in row["backends"]]))),
@@ -268,7 +267,7 @@ def _who(study: Study) -> list[Column]:
         return Cell(f"{row['ok']}/{row['runs']}", sort=row["ok"], css="" if whole else "status-failed")
 
     return [
-        Column(words("column_case"), lambda row: Cell(study.labels.case(_key(row, CASE)))),
+        Column(words("column_case"), lambda row: Cell(_case(study, row))),
         Column(words("column_backend"), lambda row: _backend(study, row)),
         Column(words("column_runs"), counts, css="number"),
     ]
@@ -315,8 +314,12 @@ def _verdict(study: Study, row: Mapping[str, Any], prefix: str) -> Cell:
     return Cell(study.words(f"verdict_{said}"), reason, css=f"verdict-{said.replace(' ', '-')}")
 
 
+def _case(study: Study, row: Mapping[str, Any]) -> str:
+    return study.labels.case(CaseKey(**{name: row.get(name, "") for name in CaseKey._fields}))
+
+
 def _backend(study: Study, row: Mapping[str, Any]) -> Cell:
-    key = _key(row, SUBJECT)
+    key = SubjectKey(*(row[name] for name in SubjectKey._fields))
     return Cell(study.labels.subject(key), colour=study.labels.look(key).colour)
 
 
@@ -330,10 +333,6 @@ def _colour(backend: str) -> str:
     from results.palette import look
 
     return look(backend).colour
-
-
-def _key(row: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
-    return tuple(row[key] for key in keys)
 
 
 def _or_absent(value: Any, limit: int = 200) -> str:

@@ -13,6 +13,7 @@ import results
 from results.findings import LEVELS, Study, collect
 from results.manifest import BackendConformance
 from results.record import Noise, Record
+from results.statistics import Verdict
 from results.store import ResultSet
 from results.words import LANGUAGES, Words
 from specs.errors import RequestError
@@ -233,6 +234,24 @@ def test_two_machines_are_told_apart(tmp_path: Path) -> None:
     ]
 
 
+def test_what_changed_between_two_sets(tmp_path: Path) -> None:
+    backends = ("torch", "keras", "paddle", "mindspore")
+    before = write(tmp_path / "a", [record(b, repeat=i) for b in backends for i in range(5)], name="2.12")
+    speeds = {"torch": 1.5, "keras": 0.5, "paddle": 1.0}
+    after = [record(b, repeat=i, speed=speed) for b, speed in speeds.items() for i in range(5)]
+    other = [change(record("mindspore", repeat=i), "fingerprints", schedule="x") for i in range(5)]
+    said = sentences(before, write(tmp_path / "b", after + other, name="2.13"))
+    (faster,), (slower,) = said["changes_faster"], said["changes_slower"]
+    assert faster.startswith("Faster in 2.13 than in 2.12: torch for mlp on mnist 1.50 times (1.")
+    assert slower.startswith("Slower in 2.13 than in 2.12: keras for mlp on mnist 0.500 times (0.")
+    assert said["changes_no difference"] == ["No difference in speed between 2.12 and 2.13: paddle for mlp on mnist."]
+    assert said["changes_not comparable"] == [
+        "Not comparable between 2.12 and 2.13: mindspore for mlp on mnist (fingerprints differ: schedule)."
+    ]
+    assert len(said["fastest"]) == 2, "each set has its own rounds"
+    assert all("(2.12)" in s or "(2.13)" in s for s in said["fastest"])
+
+
 def test_damaged_records_are_named(tmp_path: Path) -> None:
     made = write(tmp_path / "set", [record()])
     with made.records_file.open("a") as file:
@@ -282,5 +301,8 @@ def test_every_sentence_is_said_somewhere() -> None:
     examples = Path(__file__).read_text()
     rules = (Path(results.__file__).parent / "findings.py").read_text()
     for key in (key.removeprefix("finding_") for key in LANGUAGES["en"] if key.startswith("finding_")):
+        if key.startswith("changes_"):
+            assert key.removeprefix("changes_") in tuple(Verdict)
+            continue
         assert f'"{key}"' in rules, key
         assert f'"{key}"' in examples or key in ("memory", "first_step", "fastest"), key

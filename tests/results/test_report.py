@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import results
 from results.findings import collect
 from results.manifest import BackendConformance
 from results.record import Record, RunError
@@ -19,6 +17,7 @@ from results.report import Report, build
 from results.store import ResultSet
 from specs.errors import RequestError
 from tests.results.records import fault, record, study, write
+from tests.results.timing import within
 
 
 class Page(HTMLParser):
@@ -245,7 +244,6 @@ def test_many_failures_are_counted(tmp_path: Path) -> None:
 
 
 def test_ten_thousand_records_are_a_report_in_twenty_seconds(tmp_path: Path) -> None:
-    """CPU seconds, because the machine of a test is shared."""
     made = [record(b, m, seed=s, epochs=5) for b in ("torch", "keras", "paddle", "mindspore") for m in ("mlp", "lenet5")
             for s in range(5)]  # fmt: skip
     lines = [one.to_json().replace(one.run_id, "%s") for one in made]
@@ -256,9 +254,10 @@ def test_ten_thousand_records_are_a_report_in_twenty_seconds(tmp_path: Path) -> 
         for j, line in enumerate(lines)
     )
     big.records_file.write_text(text)
-    started = time.process_time()
-    report = build([big.path])
-    taken = time.process_time() - started
-    assert len(results.load(big.path).runs) == 10_000
-    assert report.html.read_text().count("<tr>") > 10_000
-    assert taken < 20, f"{taken:.1f} s"
+
+    def make() -> None:
+        report = build([big.path])
+        assert len(report.study.results.runs) == 10_000
+        assert report.html.read_text().count("<tr>") > 10_000
+
+    within(20.0, make, attempts=2)

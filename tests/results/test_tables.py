@@ -7,7 +7,6 @@ import io
 import math
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +19,7 @@ from results.record import Record
 from results.store import ResultSet
 from specs.errors import RequestError
 from tests.results.records import fault, record, study, write
+from tests.results.timing import within
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,6 +147,18 @@ def test_different_things_are_not_pooled(tmp_path: Path) -> None:
     assert list(summary_of(tmp_path, records)["runs"]) == [1] * 5
 
 
+def test_a_run_that_died_early_belongs_to_its_backend(tmp_path: Path) -> None:
+    """It could not say its framework's version; the others of the set do."""
+    silent = fault("crashed", repeat=1, framework_version=None)
+    summary = summary_of(tmp_path / "a", [record(), silent, record(repeat=2)])
+    assert list(zip(summary["version"], summary["runs"], summary["ok"], strict=True)) == [("2.13.0", 3, 2)]
+    alone = results.load(write(tmp_path / "b", [silent]).path)
+    assert list(alone.runs["version"]) == [""]
+    assert alone.runs["framework_version"].isna().all()
+    two = [record(), record(repeat=2, framework_version="2.12.0"), silent]
+    assert sorted(summary_of(tmp_path / "c", two)["version"]) == ["", "2.12.0", "2.13.0"]
+
+
 def test_sets_are_merged_under_their_names(tmp_path: Path) -> None:
     first = write(tmp_path / "a", study(("torch",), ("mlp",)), name="laptop")
     second = write(tmp_path / "b", study(("torch",), ("mlp",)), name="laptop")
@@ -213,7 +225,6 @@ def test_importing_results_is_light() -> None:
 
 
 def test_ten_thousand_records_are_tables_in_two_seconds(tmp_path: Path) -> None:
-    """CPU seconds and the best of five, because the machine of a test is shared."""
     made = [record(b, m, seed=s, repeat=r, epochs=5) for b in ("torch", "keras") for m in ("mlp", "lenet5")
             for s in range(5) for r in range(5)]  # fmt: skip
     lines = [one.model_dump_json(by_alias=True).replace(one.run_id, "%s") for one in made]
@@ -222,12 +233,9 @@ def test_ten_thousand_records_are_tables_in_two_seconds(tmp_path: Path) -> None:
         "".join(line.replace("%s", f"r{i}-{j}") + "\n" for i in range(100) for j, line in enumerate(lines))
     )
     assert big.records_file.stat().st_size > 50e6
-    taken = []
-    for _ in range(5):
-        started = time.process_time()
+
+    def load() -> None:
         loaded = results.load(big.path)
         assert (len(loaded.runs), len(loaded.epochs)) == (10_000, 50_000)
-        taken.append(time.process_time() - started)
-        if taken[-1] < 2.0:
-            return
-    raise AssertionError(f"took {taken} s")
+
+    within(2.0, load)
