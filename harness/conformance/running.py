@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,11 @@ from harness.remote import RemoteWorker, open_worker
 # No single verb of any check takes longer on two cores; a worker that does is ended and counted as failed.
 VERB_TIMEOUT_S = 300.0
 
+
+class Stopped(BaseException):
+    """The suite was interrupted; no failure of a backend, so it passes through what counts those."""
+
+
 Progress = Callable[[str, int, int, Check, Sequence[Outcome]], None]
 """Called after every check with the backend, how many are done, how many there are, the check, its outcomes."""
 
@@ -36,6 +42,7 @@ class Workplace:
         self._python = python
         self._workers = ExitStack()
         self._worker: RemoteWorker | None = None
+        self._stopped = False
 
     def __enter__(self) -> Self:
         self._start()
@@ -61,8 +68,17 @@ class Workplace:
                 raise
             return self._start().open(spec)
 
+    def stop(self) -> None:
+        """End the worker from another thread, at once and for good: whatever waits for it fails."""
+        self._stopped = True
+        if self._worker is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._worker.process.pid, signal.SIGKILL)
+
     def _start(self) -> RemoteWorker:
         self._workers.close()
+        if self._stopped:
+            raise Stopped
         self._worker = self._workers.enter_context(
             open_worker(self._backend, python=self._python, threads=1, timeout_s=VERB_TIMEOUT_S)
         )
@@ -72,33 +88,45 @@ class Workplace:
 def run_suite(
     suite: Suite, pythons: Mapping[str, Path], *, levels: Sequence[str], progress: Progress
 ) -> tuple[BackendReport, ...]:
-    """Judge every backend in its interpreter, as many at a time as there are processors, one on each."""
+    """Judge every backend in its interpreter, as many at a time as there are processors, one on each.
+
+    An interrupt ends the workers before it is passed on.
+    """
     processors: queue.SimpleQueue[int] = queue.SimpleQueue()
     available = sorted(os.sched_getaffinity(0))
     for processor in available:
         processors.put(processor)
+    workplaces = {backend: Workplace(backend, python=python) for backend, python in pythons.items()}
 
     def judge_one(backend: str) -> BackendReport:
         processor = processors.get()
         # A thread's own affinity: the worker it starts inherits it, and so side-by-side workers do not share one.
         os.sched_setaffinity(0, {processor})
         try:
-            return judge_backend(suite, backend, levels=levels, python=pythons[backend], progress=progress)
+            return judge_backend(suite, backend, workplaces[backend], levels=levels, progress=progress)
         finally:
             processors.put(processor)
 
     with threadpool_limits(1), ThreadPoolExecutor(max_workers=len(available)) as pool:
-        return tuple(pool.map(judge_one, pythons))
+        # The last registered first: MindSpore, which compiles every network, must not be what the others wait for.
+        judged = {backend: pool.submit(judge_one, backend) for backend in reversed(list(pythons))}
+        try:
+            return tuple(judged[backend].result() for backend in pythons)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for workplace in workplaces.values():
+                workplace.stop()
+            raise
 
 
 def judge_backend(
-    suite: Suite, backend: str, *, levels: Sequence[str], python: Path, progress: Progress
+    suite: Suite, backend: str, workplace: Workplace, *, levels: Sequence[str], progress: Progress
 ) -> BackendReport:
     """All checks of some levels on one backend."""
     start = time.monotonic()
     checks = suite.checks(levels)
     outcomes: list[Outcome] = []
-    with Workplace(backend, python=python) as workplace:
+    with workplace:
         subject = Subject(name=backend, open=workplace.open)
         for done, check in enumerate(checks, start=1):
             found = check.run(subject)

@@ -43,30 +43,37 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """How much of everything is judged."""
+    """How much of everything is judged.
+
+    ``layers_per_kind`` cuts the fixed cases short (None keeps all), ``every_option`` asks for all options of every
+    optimizer and for both precisions everywhere, ``tuning_off`` for the frameworks' default modes as well.
+    """
 
     name: str
+    layers_per_kind: int | None
     drawn_layers_per_kind: int
     drawn_networks: int
-    every_optimizer_option: bool
+    every_option: bool
     recipes: tuple[str, ...]
     tuning_off: bool
 
 
 FULL = Scope(
     name="full",
+    layers_per_kind=None,
     drawn_layers_per_kind=3,
     drawn_networks=24,
-    every_optimizer_option=True,
+    every_option=True,
     recipes=tuple(name for name in recipe_names() if default_recipe(name).architecture),
     tuning_off=True,
 )
 QUICK = Scope(
     name="quick",
+    layers_per_kind=2,
     drawn_layers_per_kind=0,
     drawn_networks=4,
-    every_optimizer_option=False,
-    recipes=("cnn_dropout", "lenet5"),
+    every_option=False,
+    recipes=("lenet5",),
     tuning_off=False,
 )
 
@@ -97,36 +104,36 @@ class Suite:
 
     def _layers(self) -> Iterator[Check]:
         cases = _Lazy(self._layer_cases)
-        for precision in PRECISIONS:
+        for precision in self._precisions:
             for kind in LAYERS:
                 yield self._check("layers", kind, precision, partial(_of_kind, cases, kind))
 
     def _layer_cases(self) -> dict[str, tuple[Case, ...]]:
         fixed = layer_cases.fixed_cases()
         drawn = layer_cases.drawn_cases(self.scope.drawn_layers_per_kind)
-        return {kind: fixed[kind] + drawn[kind] for kind in LAYERS}
+        return {kind: fixed[kind][: self.scope.layers_per_kind] + drawn[kind] for kind in LAYERS}
 
     def _networks(self) -> Iterator[Check]:
-        groups = {
-            "bundled architectures": _Lazy(network_cases.bundled_cases),
-            "corners": _Lazy(network_cases.corner_cases),
-            "drawn networks": _Lazy(lambda: network_cases.drawn_cases(self.scope.drawn_networks)),
-        }
+        bundled = _Lazy(network_cases.bundled_cases)
         for precision in PRECISIONS:
-            for name, cases in groups.items():
-                yield self._check("networks", name, precision, cases)
+            yield self._check("networks", "bundled architectures", precision, bundled)
+        drawn = _Lazy(partial(network_cases.drawn_cases, self.scope.drawn_networks))
+        corners = _Lazy(network_cases.corner_cases)
+        for precision in self._precisions:
+            yield self._check("networks", "corners", precision, corners)
+            yield self._check("networks", "drawn networks", precision, drawn)
         if self.scope.tuning_off:
-            yield self._untuned("networks", "bundled architectures", groups["bundled architectures"])
+            yield self._untuned("networks", "bundled architectures", bundled)
 
     def _optimizers(self) -> Iterator[Check]:
         for kind in OPTIMIZERS:
-            options = optimizer_cases.options(kind, every=self.scope.every_optimizer_option)
+            options = optimizer_cases.options(kind, every=self.scope.every_option)
             probes = [optimizer_cases.probe(optimizer) for optimizer in options]
             fifties = [optimizer_cases.fifty_steps(optimizer) for optimizer in options]
-            for precision in PRECISIONS:
+            linear = [optimizer_cases.probe(optimizer, optimizer_cases.LINEAR_NETWORK) for optimizer in options]
+            for precision in self._precisions:
                 yield self._check("optimizers", f"{kind} probe", precision, partial(list, probes))
                 yield self._check("optimizers", f"{kind} 50 steps", precision, partial(list, fifties))
-            linear = [optimizer_cases.probe(optimizer, optimizer_cases.LINEAR_NETWORK) for optimizer in options]
             yield self._check("optimizers", f"{kind} probe, linear layers", "float64", partial(list, linear))
             if self.scope.tuning_off:
                 yield self._untuned("optimizers", f"{kind} probe", partial(list, probes))
@@ -135,13 +142,13 @@ class Suite:
         for name in self.scope.recipes:
             architecture, recipe = load_architecture(name), default_recipe(name)
             random = _Lazy(partial(_one, trajectories.on_random_data, architecture, recipe))
-            for precision in PRECISIONS:
+            for precision in self._precisions:
                 yield self._check("trajectories", f"{name} on random data", precision, random)
             if self.scope.tuning_off and name in TRAJECTORIES_WITH_TUNING_OFF:
                 yield self._untuned("trajectories", f"{name} on random data", random)
             if self._mnist is not None:
                 digits = _Lazy(partial(_one, trajectories.on_dataset, architecture, recipe, self._mnist))
-                for precision in PRECISIONS:
+                for precision in self._precisions:
                     yield self._check("trajectories", f"{name} on mnist", precision, digits)
         yield Check(
             level="trajectories",
@@ -149,6 +156,10 @@ class Suite:
             precision="float32",
             run=lambda subject: native_dropout(subject.open, "float32"),
         )
+
+    @property
+    def _precisions(self) -> tuple[str, ...]:
+        return PRECISIONS if self.scope.every_option else PRECISIONS[:1]
 
     def _digits(self) -> Iterator[Check]:
         for name, run in (("digits", self._runs.equivalence), ("repeated", self._runs.repeatability)):
