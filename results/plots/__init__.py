@@ -49,9 +49,11 @@ def draw(study: Study) -> Iterator[Plot]:
             yield from _finished(f"throughput{part}", "throughput", "", bars.throughput(drawn, cases))
             yield from _finished(f"memory{part}", "memory", "", bars.memory(drawn, cases))
             yield from _finished(f"phases{part}", "phases", "", bars.phases(drawn, cases))
+        several_sets = len({case.key.set for case in drawn.cases}) > 1
         for case in drawn.cases:
+            key = case.key._asdict().items()
             about = study.labels.case(case.key)
-            name = _slug("-".join(str(part) for part in case.key))
+            name = _slug("-".join(str(part) for field, part in key if field != "set" or several_sets))
             yield from _finished(f"loss-{name}", "loss", about, curves.loss(drawn, selection, case))
             yield from _finished(f"accuracy-{name}", "accuracy", about, curves.accuracy(drawn, case))
             yield from _finished(f"confusion-{name}", "confusion", about, images.confusion(drawn, selection, case))
