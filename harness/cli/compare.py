@@ -11,12 +11,17 @@ from harness.cli import options
 
 def compare(
     study: Annotated[Path | None, typer.Argument(help="A study's YAML file, in place of the choices below.")] = None,
-    backends: Annotated[str | None, typer.Option(help='Names, or "all" (the default).', metavar="A,B,…")] = None,
-    models: Annotated[
-        str | None, typer.Option(help='Names or YAML files, or "all" (the default).', metavar="A,B,…")
+    backends: Annotated[
+        str | None, typer.Option("--backends", "--backend", help='Names, or "all" (the default).', metavar="A,B,…")
     ] = None,
-    datasets: Annotated[str | None, typer.Option(help="Default: mnist.", metavar="A,B,…")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Default: 0.", metavar="N,N,…")] = None,
+    models: Annotated[
+        str | None,
+        typer.Option("--models", "--model", help='Names or YAML files, or "all" (the default).', metavar="A,B,…"),
+    ] = None,
+    datasets: Annotated[
+        str | None, typer.Option("--datasets", "--dataset", help="Default: mnist.", metavar="A,B,…")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option("--seeds", "--seed", help="Default: 0.", metavar="N,N,…")] = None,
     repeats: Annotated[int | None, typer.Option(help="Interleaved rounds; default: 3.")] = None,
     recipe: options.RecipeName = None,
     epochs: options.Epochs = None,

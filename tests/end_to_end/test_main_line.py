@@ -130,6 +130,7 @@ WRONG = [
     ("run --backend numpy --model lenet5 --dataset digits --timeout 0", "--timeout must be above 0"),
     ("compare --backends torch,kears", "did you mean 'keras'?"),
     ("compare --seeds 1,x", "--seeds must be integers"),
+    ("compare --dataset mnits --model lenet5", "did you mean 'mnist'?"),
     ("shwo lenet5", "show"),
 ]
 
