@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -71,6 +72,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def publish(partial: Path, folder: Path) -> None:
+    """Make ``partial`` appear as ``folder`` once all of it has reached the disk, in place of what was there before."""
+    for path in (*partial.rglob("*"), partial):
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            with path.open("rb") as opened:
+                os.fsync(opened.fileno())
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    sync_folder(folder.parent)
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

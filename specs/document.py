@@ -115,6 +115,22 @@ for _kind, _pattern, _first in (
     _Loader.add_implicit_resolver(_TAG + _kind, re.compile(rf"^{_pattern}$"), _first)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes a text wherever the reader above would take it for something else."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Equal values are written out each time: people read these files."""
+        return True
+
+
+def to_yaml(data: dict[str, Any]) -> str:
+    """Plain data (dict, list or tuple, str, int, float, bool, None) as YAML that ``read_document`` reads back."""
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+    return text
+
+
 class _Reader:
     """Turns composed nodes into plain data, counting what aliases expand to."""
 

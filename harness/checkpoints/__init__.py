@@ -1,0 +1,18 @@
+"""Checkpoints: a trained network in a folder that every backend can load, whichever one trained it.
+
+    model.safetensors      parameters and buffers under canonical names, in canonical layout
+    optimizer.safetensors  the optimizer's state: "step", int64[], and "<parameter>.<slot>"
+    architecture.yaml      the network
+    recipe.yaml            how it was trained, preprocessing included, for as many epochs as were planned
+    checkpoint.json        what else resuming needs: see ``Manifest``
+    native/                what the framework itself writes, for its own users; nothing here reads it
+
+A checkpoint may come from a stranger: nothing in it is unpickled, its sizes are checked before memory is taken, and no
+file of it is read from outside its folder.
+"""
+
+from harness.checkpoints.manifest import Manifest
+from harness.checkpoints.reading import Checkpoint, read_checkpoint
+from harness.checkpoints.writing import NATIVE, gathered, write_checkpoint
+
+__all__ = ["NATIVE", "Checkpoint", "Manifest", "gathered", "read_checkpoint", "write_checkpoint"]

@@ -1,0 +1,37 @@
+"""checkpoint.json: what a checkpoint says of itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from backends.contract import PRECISIONS
+from results.record import Count, Figure, Fingerprints, Fraction, Name
+from specs.recipe import MOST_EPOCHS
+
+FORMAT: Literal[1] = 1
+
+
+class Manifest(BaseModel):
+    """The training that a checkpoint was taken from, after ``epochs`` epochs of those that recipe.yaml plans.
+
+    ``fingerprints`` are those of the whole training up to here, from its first step on. ``dataset`` is as the user
+    named it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal[1] = FORMAT
+    run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")]
+    backend: Name
+    framework_version: Name | None = None
+    dataset: Name
+    limit_train: Count | None = None
+    limit_test: Count | None = None
+    seed: Count
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
+    precision: Annotated[str, Field(pattern=f"^({'|'.join(PRECISIONS)})$")]
+    fingerprints: Fingerprints
+    test_accuracy: Fraction | None = None
+    test_loss: Figure = None
