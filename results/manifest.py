@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from results.files import read_bounded, write_atomic
 from results.formatting import plain
-from results.record import SCHEMA, Count, Name, Text
+from results.record import SCHEMA, Count, Name, Schema, Text
 from specs.errors import RequestError
 
 SIZE_LIMIT = 8 * 2**20
@@ -24,7 +24,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_version: Schema = Field(default=SCHEMA, alias="schema")
     name: Name
     created: Name  # UTC, ISO 8601
     command: Text | None = None
@@ -44,7 +44,7 @@ class Manifest(BaseModel):
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise RequestError(f"{file}: not JSON: {error}") from error
-        if isinstance(data, dict) and data.get("schema") != SCHEMA:
+        if isinstance(data, dict) and data.get("schema") not in get_args(Schema):
             raise RequestError(f"{file}: {other_schema(data.get('schema'))}")
         try:
             return cls.model_validate(data)

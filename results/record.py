@@ -14,9 +14,11 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 # Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
-# ``results.store`` refuses sets of another number unless it has been taught to migrate them.
+# ``results.store`` refuses sets of another number unless it is one of Schema, whose records are read as they are.
+#   2  resumed_from; phases.augment_s and place_s; in 1 no run was resumed or augmented
 #   1  the first
-SCHEMA: Literal[1] = 1
+Schema = Literal[1, 2]
+SCHEMA: Schema = 2
 
 Status = Literal[
     "ok",  # trained and evaluated
@@ -139,12 +141,16 @@ class Throughput(ThroughputRow, _Part):
 class Phases(_Part):
     """Seconds per phase of the worker. ``first_step_s`` holds compilation and is in no throughput.
 
-    ``total_s`` runs from the start of the process to its end, so it is more than the sum.
+    ``total_s`` runs from the start of the process to its end, so it is more than the sum. Where a recipe augments,
+    ``augment_s`` is what making the epochs' images took before that (next to nothing where an earlier run had made
+    them), and ``place_s`` what handing each epoch's over to the session took, in no epoch's training time.
     """
 
+    augment_s: Seconds | None = None
     import_s: Seconds | None = None
     build_s: Seconds | None = None
     first_step_s: Seconds | None = None
+    place_s: Seconds | None = None
     train_s: Seconds | None = None
     eval_s: Seconds | None = None
     total_s: Seconds | None = None
@@ -232,10 +238,11 @@ class Row(_Row):
     """One run without its raw samples. ``repeat`` counts from 0 among runs alike but for it.
 
     ``round`` is the interleaved round it ran in. ``attempt`` counts from 1: a noisy run that is repeated keeps its
-    record, and the last attempt counts. ``run_id`` names the folder of the run inside its result set.
+    record, and the last attempt counts. ``run_id`` names the folder of the run inside its result set. A run with
+    ``resumed_from`` continued another one's checkpoint: its epochs and its figures are of what it did itself.
     """
 
-    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_version: Schema = Field(default=SCHEMA, alias="schema")
     run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")]
     status: Status
     error: RunError | None = None
@@ -251,6 +258,7 @@ class Row(_Row):
     repeat: Count = 0
     round: Count = 0
     attempt: Annotated[int, Field(ge=1)] = 1
+    resumed_from: Name | None = None  # the run_id of the checkpoint
     device: Name = "cpu"
     threads: Count
     precision: Name = "float32"

@@ -2,7 +2,8 @@
 
     set.json          what it is: schema, name, time of creation, the study
     records.jsonl     one record a line, appended as runs end, never rewritten
-    runs/RUN_ID/      a run's log and checkpoint
+    runs/RUN_ID/      a run's log
+    checkpoints/RUN_ID/   a run's trained network (see harness.checkpoints)
     images/DATASET/   test images that were misread, for the report's gallery
     conformance.json  what the conformance suite last said of each backend
     tables/ plots/ report.html report.md   derived: made again from the records by ``report``
@@ -20,7 +21,7 @@ from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import filelock
 from pydantic import BaseModel, Field, ValidationError
@@ -35,7 +36,7 @@ from results.manifest import (
     read_conformance,
     write_conformance,
 )
-from results.record import SCHEMA, Record, Row
+from results.record import SCHEMA, Record, Row, Schema
 from specs.errors import RequestError
 
 log = logging.getLogger(__name__)
@@ -226,7 +227,7 @@ class ResultSet:
                     yield number, line
 
     def run_folder(self, run_id: str) -> Path:
-        """The folder of a run's log and checkpoint, made if it is not there.
+        """The folder of a run's log, made if it is not there.
 
         Raises StoreError, also where a link leads out of the set: a stranger's set may be resumed.
         """
@@ -237,6 +238,12 @@ class ResultSet:
             folder.mkdir(parents=True, exist_ok=True)
             self._inside(folder)
             self._inside(folder / "worker.log")
+        return folder
+
+    def checkpoint_folder(self, run_id: str) -> Path:
+        """Where the checkpoint of a run belongs; not made. Raises StoreError where a link leads out of the set."""
+        folder = self.path / "checkpoints" / run_id
+        self._inside(folder)
         return folder
 
     def _inside(self, path: Path) -> None:
@@ -320,4 +327,5 @@ def _reason(line: bytes, error: ValidationError) -> str:
         schema = _Schema.model_validate_json(line).schema_version
     except ValidationError:
         schema = SCHEMA
-    return other_schema(schema) if schema != SCHEMA else f"not a record: {_PLACE.sub('', first_problem(error))}"
+    known = schema in get_args(Schema)
+    return f"not a record: {_PLACE.sub('', first_problem(error))}" if known else other_schema(schema)
