@@ -42,12 +42,13 @@ def neutral(table: pd.DataFrame) -> pd.DataFrame:
     safe = table.copy()
     for column in safe.columns:
         if not (pd.api.types.is_numeric_dtype(safe[column]) or pd.api.types.is_datetime64_any_dtype(safe[column])):
-            safe[column] = safe[column].map(_neutral_cell)
+            texts = {value for value in safe[column] if isinstance(value, str)}
+            changed = {text: to for text in texts if (to := _neutral_cell(text)) != text}
+            if changed:  # few columns have dangerous text, and few texts are distinct
+                safe[column] = safe[column].replace(changed)
     return safe.rename(columns=_neutral_cell)
 
 
-def _neutral_cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+def _neutral_cell(value: str) -> str:
     text = plain(value, _CELL)
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -16,8 +16,8 @@ from results.record import Record, RunError
 from results.report import Report, build
 from results.store import ResultSet
 from specs.errors import RequestError
-from tests.results.records import fault, record, study, write
-from tests.results.timing import within
+from tests.results.records import fault, parse, record, study, write
+from tests.results.timing import costs_at_most
 
 
 class Page(HTMLParser):
@@ -243,7 +243,7 @@ def test_many_failures_are_counted(tmp_path: Path) -> None:
     )
 
 
-def test_ten_thousand_records_are_a_report_in_twenty_seconds(tmp_path: Path) -> None:
+def test_ten_thousand_records_are_a_report_in_eight_times_the_parsing_of_json(tmp_path: Path) -> None:
     made = [record(b, m, seed=s, epochs=5) for b in ("torch", "keras", "paddle", "mindspore") for m in ("mlp", "lenet5")
             for s in range(5)]  # fmt: skip
     lines = [one.to_json().replace(one.run_id, "%s") for one in made]
@@ -260,4 +260,4 @@ def test_ten_thousand_records_are_a_report_in_twenty_seconds(tmp_path: Path) -> 
         assert len(report.study.results.runs) == 10_000
         assert report.html.read_text().count("<tr>") > 10_000
 
-    within(20.0, make, attempts=2)
+    costs_at_most(8.0, make, lambda: parse(big))

@@ -18,8 +18,8 @@ from results.columns import RUN_COLUMNS
 from results.record import Record
 from results.store import ResultSet
 from specs.errors import RequestError
-from tests.results.records import fault, record, study, write
-from tests.results.timing import within
+from tests.results.records import fault, parse, record, study, write
+from tests.results.timing import costs_at_most
 
 ROOT = Path(__file__).parents[2]
 
@@ -224,7 +224,7 @@ def test_importing_results_is_light() -> None:
     assert done.stdout.strip() == ""
 
 
-def test_ten_thousand_records_are_tables_in_two_seconds(tmp_path: Path) -> None:
+def test_ten_thousand_records_are_tables_sooner_than_json_is_parsed(tmp_path: Path) -> None:
     made = [record(b, m, seed=s, repeat=r, epochs=5) for b in ("torch", "keras") for m in ("mlp", "lenet5")
             for s in range(5) for r in range(5)]  # fmt: skip
     lines = [one.model_dump_json(by_alias=True).replace(one.run_id, "%s") for one in made]
@@ -238,4 +238,4 @@ def test_ten_thousand_records_are_tables_in_two_seconds(tmp_path: Path) -> None:
         loaded = results.load(big.path)
         assert (len(loaded.runs), len(loaded.epochs)) == (10_000, 50_000)
 
-    within(2.0, load)
+    costs_at_most(1.0, load, lambda: parse(big))
