@@ -30,7 +30,7 @@ class KerasSession(Session):
         self._spec = spec
         self._device = device
         with tf.device(device):
-            self._network = Network(spec.architecture, precision=spec.precision, seed=spec.seed)
+            self._network = Network(spec.architecture, precision=spec.precision, seed=spec.seed, reorder=spec.tuning)
             self._variables = [weight.variable for weight in self._network.trained]
             self._update = Update(spec.optimizer, self._variables, fused=spec.tuning)
         self._steps = 0
@@ -134,8 +134,13 @@ class KerasSession(Session):
         return int(tf.config.experimental.get_memory_info(self._device)["peak"])
 
     def tuning(self) -> tuple[str, ...]:
-        """What the docstrings of this class and of ``Update`` name."""
-        return ("all steps of a call in one graph", *self._update.tuning()) if self._spec.tuning else ()
+        """As the contract says."""
+        if not self._spec.tuning:
+            return ()
+        done = ["the steps of a call in one graph", "one thread between operations, all of them within"]
+        if self._network.reordered:
+            done.append("max pooling before the ReLU it commutes with")
+        return (*done, *self._update.tuning())
 
     def close(self) -> None:
         """Drop the graphs, which hold the variables and the placed data."""

@@ -45,6 +45,21 @@ class SpatialMean(nn.Cell):
         return self.mean(x, (2, 3))
 
 
+class WindowMaximum(nn.Cell):
+    """Max pooling without padding, remembering where each maximum was (the first of equals).
+
+    ``nn.MaxPool2d`` leaves it to oneDNN, whose kernel for plain layouts below AVX-512 is a reference: forward and
+    backward take two and a half times as long.
+    """
+
+    def __init__(self, kernel_size: tuple[int, int], stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.max_pool = ops.MaxPoolWithArgmax(kernel_size, stride, pad_mode="valid", data_format="NCHW")
+
+    def construct(self, x: Any) -> Any:
+        return self.max_pool(x)[0]
+
+
 class Leaky(nn.Cell):
     """x where x > 0, else slope * x.
 
@@ -111,7 +126,7 @@ def _cell(shaped: ShapedLayer, dtype: Any) -> nn.Cell:
             )
         case MaxPool2d() as layer:
             if layer.padding == (0, 0) and dtype == ms.float32:  # the kernel without padding computes in float32
-                return nn.MaxPool2d(layer.kernel_size, layer.stride, pad_mode="valid", data_format="NCHW")
+                return WindowMaximum(layer.kernel_size, layer.stride)
             return nn.MaxPool2d(
                 layer.kernel_size,
                 layer.stride,

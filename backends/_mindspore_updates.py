@@ -56,48 +56,84 @@ class Update(nn.Cell):
 
 
 class _SGD(Update):
+    def __init__(self, optimizer: SGD, weights: ms.ParameterTuple, dtype: Any) -> None:
+        super().__init__(optimizer, weights, dtype)
+        self.kernel = ops.ApplyGradientDescent()
+
     def update(self, i: int, gradient: Any, scalars: Any) -> None:
-        ops.assign_sub(self.weights[i], scalars[0] * gradient)
+        self.kernel(self.weights[i], scalars[0], gradient)
 
 
 class _Momentum(Update):
     def __init__(self, optimizer: SGD, weights: ms.ParameterTuple, dtype: Any) -> None:
         super().__init__(optimizer, weights, dtype)
-        self.nesterov = optimizer.nesterov
         self.momentum = self.constant(optimizer.momentum)
         self.velocity = self.slots["velocity"]
+        self.kernel = ops.ApplyMomentum(use_nesterov=False)
+
+    def update(self, i: int, gradient: Any, scalars: Any) -> None:
+        self.kernel(self.weights[i], self.velocity[i], scalars[0], gradient, self.momentum)
+
+
+class _Nesterov(_Momentum):
+    """In elementary operations: the kernel of ApplyMomentum ignores ``use_nesterov`` on a CPU."""
 
     def update(self, i: int, gradient: Any, scalars: Any) -> None:
         velocity = self.momentum * self.velocity[i] + gradient
         ops.assign(self.velocity[i], velocity)
-        direction = gradient + self.momentum * velocity if self.nesterov else velocity
-        ops.assign_sub(self.weights[i], scalars[0] * direction)
+        ops.assign_sub(self.weights[i], scalars[0] * (gradient + self.momentum * velocity))
 
 
 class _Adam(Update):
+    """The kernel adds epsilon to sqrt(s) without bias correction and corrects the step size from powers of beta.
+
+    lr * (m/c1) / (sqrt(s/c2) + epsilon) = (lr*sqrt(c2)/c1) * m / (sqrt(s) + epsilon*sqrt(c2)): given this step size and
+    this epsilon, and powers of 0, which correct nothing, it computes the canonical rule.
+    """
+
     def __init__(self, optimizer: Adam, weights: ms.ParameterTuple, dtype: Any) -> None:
         super().__init__(optimizer, weights, dtype)
         self.optimizer = optimizer
         self.decoupled = isinstance(optimizer, AdamW) and optimizer.weight_decay > 0
         self.scalar_count = 3 if self.decoupled else 2
-        self.beta1, self.new1 = self.constant(optimizer.beta1), self.constant(1 - optimizer.beta1)
-        self.beta2, self.new2 = self.constant(optimizer.beta2), self.constant(1 - optimizer.beta2)
+        self.beta1, self.beta2 = self.constant(optimizer.beta1), self.constant(optimizer.beta2)
+        self.power = self.constant(0.0)
+        # What beta rounds to is what the kernel's averages decay by; their correction has to fit.
+        self.rounded1, self.rounded2 = float(self.beta1.asnumpy()), float(self.beta2.asnumpy())
         self.first, self.second = self.slots["first_moment"], self.slots["second_moment"]
+        self.kernel = ops.Adam(use_locking=False, use_nesterov=False)
 
     def scalars(self, step: int, rate: float) -> tuple[float, ...]:
-        """Step size and epsilon with both bias corrections taken in, and the factor of decoupled decay.
-
-        lr * (m/c1) / (sqrt(s/c2) + epsilon) = (lr*sqrt(c2)/c1) * m / (sqrt(s) + epsilon*sqrt(c2)).
-        """
-        correction1 = 1 - self.optimizer.beta1**step
-        root2 = math.sqrt(1 - self.optimizer.beta2**step)
+        """Step size and epsilon as above, and the factor of decoupled decay."""
+        correction1 = 1 - self.rounded1**step
+        root2 = math.sqrt(1 - self.rounded2**step)
         adaptive = rate * root2 / correction1, self.optimizer.epsilon * root2
         return (*adaptive, 1 - rate * self.optimizer.weight_decay) if self.decoupled else adaptive
 
     def update(self, i: int, gradient: Any, scalars: Any) -> None:
+        if self.decoupled:
+            ops.assign(self.weights[i], self.weights[i] * scalars[2])
+        self.kernel(
+            self.weights[i],
+            self.first[i],
+            self.second[i],
+            self.power,
+            self.power,
+            scalars[0],
+            self.beta1,
+            self.beta2,
+            scalars[1],
+            gradient,
+        )
+
+
+class _AdamInDouble(_Adam):
+    """In elementary operations: the kernel takes no float64."""
+
+    def update(self, i: int, gradient: Any, scalars: Any) -> None:
         weight = self.weights[i] * scalars[2] if self.decoupled else self.weights[i]
-        first = self.beta1 * self.first[i] + self.new1 * gradient
-        second = self.beta2 * self.second[i] + self.new2 * ops.square(gradient)
+        first = self.beta1 * self.first[i] + (1 - self.beta1) * gradient
+        second = self.beta2 * self.second[i] + (1 - self.beta2) * ops.square(gradient)
         ops.assign(self.first[i], first)
         ops.assign(self.second[i], second)
         ops.assign(self.weights[i], weight - scalars[0] * first / (ops.sqrt(second) + scalars[1]))
@@ -106,15 +142,23 @@ class _Adam(Update):
 class _Adadelta(Update):
     def __init__(self, optimizer: Adadelta, weights: ms.ParameterTuple, dtype: Any) -> None:
         super().__init__(optimizer, weights, dtype)
-        self.rho, self.new = self.constant(optimizer.rho), self.constant(1 - optimizer.rho)
-        self.epsilon = self.constant(optimizer.epsilon)
+        self.rho, self.epsilon = self.constant(optimizer.rho), self.constant(optimizer.epsilon)
         self.average, self.accumulated = self.slots["square_average"], self.slots["accumulated_update"]
+        self.kernel = ops.ApplyAdadelta()
 
     def update(self, i: int, gradient: Any, scalars: Any) -> None:
-        average = self.rho * self.average[i] + self.new * ops.square(gradient)
+        slots = self.average[i], self.accumulated[i]
+        self.kernel(self.weights[i], *slots, scalars[0], self.rho, self.epsilon, gradient)
+
+
+class _AdadeltaInDouble(_Adadelta):
+    """In elementary operations: the kernel computes float64 in float32."""
+
+    def update(self, i: int, gradient: Any, scalars: Any) -> None:
+        average = self.rho * self.average[i] + (1 - self.rho) * ops.square(gradient)
         delta = ops.sqrt((self.accumulated[i] + self.epsilon) / (average + self.epsilon)) * gradient
         ops.assign(self.average[i], average)
-        ops.assign(self.accumulated[i], self.rho * self.accumulated[i] + self.new * ops.square(delta))
+        ops.assign(self.accumulated[i], self.rho * self.accumulated[i] + (1 - self.rho) * ops.square(delta))
         ops.assign_sub(self.weights[i], scalars[0] * delta)
 
 
@@ -145,13 +189,15 @@ class _Adagrad(Update):
 
 def build_update(optimizer: Optimizer, weights: ms.ParameterTuple, dtype: Any) -> Update:
     """The update cell of an optimizer over ``weights``, slots at 0."""
+    double = dtype == ms.float64
     match optimizer:
         case SGD():
-            return _Momentum(optimizer, weights, dtype) if optimizer.momentum else _SGD(optimizer, weights, dtype)
+            rule = _Nesterov if optimizer.nesterov else _Momentum if optimizer.momentum else _SGD
+            return rule(optimizer, weights, dtype)
         case Adam():
-            return _Adam(optimizer, weights, dtype)
+            return (_AdamInDouble if double else _Adam)(optimizer, weights, dtype)
         case Adadelta():
-            return _Adadelta(optimizer, weights, dtype)
+            return (_AdadeltaInDouble if double else _Adadelta)(optimizer, weights, dtype)
         case RMSprop():
             return _RMSprop(optimizer, weights, dtype)
         case Adagrad():

@@ -48,16 +48,23 @@ class BatchNorm2D(nn.BatchNorm2D):  # type: ignore[misc]  # Paddle is untyped he
     """
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        """float[N, C, H, W] to the same shape. Raises RequestError for a batch of one value per channel."""
+        """Images to the same shape. Raises RequestError for a batch of one value per channel."""
         if not self.training:
             return super().forward(input)
-        batch, _, height, width = input.shape
-        count = batch * height * width
+        count = math.prod(input.shape) // self._num_features
         if count < 2:
             raise RequestError(f"batch_norm2d: training needs more than one value per channel, got {input.shape}")
         mean, variance = paddle.zeros_like(self._mean), paddle.zeros_like(self._variance)
         output = nn.functional.batch_norm(
-            input, mean, variance, self.weight, self.bias, training=True, momentum=0.0, epsilon=self._epsilon
+            input,
+            mean,
+            variance,
+            self.weight,
+            self.bias,
+            training=True,
+            momentum=0.0,
+            epsilon=self._epsilon,
+            data_format=self._data_format,
         )
         with paddle.no_grad():
             old, new = self._momentum, 1 - self._momentum
@@ -67,11 +74,23 @@ class BatchNorm2D(nn.BatchNorm2D):  # type: ignore[misc]  # Paddle is untyped he
 
 
 class GlobalAvgPool2D(nn.Layer):  # type: ignore[misc]
-    """Mean over height and width."""
+    """Mean over height and width of images in ``data_format``."""
+
+    def __init__(self, data_format: str) -> None:
+        super().__init__()
+        self._axes = (2, 3) if data_format == "NCHW" else (1, 2)
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        """float[N, C, H, W] to [N, C]."""
-        return input.mean((2, 3))
+        """Images to float[N, C]."""
+        return input.mean(self._axes)
+
+
+class FlattenNHWC(nn.Layer):  # type: ignore[misc]
+    """Flatten in C, H, W order."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        """float[N, H, W, C] to [N, C * H * W]."""
+        return paddle.flatten(paddle.transpose(input, [0, 3, 1, 2]), 1)
 
 
 class CanonicalLeakyReLU(nn.Layer):  # type: ignore[misc]
@@ -122,12 +141,15 @@ class Entry:
         return (transposed(array) if self.transposed else np.ascontiguousarray(array)).astype(dtype, copy=False)
 
 
-def build(architecture: Architecture, dtype: str) -> nn.Sequential:
-    """The network in ``dtype``, its sublayers under canonical names, in training mode."""
+def build(architecture: Architecture, dtype: str, data_format: str = "NCHW") -> nn.Sequential:
+    """The network in ``dtype``, its sublayers under canonical names, in training mode.
+
+    ``data_format``, "NCHW" or "NHWC", is that of the images; weights are the same in both.
+    """
     default = paddle.get_default_dtype()
     paddle.set_default_dtype(dtype)
     try:
-        return nn.Sequential(*((shaped.name, _layer(shaped)) for shaped in infer(architecture)))
+        return nn.Sequential(*((shaped.name, _layer(shaped, data_format)) for shaped in infer(architecture)))
     finally:
         paddle.set_default_dtype(default)
 
@@ -149,7 +171,7 @@ def entries(network: nn.Sequential, architecture: Architecture) -> tuple[dict[st
     return parameters, buffers
 
 
-def _layer(shaped: ShapedLayer) -> nn.Layer:
+def _layer(shaped: ShapedLayer, data_format: str) -> nn.Layer:
     match shaped.layer:
         case Conv2d() as layer:
             return nn.Conv2D(
@@ -159,26 +181,27 @@ def _layer(shaped: ShapedLayer) -> nn.Layer:
                 stride=layer.stride,
                 padding=layer.padding,
                 bias_attr=None if layer.bias else False,
+                data_format=data_format,
             )
         case Linear() as layer:
             bias = None if layer.bias else False
             return nn.Linear(shaped.input_shape[0], layer.out_features, bias_attr=bias)
         case MaxPool2d() as layer:
-            return nn.MaxPool2D(layer.kernel_size, stride=layer.stride, padding=layer.padding)
+            return nn.MaxPool2D(layer.kernel_size, layer.stride, layer.padding, data_format=data_format)
         case AvgPool2d() as layer:
             pool = AvgPool2D64 if paddle.get_default_dtype() == "float64" else nn.AvgPool2D
-            return pool(
-                layer.kernel_size, stride=layer.stride, padding=layer.padding, exclusive=not layer.count_include_pad
-            )
+            exclusive = not layer.count_include_pad
+            return pool(layer.kernel_size, layer.stride, layer.padding, exclusive=exclusive, data_format=data_format)
         case GlobalAvgPool():
-            return GlobalAvgPool2D()
+            return GlobalAvgPool2D(data_format)
         case BatchNorm2d() as layer:
             # Paddle's momentum is the weight of the old value.
-            return BatchNorm2D(shaped.input_shape[0], momentum=1 - layer.momentum, epsilon=layer.epsilon)
+            momentum = 1 - layer.momentum
+            return BatchNorm2D(shaped.input_shape[0], momentum, layer.epsilon, data_format=data_format)
         case Dropout() as layer:
             return nn.Dropout(layer.p, mode="upscale_in_train")
         case Flatten():
-            return nn.Flatten()
+            return FlattenNHWC() if data_format == "NHWC" and len(shaped.input_shape) == 3 else nn.Flatten()
         case ReLU():
             return nn.ReLU()
         case LeakyReLU() as layer:
@@ -190,4 +213,4 @@ def _layer(shaped: ShapedLayer) -> nn.Layer:
         case GELU():
             return nn.GELU(approximate=False)
         case Softmax():
-            return nn.Softmax(axis=1)
+            return nn.Softmax(axis=-1 if data_format == "NHWC" else 1)

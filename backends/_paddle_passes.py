@@ -31,14 +31,14 @@ class Block:
             return None
         return next(op for op in self._block.ops if name in op.output_arg_names)
 
-    def rank(self, name: str) -> int:
-        """The number of axes of a variable."""
-        return len(self._block.var(name).shape)
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a variable."""
+        return tuple(self._block.var(name).shape)
 
-    def variable(self, like: str, suffix: str) -> str:
-        """A new variable of the shape and type of ``like``; returns its name."""
-        model = self._block.var(like)
-        return str(self._block.create_var(name=f"{like}{suffix}", shape=model.shape, dtype=model.dtype).name)
+    def variable(self, like: str, shape: tuple[int, ...], suffix: str) -> str:
+        """A new variable of the type of ``like``; returns its name."""
+        dtype = self._block.var(like).dtype
+        return str(self._block.create_var(name=f"{like}{suffix}", shape=shape, dtype=dtype).name)
 
     def insert_after(
         self, op: Any, kind: str, inputs: dict[str, Any], outputs: dict[str, Any], attrs: dict[str, Any]
@@ -61,10 +61,10 @@ def sum_bias_gradients(block: Block, ones: str) -> None:
     """
     for gradient in block.of_type("elementwise_add_grad"):
         (arriving,), bias = gradient.input("Out@GRAD"), gradient.output("Y@GRAD")
-        if block.rank(gradient.input("Y")[0]) != 1:
+        if len(block.shape(gradient.input("Y")[0])) != 1:
             continue
-        if block.rank(arriving) == 4:
-            attrs = {"dim": [0, 2, 3], "keep_dim": False, "reduce_all": False}
+        if len(block.shape(arriving)) == 4:
+            attrs = {"dim": [0, 1, 2], "keep_dim": False, "reduce_all": False}
             block.insert_after(gradient, "reduce_sum", {"X": [arriving]}, {"Out": bias}, attrs | _BACKWARD)
         else:
             attrs = {"trans_x": False, "trans_y": False}
@@ -79,7 +79,7 @@ def fuse_linear(block: Block) -> None:
     """Add the bias of a linear layer, and apply a ReLU that follows, inside the operation that multiplies."""
     for add in block.of_type("elementwise_add"):
         product, output = block.producer(add.input("X")[0]), add.output("Out")
-        if product is None or product.type != "matmul_v2" or block.rank(add.input("Y")[0]) != 1:
+        if product is None or product.type != "matmul_v2" or len(block.shape(add.input("Y")[0])) != 1:
             continue
         following = [op for op in block.consumers(output[0]) if not op.type.endswith("_grad")]
         relu = following[0] if [op.type for op in following] == ["relu"] else None
@@ -90,18 +90,27 @@ def fuse_linear(block: Block) -> None:
 
 
 def use_onednn(block: Block) -> None:
-    """Run what works on images on oneDNN, with plain arrays between the operations.
+    """Run convolution and pooling of images in NHWC on oneDNN, with plain arrays between the operations.
 
     oneDNN would hand its own blocked layouts from operation to operation; the gradient of its pooling does not take
     them, so every convolution's results are given back as plain arrays by sharing them with a variable of their own.
+    NHWC is what oneDNN's forward convolution gives by itself, so that most of these need no copy.
     """
     for op in block.of_type("conv2d", "conv2d_grad", "pool2d", "pool2d_grad"):
         op._set_attr("use_mkldnn", True)
-    for op in block.of_type("elementwise_add", "relu", "relu_grad"):
-        if block.rank(op.output_arg_names[0]) == 4:
-            op._set_attr("use_mkldnn", True)
     for op in block.of_type("conv2d", "conv2d_grad"):
         for name in op.output("Output" if op.type == "conv2d" else "Input@GRAD"):
-            blocked = block.variable(name, "@BLOCKED")
+            blocked = block.variable(name, block.shape(name), "@BLOCKED")
             op._rename_output(name, blocked)
             block.insert_after(op, "share_data", {"X": [blocked]}, {"Out": [name]}, {"op_role": op.attr("op_role")})
+    for op in block.of_type("conv2d_grad"):
+        # Among images in NHWC, Paddle gives the gradient of the weights back in O, H, W, I order too.
+        for name in op.output("Filter@GRAD"):
+            o, i, h, w = block.shape(name)
+            permuted, shape = (
+                block.variable(name, (o, h, w, i), "@OHWI"),
+                block.variable(name, (0, o, h, w, i), "@SHAPE"),
+            )
+            op._rename_output(name, permuted)
+            outputs = {"Out": [name], "XShape": [shape]}
+            block.insert_after(op, "transpose2", {"X": [permuted]}, outputs, {"axis": [0, 3, 1, 2]} | _BACKWARD)

@@ -61,9 +61,11 @@ class StaticEngine:
     def __init__(self, spec: SessionSpec, held: Iterable[paddle.Tensor]) -> None:
         """``held`` are the eager tensors that the graphs read and write, known to them by the tensors' names."""
         self._architecture = spec.architecture
+        channels, *size = spec.architecture.input
+        self._image = (*size, channels)
         self._optimizer = spec.optimizer
         self._dropout = {
-            shaped.name: (shaped.output_shape, shaped.layer.p)
+            shaped.name: ((*shaped.output_shape[1:], shaped.output_shape[0]), shaped.layer.p)
             for shaped in infer(spec.architecture)
             if isinstance(shaped.layer, Dropout)
         }
@@ -74,7 +76,7 @@ class StaticEngine:
 
     def place(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
         """Copy the training data into the variables that training steps gather from."""
-        self._set("images", images.astype(np.float32, copy=False))
+        self._set("images", _last(images))
         self._set("labels", labels.reshape(-1, 1))
 
     def train_steps(
@@ -92,7 +94,7 @@ class StaticEngine:
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """As ``Session.predict``."""
-        self._set("input", images.astype(np.float32, copy=False))
+        self._set("input", _last(images))
         self._run(self._evaluation, len(images))(1)
         return self._get("logits")
 
@@ -100,13 +102,13 @@ class StaticEngine:
         self, images: NDArray[Any], labels: NDArray[np.int64], masks: Masks | None
     ) -> tuple[float, NDArray[Any], Arrays]:
         """Loss, gradient of the images, and gradients by the names and in the layouts of Paddle's parameters."""
-        self._set("input", images.astype(np.float32, copy=False))
+        self._set("input", _last(images))
         self._set("target", labels.reshape(-1, 1))
         self._set_masks(masks)
         run = self._run(self._gradients, len(images), masks is not None)
         run(1)
         gradients = {name: self._get(result) for name, result in run.results.items()}
-        return float(self._get("loss")), gradients.pop("input"), gradients
+        return float(self._get("loss")), np.moveaxis(gradients.pop("input"), 3, 1).copy(), gradients
 
     def _run(self, write: Callable[..., dict[str, str]], batch: int, *options: bool) -> _Run:
         """The program that ``write`` writes, made once."""
@@ -127,8 +129,7 @@ class StaticEngine:
     def _training(self, batch: int, masked: bool) -> dict[str, str]:
         step = _given("step", [], "int64")
         row = _gather(_given("order", [-1, batch], "int64"), step, [batch])
-        input_shape = self._architecture.input
-        images = _gather(_given("images", [-1, *input_shape], "float32"), row, [batch, *input_shape])
+        images = _gather(_given("images", [-1, *self._image], "float32"), row, [batch, *self._image])
         labels = _gather(_given("labels", [-1, 1], "int64"), row, [batch, 1])
         masks = None
         if masked:
@@ -146,7 +147,7 @@ class StaticEngine:
         return {}
 
     def _gradients(self, batch: int, masked: bool) -> dict[str, str]:
-        images = _given("input", [batch, *self._architecture.input], "float32")
+        images = _given("input", [batch, *self._image], "float32")
         images.stop_gradient = False
         masks = {name: self._mask(name, batch) for name in self._dropout} if masked else None
         labels = _given("target", [batch, 1], "int64")
@@ -159,9 +160,9 @@ class StaticEngine:
         return {name: f"{name}.gradient" for name in named}
 
     def _evaluation(self, batch: int) -> dict[str, str]:
-        network = _paddle_network.build(self._architecture, "float32")
+        network = _paddle_network.build(self._architecture, "float32", "NHWC")
         network.eval()
-        logits = _forward(network, _given("input", [batch, *self._architecture.input], "float32"), None)
+        logits = _forward(network, _given("input", [batch, *self._image], "float32"), None)
         _write("assign", {"X": [logits]}, {"Out": [_given("logits", logits.shape, "float32")]})
         return {}
 
@@ -169,7 +170,7 @@ class StaticEngine:
         self, images: Any, labels: Any, masks: dict[str, Any] | None
     ) -> tuple[Any, list[tuple[Any, Any]], Any]:
         """The loss, pairs of a parameter and its gradient, and the gradient of the images if they take one."""
-        network = _paddle_network.build(self._architecture, "float32")
+        network = _paddle_network.build(self._architecture, "float32", "NHWC")
         loss, losses = _cross_entropy(_forward(network, images, masks), labels)
         batch, _ = losses.shape
         share = self._constant(f"share.{batch}", np.full((batch, 1), 1 / batch))
@@ -184,10 +185,10 @@ class StaticEngine:
         return _given(f"{name}.mask", [*sizes, *shape], "float32")
 
     def _set_masks(self, masks: Masks | None) -> None:
-        """Masks as the factors that they are: 1 / (1 - p) where a value is kept, else 0."""
+        """Masks as the factors that they are, 1 / (1 - p) where a value is kept, else 0, channels last."""
         for name, mask in (masks or {}).items():
-            _, p = self._dropout[name]
-            self._set(f"{name}.mask", mask / np.float32(1 - p))
+            shape, p = self._dropout[name]
+            self._set(f"{name}.mask", np.moveaxis(mask, -len(shape), -1) / np.float32(1 - p))
 
     def _constant(self, name: str, array: NDArray[Any]) -> Any:
         self._set(name, array.astype(np.float32))
@@ -222,6 +223,11 @@ class _Run:
         with OldIrGuard():
             for _ in range(times):
                 self._executor.run([], False)
+
+
+def _last(images: NDArray[Any]) -> NDArray[np.float32]:
+    """[N, C, H, W] to float32[N, H, W, C]."""
+    return np.moveaxis(images, 1, 3).astype(np.float32, copy=False)
 
 
 def _given(name: str, shape: list[int], dtype: str) -> Any:
@@ -270,8 +276,7 @@ def _forward(network: nn.Sequential, x: Any, masks: Mapping[str, Any] | None) ->
             case nn.Tanh() | nn.Sigmoid() | nn.GELU():
                 steps.append(("activation", partial(_operation, _OPERATIONS[type(layer)])))
             case _paddle_network.CanonicalLeakyReLU():
-                # oneDNN's has the slope as its derivative at 0, Paddle's own kernel 1.
-                steps.append(("activation", partial(_operation, "leaky_relu", alpha=layer.slope, use_mkldnn=True)))
+                steps.append(("activation", partial(_leaky_relu, layer.slope)))
             case _:
                 steps.append(("monotonic" if isinstance(layer, nn.ReLU) else "layer", layer))
     for _, step in steps:
@@ -280,15 +285,21 @@ def _forward(network: nn.Sequential, x: Any, masks: Mapping[str, Any] | None) ->
 
 
 def _convolution(layer: nn.Conv2D, x: Any) -> Any:
-    return nn.functional.conv2d(x, layer.weight, stride=layer._stride, padding=layer._padding)
+    return nn.functional.conv2d(x, layer.weight, stride=layer._stride, padding=layer._padding, data_format="NHWC")
 
 
 def _shift(bias: Any, x: Any) -> Any:
-    return _append("elementwise_add", {"X": [x], "Y": [bias]}, x.shape, axis=1)
+    return _append("elementwise_add", {"X": [x], "Y": [bias]}, x.shape, axis=-1)
 
 
 def _product(factor: Any, x: Any) -> Any:
     return _append("elementwise_mul", {"X": [x], "Y": [factor]}, x.shape)
+
+
+def _leaky_relu(slope: float, x: Any) -> Any:
+    """slope * x + (1 - slope) * relu(x): Paddle's own has derivative 1 at 0."""
+    parts = [_operation("scale", x, scale=slope), _operation("scale", nn.functional.relu(x), scale=1 - slope)]
+    return _append("sum", {"X": parts}, x.shape)
 
 
 def _operation(kind: str, x: Any, **attrs: Any) -> Any:

@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim.adadelta import adadelta
-from torch.optim.adagrad import adagrad
-from torch.optim.adam import adam
-from torch.optim.adamw import adamw
 from torch.optim.rmsprop import rmsprop
-from torch.optim.sgd import sgd
 
 from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
@@ -30,7 +27,7 @@ SLOTS = {
 
 
 def torch_optimizer(
-    spec: Optimizer, parameters: Iterable[torch.nn.Parameter], *, tuned: bool, rate: float | torch.Tensor
+    spec: Optimizer, parameters: Iterable[torch.nn.Parameter], *, tuned: bool, rate: float | Tensor
 ) -> torch.optim.Optimizer:
     """The optimizer over ``parameters``, its state made and at zero.
 
@@ -38,7 +35,7 @@ def torch_optimizer(
     ``rate`` is the initial learning rate: a tensor on the device for steps that will be captured, else a float.
     """
     parameters = list(parameters)
-    optimizer = _create(spec, parameters, rate, _mode(spec, tuned=tuned, captured=isinstance(rate, torch.Tensor)))
+    optimizer = _create(spec, parameters, rate, _mode(spec, tuned=tuned, captured=isinstance(rate, Tensor)))
     # A step at rate 0 with zero gradients makes torch create the state, in its own form, and moves nothing.
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
@@ -55,46 +52,59 @@ def torch_optimizer(
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of the coming step."""
     (group,) = optimizer.param_groups
-    if isinstance(group["lr"], torch.Tensor):
+    if isinstance(group["lr"], Tensor):
         group["lr"].fill_(rate)
     else:
         group["lr"] = rate
 
 
-def direct_update(spec: Optimizer, optimizer: torch.optim.Optimizer) -> Callable[[list[torch.Tensor]], None]:
-    """``optimizer.step`` as a function of the gradients, without the wrapper around torch's update rules.
+def direct_update(spec: Optimizer, optimizer: torch.optim.Optimizer) -> Callable[[list[Tensor]], None]:
+    """``optimizer.step`` as a function of the gradients: torch's kernel of the rule and nothing around it.
 
-    The wrapper costs more than the update itself in a small network. State and learning rate are the optimizer's own.
+    In a small network what is around it costs several times the update. State and rate are the optimizer's own.
     """
     (group,) = optimizer.param_groups
     parameters = group["params"]
+    decay = spec.weight_decay
 
-    def slots(key: str) -> list[torch.Tensor]:
+    def slots(key: str) -> list[Tensor]:
         return [optimizer.state[parameter][key] for parameter in parameters]
-
-    def rule(
-        function: Callable[..., None], *state: list[torch.Tensor], **fixed: Any
-    ) -> Callable[[list[torch.Tensor]], None]:
-        fixed |= {"weight_decay": spec.weight_decay, "maximize": False}
-        return lambda gradients: function(parameters, gradients, *state, lr=group["lr"], **fixed)
 
     match spec:
         case SGD():
-            momenta = slots("momentum_buffer") if spec.momentum else [None] * len(parameters)
-            options = {"momentum": spec.momentum, "dampening": 0.0, "nesterov": spec.nesterov, "fused": True}
-            return rule(sgd, momenta, **options)
+            momenta = slots("momentum_buffer") if spec.momentum else []
+            fixed = {"weight_decay": decay, "momentum": spec.momentum, "dampening": 0.0, "nesterov": spec.nesterov}
+            fixed |= {"maximize": False, "is_first_step": False}
+            return lambda gradients: torch._fused_sgd_(parameters, gradients, momenta, lr=group["lr"], **fixed)
         case Adam():  # and AdamW
-            options = {"beta1": spec.beta1, "beta2": spec.beta2, "eps": spec.epsilon, "amsgrad": False, "fused": True}
-            function = adamw if isinstance(spec, AdamW) else adam
-            return rule(function, slots("exp_avg"), slots("exp_avg_sq"), [], slots("step"), **options)
-        case Adadelta():
-            state = slots("square_avg"), slots("acc_delta"), slots("step")
-            return rule(adadelta, *state, rho=spec.rho, eps=spec.epsilon, foreach=False)
-        case RMSprop():
-            options = {"alpha": spec.rho, "eps": spec.epsilon, "momentum": 0.0, "centered": False, "foreach": False}
-            return rule(rmsprop, slots("square_avg"), [], [], slots("step"), **options)
+            moments, steps = (slots("exp_avg"), slots("exp_avg_sq")), slots("step")
+            kernel = torch._fused_adamw_ if isinstance(spec, AdamW) else torch._fused_adam_
+            fixed = {"weight_decay": decay, "beta1": spec.beta1, "beta2": spec.beta2, "eps": spec.epsilon}
+            fixed |= {"maximize": False, "amsgrad": False}
+
+            def adam(gradients: list[Tensor]) -> None:
+                torch._foreach_add_(steps, 1)
+                kernel(parameters, gradients, *moments, [], steps, lr=group["lr"], **fixed)
+
+            return adam
         case Adagrad():
-            return rule(adagrad, slots("sum"), slots("step"), lr_decay=0.0, eps=spec.epsilon, fused=True)
+            sums, steps = slots("sum"), slots("step")
+            fixed = {"weight_decay": decay, "lr_decay": 0.0, "eps": spec.epsilon, "maximize": False}
+
+            def adagrad(gradients: list[Tensor]) -> None:
+                torch._foreach_add_(steps, 1)
+                torch._fused_adagrad_(parameters, gradients, sums, steps, lr=group["lr"], **fixed)
+
+            return adagrad
+        case Adadelta():
+            averages, updates, steps = slots("square_avg"), slots("acc_delta"), slots("step")
+            fixed = {"weight_decay": decay, "rho": spec.rho, "eps": spec.epsilon, "foreach": True, "maximize": False}
+            return lambda gradients: adadelta(parameters, gradients, averages, updates, steps, lr=group["lr"], **fixed)
+        case RMSprop():
+            averages, steps = slots("square_avg"), slots("step")
+            fixed = {"weight_decay": decay, "alpha": spec.rho, "eps": spec.epsilon, "foreach": True, "maximize": False}
+            fixed |= {"momentum": 0.0, "centered": False}
+            return lambda gradients: rmsprop(parameters, gradients, averages, [], [], steps, lr=group["lr"], **fixed)
 
 
 def _mode(spec: Optimizer, *, tuned: bool, captured: bool) -> dict[str, bool]:

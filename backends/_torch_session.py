@@ -17,7 +17,7 @@ from backends._torch_network import can_be_blocked, sequential, torch_name
 from backends._torch_optimizer import SLOTS, direct_update, set_rate, torch_optimizer
 from backends._torch_pass import AutogradPass, Masks, WrittenPass
 from backends.contract import Arrays, Session, SessionSpec, check_names
-from specs.layers import Conv2d, Dropout
+from specs.layers import Conv2d, Dropout, ReLU
 from specs.shapes import infer
 
 Step = Callable[[Tensor, Masks], Tensor]
@@ -55,6 +55,7 @@ class TorchSession(Session):
             self._pass, self._update = AutogradPass(network, self._autocast), lambda _: self._optimizer.step()
         self._steps = 0
         self._captured: dict[int, Step] = {}
+        self._gathered: dict[int, list[Tensor]] = {}  # by batch size: always in the same place, which is in the cache
         self._images = self._labels = torch.empty(0)
         torch.manual_seed(spec.seed)  # after the modules have drawn their initial weights from the same generator
         if device.type == "cuda":
@@ -87,6 +88,7 @@ class TorchSession(Session):
         self._images = self._tensor(images.transpose(0, 2, 3, 1) if self._channels_last else images, self._dtype)
         self._labels = self._tensor(labels, torch.int64)
         self._captured.clear()
+        self._gathered.clear()
 
     def train_steps(
         self,
@@ -100,7 +102,7 @@ class TorchSession(Session):
         batches = self._tensor(order, torch.int64).unbind()
         given = self._masks(masks, order.shape)
         losses = []
-        with torch.set_grad_enabled(not self._written):
+        with self._pass.mode():
             for k, (indices, rate) in enumerate(zip(batches, learning_rates.tolist(), strict=True)):
                 set_rate(self._optimizer, rate)
                 losses.append(step(indices, {name: mask[k] for name, mask in given.items()}))
@@ -122,7 +124,7 @@ class TorchSession(Session):
     ) -> tuple[float, Arrays]:
         self._network.train()
         batch, targets = self._batch(images), self._tensor(labels, torch.int64)
-        with torch.set_grad_enabled(not self._written):
+        with self._pass.mode():
             loss, gradients, of_input = self._pass(batch, targets, self._masks(masks, (len(images),)), of_input=True)
         named = dict(zip(self._parameters, gradients, strict=True)) | {"input": of_input}
         return loss.item(), {name: _array(gradient) for name, gradient in named.items()}
@@ -169,7 +171,7 @@ class TorchSession(Session):
             "forward and backward pass written out, no autograd graph": self._written,
             "convolutional part in oneDNN's blocked layout": self._blocked,
             "channels_last memory layout": self._channels_last,
-            "ReLU in place, and after max pooling": True,
+            "ReLU in place, and after max pooling": any(isinstance(shaped.layer, ReLU) for shaped in self._layers),
             "fused optimizer kernel": bool(group.get("fused")),
             "CUDA graph of the training step": self._graph,
         }
@@ -177,10 +179,15 @@ class TorchSession(Session):
 
     def _step(self, indices: Tensor, masks: Masks) -> Tensor:
         """One optimizer step at the rate that the optimizer is set to."""
-        images = self._images.index_select(0, indices)
+        size = len(indices)
+        if size not in self._gathered:
+            self._gathered[size] = [data.new_empty((size, *data.shape[1:])) for data in (self._images, self._labels)]
+        images, labels = self._gathered[size]
+        torch.index_select(self._images, 0, indices, out=images)
+        torch.index_select(self._labels, 0, indices, out=labels)
         if self._channels_last:
             images = images.permute(0, 3, 1, 2)
-        loss, gradients, _ = self._pass(images, self._labels.index_select(0, indices), masks)
+        loss, gradients, _ = self._pass(images, labels, masks)
         self._update(gradients)
         return loss
 

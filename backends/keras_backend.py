@@ -19,22 +19,27 @@ class KerasBackend(Backend):
     name = "keras"
 
     def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
-        """Log level, backend and thread counts; nothing here changes what is computed or how fast."""
+        """Log level, backend and thread counts.
+
+        TensorFlow has threads within operations and threads that run operations side by side. Tuned, the latter is one:
+        on a CPU, operations that each use all threads only evict each other. As it comes, both have the same number.
+        """
         return {
             "KERAS_BACKEND": "tensorflow",
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "TF_NUM_INTRAOP_THREADS": str(threads),
-            "TF_NUM_INTEROP_THREADS": str(threads),
-            "OMP_NUM_THREADS": str(threads),
+            "TF_NUM_INTEROP_THREADS": "1" if tuning else str(threads),
             "OPENBLAS_NUM_THREADS": str(threads),
         }
 
     def load(self, *, threads: int) -> None:
-        """Import Keras and TensorFlow; TF32 is switched off, GPU memory grows with need."""
+        """Import Keras and TensorFlow; TF32 is switched off, GPU memory grows with need.
+
+        The threads between operations are the environment's to say.
+        """
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
         tf.config.experimental.enable_tensor_float_32_execution(False)
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
@@ -52,13 +57,13 @@ class KerasBackend(Backend):
 
         packages = {name: version for name in _PACKAGES if (version := _version(name))}
         gpus = len(tf.config.list_physical_devices("GPU"))
-        build = ", ".join(f"{key}={value}" for key, value in sorted(tf.sysconfig.get_build_info().items()))
+        build = tf.sysconfig.get_build_info()
         return Description(
             framework_version=keras.__version__,
             devices=("cpu", *(f"cuda:{n}" for n in range(gpus))),
             precisions=PRECISIONS,
             packages=packages,
-            build=build,
+            build=f"CUDA {build.get('cuda_version', 'none')}, cuDNN {build.get('cudnn_version', 'none')}",
         )
 
     def open(self, spec: SessionSpec) -> Session:

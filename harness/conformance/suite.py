@@ -19,7 +19,7 @@ from harness.conformance.runs import DigitRuns
 from harness.conformance.tolerances import PRECISIONS
 from harness.datasets import Dataset
 from specs.layers import LAYERS
-from specs.loading import default_recipe, load_architecture, recipe_names
+from specs.loading import architecture_names, default_recipe, load_architecture
 from specs.optimizers import OPTIMIZERS
 
 # One with dropout and Adadelta, one with momentum; in its default mode a framework may be slow.
@@ -64,7 +64,7 @@ FULL = Scope(
     drawn_layers_per_kind=3,
     drawn_networks=24,
     every_option=True,
-    recipes=tuple(name for name in recipe_names() if default_recipe(name).architecture),
+    recipes=architecture_names(),
     tuning_off=True,
 )
 QUICK = Scope(

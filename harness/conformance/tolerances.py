@@ -81,9 +81,24 @@ _FLOAT32: dict[str, Tolerance] = {
     "step count": Tolerance(limit=0.0, reason="a whole number"),
     "resumed": Tolerance(limit=3e-6, reason="as for the steps: loading parameters and state back must lose nothing"),
     # Level 4: trajectories.
-    "losses": Tolerance(limit=1e-3, yardstick=True, reason=""),
-    "parameters": Tolerance(limit=1e-3, yardstick=True, reason=""),
-    "evaluation": Tolerance(limit=1e-3, yardstick=True, reason=""),
+    "losses": Tolerance(
+        limit=1e-4,
+        yardstick=True,
+        reason="clear of kinks thirty steps only add up roundings, to about 1e-6; rougher kernels may meet a kink",
+    ),
+    "parameters": Tolerance(limit=1e-3, yardstick=True, reason="as for the losses; biases start at 0 and stay small"),
+    "evaluation": Tolerance(limit=1e-3, yardstick=True, reason="as for the parameters"),
+    "losses near kinks": Tolerance(
+        limit=1e-3,
+        yardstick=True,
+        reason="on real data float32 flips a unit now and then: one flip was measured to move losses by 3e-4",
+    ),
+    "parameters near kinks": Tolerance(
+        limit=5e-2,
+        yardstick=True,
+        reason="Adam moves a weight whose gradient is nearly 0 by a whole step either way: 1e-2 was measured",
+    ),
+    "evaluation near kinks": Tolerance(limit=5e-2, yardstick=True, reason="as for the parameters"),
     "scaling": Tolerance(
         limit=1e-4, floor=_GRADIENT_FLOOR, reason="gradients under the mask that the framework drew: as for gradients"
     ),

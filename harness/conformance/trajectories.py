@@ -40,6 +40,7 @@ class TrajectoryCase:
 
     ``images`` float32[n, C, H, W] and ``labels`` int64[n] are placed, ``batches`` holds int64[batch] indices per step
     and ``masks`` bool[batch, *shape] per step and dropout layer. The last batch has half the size of the others.
+    ``clear``: whether the reference passes them all clear of kinks.
     """
 
     name: str
@@ -49,6 +50,7 @@ class TrajectoryCase:
     labels: NDArray[np.int64]
     batches: tuple[NDArray[np.int64], ...]
     masks: tuple[Masks, ...]
+    clear: bool
     tuning: bool = True
 
     def spec(self, precision: str) -> SessionSpec:
@@ -64,10 +66,11 @@ class TrajectoryCase:
         for call in (slice(0, 10), slice(10, STEPS - 1), slice(STEPS - 1, STEPS)):
             masks = {name: np.stack([step[name] for step in self.masks[call]]) for name in self.masks[0]}
             losses.extend(session.train_steps(np.stack(self.batches[call]), rates[call], masks=masks or None))
+        near = "" if self.clear else " near kinks"
         return {
-            "losses": {f"step {step}": np.asarray(loss, dtype) for step, loss in enumerate(losses, start=1)},
-            "parameters": session.parameters(),
-            "evaluation": {"logits": session.predict(self.images[:TEST_SAMPLES].astype(dtype))},
+            f"losses{near}": {f"step {step}": np.asarray(loss, dtype) for step, loss in enumerate(losses, start=1)},
+            f"parameters{near}": session.parameters(),
+            f"evaluation{near}": {"logits": session.predict(self.images[:TEST_SAMPLES].astype(dtype))},
         }
 
 
@@ -105,6 +108,7 @@ def on_dataset(architecture: Architecture, recipe: Recipe, dataset: Dataset) -> 
         labels=dataset.train_labels[:DATASET_SAMPLES],
         batches=tuple(generator.integers(DATASET_SAMPLES, size=size) for size in sizes),
         masks=tuple(draw_masks(architecture, (size,), generator) for size in sizes),
+        clear=False,
     )
 
 
@@ -140,6 +144,7 @@ def on_random_data(architecture: Architecture, recipe: Recipe) -> TrajectoryCase
         labels=labels,
         batches=tuple(batches),
         masks=tuple(masks),
+        clear=True,
     )
 
 

@@ -1,0 +1,134 @@
+"""The cases are what they claim to be: the same in every process, varied, and telling."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backends.contract import SessionSpec
+from backends.numpy_backend import NumpySession
+from harness.conformance import layer_cases, network_cases
+from harness.conformance.case import Case, cast
+from harness.conformance.kinks import kinks_per_sample, margin
+from harness.conformance.optimizer_cases import BATCH, NETWORK, OPTIMIZERS, fifty_steps, probe, problem
+from harness.conformance.suite import FULL, Suite
+from harness.conformance.tolerances import tolerances
+from harness.conformance.trajectories import CLEARANCE, STEPS, initial, on_random_data, rates_of
+from specs.architecture import Architecture
+from specs.layers import LAYERS, Flatten, Linear, MaxPool2d, ReLU
+from specs.loading import default_recipe, load_architecture
+from specs.optimizers import OPTIMIZERS as KINDS
+from specs.optimizers import SGD, Adam
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_layer_and_optimizer_is_judged() -> None:
+    assert all(layer_cases.fixed_cases()[kind] for kind in LAYERS)
+    assert {optimizer.kind for optimizer in OPTIMIZERS} == set(KINDS)
+
+
+def test_case_names_are_unique() -> None:
+    layers = [case for cases in layer_cases.fixed_cases().values() for case in cases]
+    drawn = [case for cases in layer_cases.drawn_cases(3).values() for case in cases]
+    networks = [*network_cases.bundled_cases(), *network_cases.corner_cases(), *network_cases.drawn_cases(24)]
+    optimizers = [make(optimizer) for optimizer in OPTIMIZERS for make in (probe, fifty_steps)]
+    cases: list[Case] = [*layers, *drawn, *networks, *optimizers]
+    names = [case.name for case in cases]
+    assert len(names) == len(set(names))
+
+
+def test_drawn_networks_are_at_least_twenty_and_use_the_whole_vocabulary() -> None:
+    drawn = network_cases.drawn_cases(FULL.drawn_networks)
+    kinds = {layer.kind for case in drawn for layer in case.architecture.layers}
+    assert len(drawn) >= 20
+    assert kinds >= set(LAYERS) - {"softmax"}
+
+
+def test_cases_are_the_same_in_another_process() -> None:
+    code = (
+        "from harness.conformance import layer_cases, network_cases\n"
+        "cases = [c for found in layer_cases.drawn_cases(2).values() for c in found]\n"
+        "for case in [*cases, *network_cases.drawn_cases(3)]: print(case.name, float(case.images.sum()))\n"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+    assert len(runs[0].splitlines()) > 10
+
+
+def test_gradients_of_the_probe_run_from_tiny_to_large_with_exact_zeros() -> None:
+    images, labels, parameters = problem(NETWORK)
+    session = NumpySession(probe(SGD()).spec("float64"))
+    session.load_parameters(cast(parameters, np.dtype(np.float64)))
+    _, gradients = session.loss_and_gradients(images[:BATCH].astype(np.float64), labels[:BATCH])
+    sizes = np.abs(np.concatenate([gradient.ravel() for name, gradient in gradients.items() if name != "input"]))
+    assert (sizes == 0).any()
+    assert sizes[sizes > 0].min() < 1e-6
+    assert ((sizes > 1e-4) & (sizes < 1e-2)).any()
+    assert sizes.max() > 0.5
+
+
+def test_the_probe_changes_its_rate_and_has_a_large_epsilon() -> None:
+    case = probe(Adam())
+    assert len(set(case.learning_rates)) > 1
+    assert isinstance(case.optimizer, Adam)
+    assert case.optimizer.epsilon == 0.1
+
+
+def test_margin_is_the_smallest_distance_to_a_kink() -> None:
+    layers = (MaxPool2d(kernel_size=(1, 2)), ReLU(), Flatten(), Linear(out_features=2))
+    architecture = Architecture(name="kinked", input=(1, 1, 4), classes=2, layers=layers)
+    session = NumpySession(
+        SessionSpec(architecture=architecture, optimizer=SGD(learning_rate=0.1), precision="float64")
+    )
+    images = np.array([3.0, 5.0, -0.25, -4.0]).reshape(1, 1, 1, 4)
+    # Leads in the windows 2 and 3.75; the pooled 5 and -0.25 lie 5 and 0.25 from relu's kink.
+    assert margin(session, architecture, images) == pytest.approx(0.25 / np.sqrt((25 + 0.0625) / 2))
+    assert kinks_per_sample(architecture) == 4
+
+
+def test_exact_ties_are_no_kink() -> None:
+    layers = (MaxPool2d(kernel_size=(1, 2)), Flatten(), Linear(out_features=2))
+    architecture = Architecture(name="tied", input=(1, 1, 2), classes=2, layers=layers)
+    session = NumpySession(
+        SessionSpec(architecture=architecture, optimizer=SGD(learning_rate=0.1), precision="float64")
+    )
+    assert margin(session, architecture, np.ones((1, 1, 1, 2))) == np.inf
+
+
+def test_random_trajectories_keep_clear_of_kinks() -> None:
+    architecture, recipe = load_architecture("lenet5"), default_recipe("lenet5")
+    case = on_random_data(architecture, recipe)
+    session = NumpySession(case.spec("float64"))
+    session.place(case.images, case.labels)
+    session.load_parameters(initial(architecture, recipe, np.dtype(np.float64)))
+    for batch, rate in zip(case.batches, rates_of(recipe), strict=True):
+        assert margin(session, architecture, case.images[batch]) > CLEARANCE
+        session.train_steps(batch[None], np.array([rate]))
+    assert len(case.batches) == STEPS
+    assert len(case.batches[-1]) < len(case.batches[0])
+
+
+def test_every_tolerance_has_its_reason() -> None:
+    assert all(tolerance.reason for _, _, tolerance in tolerances())
+    clear = [tolerance for quantity, _, tolerance in tolerances() if "near kinks" not in quantity]
+    assert all(tolerance.limit <= 1e-3 or tolerance.unit for tolerance in clear)
+
+
+def test_checks_have_unique_names() -> None:
+    names = [str(check) for check in Suite().checks()]
+    assert len(names) == len(set(names))
