@@ -99,9 +99,10 @@ class Session(ABC):
 
     @abstractmethod
     def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
-        """Hand the training data over once: images float[N, C, H, W], labels int64[N].
+        """Hand the training data over: images float[N, C, H, W], labels int64[N].
 
-        Batches are gathered from it where the model runs.
+        Batches are gathered from it where the model runs. Called once, or before every epoch whose images differ: the
+        data then replaces what was placed before, which is given back, and nothing is compiled again.
         """
 
     @abstractmethod

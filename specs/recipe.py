@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from specs.augmentation import Augmentation
 from specs.errors import RequestError, unknown
 from specs.initializers import Initializer
 from specs.optimizers import Optimizer, optimizer_from_dict, optimizer_to_dict
@@ -89,6 +90,7 @@ class Recipe:
     learning_rate_schedule: Schedule = field(default_factory=Constant)
     initializer: Initializer = field(default_factory=Initializer)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    augmentation: Augmentation = field(default_factory=Augmentation)
     targets: dict[str, float] = field(default_factory=dict)
     title: str = ""
     source: str = ""
@@ -121,6 +123,7 @@ class Recipe:
             "learning_rate_schedule": schedule_to_dict(self.learning_rate_schedule),
             "initializer": self.initializer.to_dict(),
             "preprocessing": asdict(self.preprocessing),
+            "augmentation": self.augmentation.to_dict(),
             "targets": dict(self.targets),
         }
 
@@ -134,5 +137,6 @@ class Recipe:
                 "learning_rate_schedule": schedule_from_dict(data["learning_rate_schedule"]),
                 "initializer": Initializer.from_dict(data["initializer"]),
                 "preprocessing": Preprocessing(**data["preprocessing"]),
+                "augmentation": Augmentation.from_dict(data["augmentation"]),
             }
         )

@@ -39,22 +39,41 @@ def fetch(
 @app.command()
 def show(
     dataset: Annotated[str, typer.Option(help=options.DATASET_HELP, metavar="NAME|PATH")] = "mnist",
-    out: Annotated[Path | None, typer.Option(help="The PNG to write; default: NAME-samples.png.")] = None,
-    count: Annotated[int, typer.Option(help="How many samples, 1 to 1000.")] = 50,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of samples.")] = 0,
+    augment: Annotated[bool, typer.Option("--augment", help="Show each sample as nine epochs vary it.")] = False,
+    recipe: Annotated[
+        str | None, typer.Option(help="Whose augmentation; default: lenet5_augmented.", metavar="NAME|PATH")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The PNG to write; default: NAME-samples.png or NAME-augmented.png.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(help="How many samples, 1 to 1000; default: 50, 10 with --augment.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of samples and of their augmentation.")] = 0,
     data_dir: options.DataDir = None,
 ) -> None:
-    """Write a PNG of randomly chosen training samples with their labels.
+    """Write a PNG of randomly chosen training samples with their labels, or of what augmentation makes of them.
 
-    Example: `python -m harness data show --dataset digits --out digits.png`
+    Example: `python -m harness data show --dataset digits --augment --out digits.png`
     """
     from harness.datasets import load_dataset
-    from harness.datasets.picture import sample_grid
+    from harness.datasets.picture import augmentation_grid, sample_grid
     from specs.errors import RequestError
+    from specs.loading import load_recipe
 
-    data = load_dataset(dataset, data_dir)
-    path = out or Path(f"{data.name}-samples.png")
-    picture = sample_grid(data, count=count, seed=seed)
+    if recipe is not None and not augment:
+        raise RequestError("--recipe says whose augmentation to show: it goes with --augment")
+    if augment:
+        chosen = load_recipe(recipe or "lenet5_augmented")
+        if not chosen.augmentation.active:
+            raise RequestError(f"recipe {chosen.name!r} has no augmentation; lenet5_augmented has")
+        data = load_dataset(dataset, data_dir)
+        path = out or Path(f"{data.name}-augmented.png")
+        picture = augmentation_grid(data, chosen.augmentation, count=10 if count is None else count, seed=seed)
+    else:
+        data = load_dataset(dataset, data_dir)
+        path = out or Path(f"{data.name}-samples.png")
+        picture = sample_grid(data, count=50 if count is None else count, seed=seed)
     try:
         picture.save(path, format="PNG")
     except OSError as error:

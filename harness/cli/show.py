@@ -125,5 +125,6 @@ def _recipe(recipe: Recipe) -> list[str]:
         f"{recipe.learning_rate_schedule.kind} learning rate {recipe.optimizer.learning_rate:g}",
         *_options(recipe.optimizer, but=("learning_rate",)),
         f"weights {recipe.initializer.weights.kind}, biases {recipe.initializer.biases.kind}",
+        *(["augmented"] if recipe.augmentation.active else []),
     ]
     return phrases + [f"target {name.replace('_', ' ')} {value:g}" for name, value in recipe.targets.items()]

@@ -1,5 +1,7 @@
 """The architectures and recipes that come with the project are the published ones."""
 
+from dataclasses import replace
+
 import pytest
 
 from specs.initializers import GlorotUniform, Normal, Zeros
@@ -21,7 +23,15 @@ TRAINING = {  # optimizer, batch size, epochs, target
 
 def test_five_architectures_and_a_recipe_for_each_and_for_any_other() -> None:
     assert set(architecture_names()) == set(PARAMETERS)
-    assert set(recipe_names()) == {*PARAMETERS, "default"}
+    assert set(recipe_names()) == {*PARAMETERS, "default", "lenet5_augmented"}
+
+
+def test_the_augmented_recipe_is_the_plain_one_but_for_its_augmentation() -> None:
+    plain, augmented = load_recipe("lenet5"), load_recipe("lenet5_augmented")
+    assert not plain.augmentation.active
+    assert augmented.augmentation.active
+    said = {"name": plain.name, "title": plain.title, "source": plain.source}
+    assert replace(augmented, augmentation=plain.augmentation, **said) == plain
 
 
 @pytest.mark.parametrize(("name", "count"), PARAMETERS.items())
