@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,24 @@ class RemoteWorker:
         number = next(self._numbers)
         answer = self.request("open", {"session": number, "spec": spec.to_dict()})
         return RemoteSession(self, number, tuple(answer.fields["tuning"]))
+
+    def measure(
+        self,
+        sessions: Sequence[RemoteSession],
+        method: str,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        settle_s: float = 0.0,
+        seconds: float = 0.0,
+    ) -> list[NDArray[np.float64]]:
+        """Seconds of calls of ``method`` with ``arrays``, timed in the worker, the sessions taking turns.
+
+        See ``harness.timing.in_turn``; one array of durations per session.
+        """
+        numbers = [session.number for session in sessions]
+        fields = {"sessions": numbers, "method": method, "settle_s": settle_s, "seconds": seconds}
+        answer = self.request("measure", fields, arrays)
+        return [answer.arrays[str(place)] for place in range(len(numbers))]
 
     def request(self, verb: str, fields: dict[str, Any], arrays: Mapping[str, Any] | None = None) -> Message:
         """Send a request; an "unsupported" answer becomes the contract's Unsupported."""
@@ -75,7 +93,7 @@ class RemoteSession(Session):
 
     def __init__(self, worker: RemoteWorker, number: int, tuning: tuple[str, ...]) -> None:
         self._worker = worker
-        self._number = number
+        self.number = number
         self._tuning = tuning
 
     def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
@@ -130,10 +148,10 @@ class RemoteSession(Session):
         return self._tuning
 
     def close(self) -> None:
-        self._worker.request("close", {"session": self._number})
+        self._worker.request("close", {"session": self.number})
 
     def _call(self, method: str, arrays: Mapping[str, Any] | None = None, **fields: Any) -> Message:
-        return self._worker.request("call", {"session": self._number, "method": method, **fields}, arrays)
+        return self._worker.request("call", {"session": self.number, "method": method, **fields}, arrays)
 
 
 def _named(masks: Mapping[str, NDArray[np.bool_]] | None) -> dict[str, NDArray[np.bool_]]:

@@ -6,11 +6,9 @@ timed apart and undone, so that training starts from the prepared weights. Garba
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,9 @@ from numpy.typing import NDArray
 
 from backends.contract import Backend, Session, SessionSpec
 from harness import memory, system
+from harness.timing import Clock, quiet_garbage_collection
 
 Emit = Callable[[dict[str, Any]], None]
-Clock = Callable[[], float]
 
 CHUNK_S = 0.5  # aim of one train_steps call: long enough to hide its overhead, short enough to show progress
 EVAL_BATCH = 1000
@@ -297,14 +295,3 @@ def _step_times(session: Session, job: TrainingJob, inputs: Inputs, clock: Clock
             session.train_steps(batches[len(times) % full], rate)
             times.append(clock() - start)
     return times
-
-
-@contextmanager
-def quiet_garbage_collection() -> Iterator[None]:
-    """Collect now, then not until the end."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

@@ -13,13 +13,17 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backends.contract import Backend, Session, SessionSpec, Unsupported
 from harness import limits, memory
 from harness.protocol import Channel, ChannelClosed, Message
+from harness.timing import in_turn
 from harness.training import Diverged, TrainingJob, train
 from specs.errors import RequestError
 
@@ -57,6 +61,7 @@ class Worker:
             "open": self.open,
             "close": self.close,
             "call": self.call,
+            "measure": self.measure,
         }
         return verbs[kind]
 
@@ -106,6 +111,16 @@ class Worker:
         """Call a method of the contract: {session, method} and its arguments as arrays."""
         session = self.sessions[request.fields["session"]]
         return CALLS[request.fields["method"]](session, request)
+
+    def measure(self, request: Message) -> Answer:
+        """Time a method of the contract in several sessions in turn: {sessions, method, settle_s, seconds}, arguments.
+
+        Answers float64 seconds of every counted call, one array per session, named by its place among ``sessions``.
+        """
+        fields = request.fields
+        calls = [partial(CALLS[fields["method"]], self.sessions[number], request) for number in fields["sessions"]]
+        times = in_turn(calls, settle_s=fields["settle_s"], seconds=fields["seconds"])
+        return {}, {str(place): np.array(own) for place, own in enumerate(times)}
 
     @property
     def _loaded(self) -> Backend:

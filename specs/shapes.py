@@ -131,16 +131,24 @@ def forward_flops(architecture: Architecture) -> int:
 def train_flops(architecture: Architecture) -> int:
     """FLOPs of forward and backward of one sample, matrix products alone: what torch.utils.flop_counter counts.
 
-    A convolution or linear layer costs its product once more for the weight gradient and, where a layer below has
-    parameters to train, once more for the input gradient. Biases, element-wise work, pooling and the optimizer are
-    left out: they are bound by memory.
+    Biases, element-wise work, pooling and the optimizer are left out: they are bound by memory.
     """
-    total = 0
+    forward = sum(layer.product_flops for layer in infer(architecture))
+    return forward + sum(backward_flops(architecture))
+
+
+def backward_flops(architecture: Architecture) -> tuple[int, ...]:
+    """FLOPs of the backward pass of one sample, layer by layer, matrix products alone.
+
+    A convolution or linear layer costs its product once for the weight gradient and, where a layer below has
+    parameters to train, once more for the input gradient.
+    """
+    costs = []
     trained_below = False
     for layer in infer(architecture):
-        total += layer.product_flops * (3 if trained_below else 2)
+        costs.append(layer.product_flops * (2 if trained_below else 1))
         trained_below = trained_below or bool(layer.parameters)
-    return total
+    return tuple(costs)
 
 
 def output_shape(layer: Layer, shape: Shape) -> Shape:

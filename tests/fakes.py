@@ -26,10 +26,11 @@ from backends.contract import Arrays, Backend, Description, Session, SessionSpec
 from backends.registry import Registration
 from specs.architecture import Architecture
 from specs.errors import RequestError
-from specs.shapes import buffer_shapes, parameter_shapes
+from specs.shapes import buffer_shapes, infer, parameter_shapes
 
 VARIABLE = "HARNESS_FAKE"
 FAKE = Registration(name="fake", title="Fake", adapter="tests.fakes:FakeBackend", framework="numpy")
+RIVAL = Registration(name="rival", title="Rival", adapter="tests.fakes:RivalBackend", framework="numpy")
 
 
 @contextmanager
@@ -40,6 +41,16 @@ def registered(**behaviour: Any) -> Iterator[Registration]:
         patch.dict(os.environ, {VARIABLE: json.dumps(behaviour)}),
     ):
         yield FAKE
+
+
+@contextmanager
+def rival(**behaviour: Any) -> Iterator[Registration]:
+    """A second fake beside the first, with a behaviour of its own."""
+    with (
+        patch.dict(registry.BACKENDS, {RIVAL.name: RIVAL}),
+        patch.dict(os.environ, {RivalBackend.variable: json.dumps(behaviour)}),
+    ):
+        yield RIVAL
 
 
 def misbehave(place: str) -> None:
@@ -80,13 +91,14 @@ class FakeBackend(Backend):
     """Constructing it in a worker may misbehave too ("construct"); the parent constructs it for its environment."""
 
     name = "fake"
+    variable = VARIABLE
 
     def __init__(self) -> None:
         if "pytest" not in sys.modules:
             misbehave("construct")
 
     def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
-        return {VARIABLE: os.environ[VARIABLE], "OPENBLAS_NUM_THREADS": "1"}
+        return {VARIABLE: os.environ[self.variable], "OPENBLAS_NUM_THREADS": "1"}
 
     def load(self, *, threads: int) -> None:
         misbehave("load")
@@ -104,6 +116,13 @@ class FakeBackend(Backend):
         return FakeSession(spec, json.loads(os.environ[VARIABLE]))
 
 
+class RivalBackend(FakeBackend):
+    """The same under another name; its worker finds its behaviour where the first one's does."""
+
+    name = "rival"
+    variable = "HARNESS_RIVAL_FAKE"
+
+
 class FakeSession(Session):
     """Losses fall as 1 / (steps + 1); every image is read as class 0, but for those whose label it remembers."""
 
@@ -112,6 +131,11 @@ class FakeSession(Session):
         self.shapes = parameter_shapes(spec.architecture) | buffer_shapes(spec.architecture)
         self.arrays: Arrays = {name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}
         self.classes = spec.architecture.classes
+        # {"layer_s": {"conv2d_1": [forward, backward]}}: what each layer of a network takes
+        times = behaviour.get("layer_s", {})
+        layers = [times.get(layer.name, (0.0, 0.0)) for layer in infer(spec.architecture)]
+        self.forward_s = sum(forward for forward, _ in layers)
+        self.backward_s = sum(backward for _, backward in layers)
         self.step = 0
         self.hoard: list[NDArray[Any]] = []
         self.durations: list[float] = []
@@ -136,7 +160,7 @@ class FakeSession(Session):
                 misbehave("train")
             if self.step >= self.behaviour.get("nan_at", np.inf):
                 losses[k] = np.nan
-            if seconds := self.behaviour.get("step_s"):
+            if seconds := self.behaviour.get("step_s", self.forward_s + self.backward_s):
                 self.durations.append(wait(seconds))
             if megabytes := self.behaviour.get("leak_mb"):
                 self.hoard.append(np.ones(megabytes * 2**20, np.uint8))
@@ -144,6 +168,8 @@ class FakeSession(Session):
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
         misbehave("predict")
+        if self.forward_s:
+            wait(self.forward_s)
         logits = np.zeros((len(images), self.classes), np.float32)
         logits[:, 0] = 1
         return logits
