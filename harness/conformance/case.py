@@ -34,6 +34,10 @@ class Case(Protocol):
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
         """Drive a fresh session; arrays are handed to it in ``dtype``."""
 
+    @property
+    def yardstick(self) -> Case:
+        """The case on which NumPy's float32 shows what error is float32's own: as a rule this one."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NetworkCase:
@@ -55,6 +59,11 @@ class NetworkCase:
     def spec(self, precision: str) -> SessionSpec:
         """Plain SGD, whose step at rate 1 shows the gradients it took."""
         return SessionSpec(architecture=self.architecture, optimizer=SGD(), precision=precision, tuning=self.tuning)
+
+    @property
+    def yardstick(self) -> Case:
+        """This case."""
+        return self
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
         """Quantities: round trip, logits, loss, gradients, step, and running estimates where there are any.

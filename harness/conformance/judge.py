@@ -17,7 +17,7 @@ from harness.conformance.case import Case, Observation
 from harness.conformance.norms import relative_errors
 from harness.conformance.outcome import Outcome
 from harness.conformance.reference import Reference
-from harness.conformance.tolerances import YARDSTICK, tolerance
+from harness.conformance.tolerances import tolerance
 
 Open = Callable[[SessionSpec], Session]
 """Opens a session: in a worker, in this process, of a backend or of a planted mistake."""
@@ -132,9 +132,10 @@ def compare(case: Case, observed: Observation, reference: Reference, precision: 
     for quantity in sorted(want.keys() | observed.keys()):
         got, expected = observed.get(quantity, {}), want.get(quantity, {})
         measurement = measure(case.name, quantity, got, expected, precision)
-        if not measurement.passed and precision == "float32" and tolerance(quantity, precision).yardstick:
-            single = reference.observe(case, "float32")[quantity]
-            own = YARDSTICK * measure(case.name, quantity, single, expected, "float32").error
+        factor = tolerance(quantity, precision).yardstick
+        if not measurement.passed and precision == "float32" and factor:
+            single = reference.observe(case.yardstick, "float32")[quantity]
+            own = factor * measure(case.name, quantity, single, expected, "float32").error
             if measurement.limit < own < math.inf:
                 measurement = replace(measurement, limit=own, float32_limited=True)
         measured[quantity] = measurement

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.conformance.outcome import BackendReport, Outcome, worst
-from harness.conformance.tolerances import YARDSTICK, Tolerance, tolerances
+from harness.conformance.tolerances import Tolerance, tolerance, tolerances
 
 SCHEMA = 1
 _STYLES = {"pass": "green", "fail": "bold red", "unsupported": "yellow"}
@@ -94,7 +94,9 @@ def line(outcome: Outcome) -> str:
         parts.append(f"error {figures(outcome)}")
         parts.append(f"in {outcome.worst_case}" + (f" ({outcome.where})" if outcome.where else ""))
     if outcome.float32_limited:
-        parts.append(f"limit: {YARDSTICK:g} times NumPy's own error in float32")
+        parts.append(
+            f"limit: {tolerance(outcome.quantity, outcome.precision).yardstick:g} times NumPy's own error in float32"
+        )
     if outcome.detail:
         parts.append(outcome.detail)
     return "; ".join(parts)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, Session, SessionSpec
-from harness.conformance.case import Observation, cast, described, draw_parameters, seeded
+from harness.conformance.case import Case, Observation, cast, described, draw_parameters, seeded
 from specs.architecture import Architecture
 from specs.layers import BatchNorm2d, Conv2d, Flatten, Linear, Tanh
 from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
@@ -87,6 +87,11 @@ class OptimizerCase:
         return SessionSpec(
             architecture=self.architecture, optimizer=self.optimizer, precision=precision, tuning=self.tuning
         )
+
+    @property
+    def yardstick(self) -> Case:
+        """This case."""
+        return self
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
         """Quantities: the case's own (parameters after the steps), losses, step count, state, resumed.

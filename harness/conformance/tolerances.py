@@ -14,13 +14,14 @@ is orders of magnitude worse."""
 class Tolerance:
     """The largest relative error that passes, and why it is this one.
 
-    ``yardstick``: float32's own error may stand in for the limit. ``floor`` is that of ``norms.relative_errors``.
+    ``yardstick``: how many times the error of NumPy's float32 may stand in for the limit, 0 for never. ``floor`` is
+    that of ``norms.relative_errors``.
     ``unit`` is set for what is no relative error and the same in every precision.
     """
 
     limit: float
     reason: str
-    yardstick: bool = False
+    yardstick: float = 0.0
     floor: float = 0.0
     unit: str = ""
 
@@ -47,24 +48,24 @@ _FLOAT32: dict[str, Tolerance] = {
     ),
     "logits": Tolerance(
         limit=1e-5,
-        yardstick=True,
+        yardstick=YARDSTICK,
         reason="sums of up to some thousand float32 terms err by about 1e-7, the nearest wrong layer by over 1e-3",
     ),
-    "loss": Tolerance(limit=1e-5, yardstick=True, reason="the forward pass and one more sum"),
+    "loss": Tolerance(limit=1e-5, yardstick=YARDSTICK, reason="the forward pass and one more sum"),
     "gradients": Tolerance(
         limit=1e-4,
-        yardstick=True,
+        yardstick=YARDSTICK,
         floor=_GRADIENT_FLOOR,
         reason="the backward pass adds cancellation (batch norm, softmax minus one) to the forward's rounding",
     ),
     "step": Tolerance(
         limit=1e-4,
-        yardstick=True,
+        yardstick=YARDSTICK,
         floor=_GRADIENT_FLOOR,
         reason="as for gradients, and the rounding of the parameters that they were taken off",
     ),
     "running estimates": Tolerance(
-        limit=1e-5, yardstick=True, reason="a mean and a variance over the batch: as for the forward pass"
+        limit=1e-5, yardstick=YARDSTICK, reason="a mean and a variance over the batch: as for the forward pass"
     ),
     # Level 3: optimizers.
     "probe": Tolerance(
@@ -83,22 +84,19 @@ _FLOAT32: dict[str, Tolerance] = {
     # Level 4: trajectories.
     "losses": Tolerance(
         limit=1e-4,
-        yardstick=True,
+        yardstick=YARDSTICK,
         reason="clear of kinks thirty steps only add up roundings, to about 1e-6; rougher kernels may meet a kink",
     ),
-    "parameters": Tolerance(limit=1e-3, yardstick=True, reason="as for the losses; biases start at 0 and stay small"),
-    "evaluation": Tolerance(limit=1e-3, yardstick=True, reason="as for the parameters"),
+    "parameters": Tolerance(limit=1e-3, yardstick=YARDSTICK, reason="as for the losses; biases stay small"),
+    "evaluation": Tolerance(limit=1e-3, yardstick=YARDSTICK, reason="as for the parameters"),
     "losses near kinks": Tolerance(
         limit=1e-3,
-        yardstick=True,
-        reason="on real data float32 flips a unit now and then: one flip was measured to move losses by 3e-4",
+        yardstick=1.0,
+        reason="real images have exact ties in max pooling, which kernels break by rounding: here NumPy breaks them at "
+        "random, which was measured to move losses by 0.05 (alexnet) to 0.2 (cnn_dropout) within thirty steps",
     ),
-    "parameters near kinks": Tolerance(
-        limit=5e-2,
-        yardstick=True,
-        reason="Adam moves a weight whose gradient is nearly 0 by a whole step either way: 1e-2 was measured",
-    ),
-    "evaluation near kinks": Tolerance(limit=5e-2, yardstick=True, reason="as for the parameters"),
+    "parameters near kinks": Tolerance(limit=1e-3, yardstick=1.0, reason="as for the losses"),
+    "evaluation near kinks": Tolerance(limit=1e-3, yardstick=1.0, reason="as for the losses"),
     "scaling": Tolerance(
         limit=1e-4, floor=_GRADIENT_FLOOR, reason="gradients under the mask that the framework drew: as for gradients"
     ),

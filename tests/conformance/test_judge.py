@@ -19,7 +19,10 @@ from harness.conformance.norms import relative_errors
 from harness.conformance.outcome import Outcome
 from harness.conformance.reference import Reference
 from harness.conformance.runs import equivalent
+from harness.conformance.trajectories import on_dataset
+from harness.datasets import load_dataset
 from specs.layers import Linear, Softmax
+from specs.loading import default_recipe, load_architecture
 from tests.conformance.mutants import MUTANTS
 
 CASE = layer_case(Linear(out_features=3), (4,))
@@ -91,9 +94,6 @@ def test_what_float32_cannot_do_better_passes_and_says_so() -> None:
     reference = Reference()
     own = compare(case, observe(case, NumpySession, "float32"), reference, "float32")["gradients"]
 
-    class Worse(NumpySession):
-        """Twice the error of NumPy's float32, and of a size that only the yardstick forgives."""
-
     want = reference.observe(case)["gradients"]["input"]
     single = reference.observe(case, "float32")["gradients"]["input"]
     scaled = dict(reference.observe(case, "float32"))
@@ -139,3 +139,15 @@ def test_equivalence_is_the_far_end_of_the_interval() -> None:
     # Student's t(0.95, 4) = 2.1318; the standard deviation of the differences is 2.
     assert noisy.error == pytest.approx(2.1318 * 2 / math.sqrt(5), rel=1e-4)
     assert not noisy.passed
+
+
+def test_ties_excuse_no_more_than_breaking_them_does() -> None:
+    case = on_dataset(load_architecture("lenet5"), default_recipe("lenet5"), load_dataset("digits", None))
+    reference = Reference()
+    broken = observe(case.yardstick, NumpySession, "float32")
+    judged = compare(case, broken, reference, "float32")["losses near kinks"]
+    assert judged.passed
+    assert judged.float32_limited
+    exact = reference.observe(case)["losses near kinks"]
+    worse = {step: (2 * loss - exact[step]).astype(np.float32) for step, loss in broken["losses near kinks"].items()}
+    assert not compare(case, {**broken, "losses near kinks": worse}, reference, "float32")["losses near kinks"].passed
