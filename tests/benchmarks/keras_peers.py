@@ -1,15 +1,12 @@
 """What the Keras adapter is measured against: the tutorials' own loop, and the best loop written by hand.
 
-    python tests/benchmarks/keras_peers.py tutorial|bare MODEL INPUTS --epochs N --threads T
+    python tests/benchmarks/keras_peers.py tutorial|bare MODEL INPUTS THREADS
 
-INPUTS holds train_images.npy float32[N, 1, 28, 28], train_labels.npy int64[N], order.npy int32[epochs, N], weights.npz
-(the initial weights under canonical names) and recipe.json {"batch_size": n, "optimizer": {kind: {...}}}. Prints JSON:
-per epoch [seconds, [losses]]. Nothing of the harness or of its adapter is imported here.
+``turns`` says what INPUTS holds and how epochs are asked for. Nothing of the harness or its adapter is imported here.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
@@ -17,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-Epochs = list[tuple[float, list[float]]]
-"""Seconds of each epoch and its losses."""
+from turns import main, report, turns, wait
 
 
-def tutorial(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
+def tutorial(model: str, inputs: Path, threads: int) -> None:
     """``compile`` and ``fit``, as Keras's MNIST tutorials do; one loss per epoch, its running mean.
 
     The first epoch's seconds include tracing.
@@ -37,12 +32,11 @@ def tutorial(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
     )
     x = np.load(inputs / "train_images.npy").reshape(-1, 28, 28, 1)
     y = np.load(inputs / "train_labels.npy")
-    clock = _clock()
-    history = network.fit(x, y, batch_size=recipe["batch_size"], epochs=epochs, verbose=0, callbacks=[clock])
-    return [(seconds, [loss]) for seconds, loss in zip(clock.seconds, history.history["loss"], strict=True)]
+    epochs = len(np.load(inputs / "order.npy"))
+    network.fit(x, y, batch_size=recipe["batch_size"], epochs=epochs, verbose=0, callbacks=[_clock()])
 
 
-def bare(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
+def bare(model: str, inputs: Path, threads: int) -> None:
     """An epoch in one graph: gathered from data placed once, Keras layers, TensorFlow's optimizer kernels.
 
     Tracing and the first steps come before the first epoch and are undone.
@@ -94,14 +88,12 @@ def bare(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
             slot.assign(tf.zeros_like(slot))
     step_count.assign(0.0)
 
-    results = []
-    for epoch in range(epochs):
+    for epoch in turns(len(order)):
         start = time.perf_counter()
         losses = graphs[size](tf.constant(order[epoch, :full].reshape(-1, size))).numpy()
         if full < order.shape[1]:
             losses = np.append(losses, graphs[order.shape[1] - full](tf.constant(order[epoch, None, full:])).numpy())
-        results.append((time.perf_counter() - start, losses.tolist()))
-    return results
+        report(time.perf_counter() - start, losses.tolist())
 
 
 def _apply(tf: Any, optimizer: dict[str, dict[str, Any]], w: Any, g: Any, slots: list[Any], step: Any) -> None:
@@ -238,17 +230,15 @@ def _clock() -> Any:
     import keras
 
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]
-        """The seconds of every epoch."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.seconds: list[float] = []
+        """Takes turns, and reports each epoch's seconds and its running mean loss."""
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if not wait():
+                raise SystemExit
             self.start = time.perf_counter()
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.seconds.append(time.perf_counter() - self.start)
+            report(time.perf_counter() - self.start, [logs["loss"]])
 
     return Clock()
 
@@ -264,18 +254,5 @@ def _import(threads: int) -> Any:
     return keras, tf
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("loop", choices=("tutorial", "bare"))
-    parser.add_argument("model", choices=("mlp", "cnn", "cnn_dropout", "lenet5", "alexnet"))
-    parser.add_argument("inputs", type=Path)
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    loop = {"tutorial": tutorial, "bare": bare}[arguments.loop]
-    print(json.dumps(loop(arguments.model, arguments.inputs, arguments.epochs, arguments.threads)))
-
-
 if __name__ == "__main__":
-    main()
+    main({"tutorial": tutorial, "bare": bare})

@@ -1,15 +1,12 @@
 """What the Paddle adapter is measured against: the tutorials' own loop, and the best loop written by hand.
 
-    python tests/benchmarks/paddle_peers.py tutorial|bare MODEL INPUTS --epochs N --threads T
+    python tests/benchmarks/paddle_peers.py tutorial|bare MODEL INPUTS THREADS
 
-INPUTS holds train_images.npy float32[N, 1, 28, 28], train_labels.npy int64[N], order.npy int32[epochs, N], weights.npz
-(the initial weights under canonical names) and recipe.json {"batch_size": n, "optimizer": {kind: {...}}}. Prints JSON:
-per epoch [seconds, [losses]]. Nothing of the harness or of its adapter is imported here.
+``turns`` says what INPUTS holds and how epochs are asked for. Nothing of the harness or its adapter is imported here.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
@@ -17,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-Epochs = list[tuple[float, list[float]]]
-"""Seconds of each epoch and its losses."""
+from turns import main, report, turns, wait
 
 # A layer and its arguments: convolution (channels, kernel, padding), max pooling (kernel, stride), linear (features).
 NETWORKS: dict[str, list[tuple[Any, ...]]] = {
@@ -45,7 +40,7 @@ NETWORKS: dict[str, list[tuple[Any, ...]]] = {
 }
 
 
-def tutorial(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
+def tutorial(model: str, inputs: Path, threads: int) -> None:
     """``Model.prepare`` and ``Model.fit`` over a ``Dataset``, as Paddle's MNIST tutorial does; a loss per step."""
     paddle = _import(threads)
     recipe = json.loads((inputs / "recipe.json").read_text())
@@ -54,12 +49,11 @@ def tutorial(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
     optimizer = _optimizer(recipe["optimizer"], network.parameters())
     trainer.prepare(optimizer, paddle.nn.CrossEntropyLoss(), paddle.metric.Accuracy())
     dataset = _dataset(np.load(inputs / "train_images.npy"), np.load(inputs / "train_labels.npy"))
-    clock = _clock()
-    trainer.fit(dataset, epochs=epochs, batch_size=recipe["batch_size"], verbose=0, callbacks=[clock])
-    return list(zip(clock.seconds, clock.losses, strict=True))
+    epochs = len(np.load(inputs / "order.npy"))
+    trainer.fit(dataset, epochs=epochs, batch_size=recipe["batch_size"], verbose=0, callbacks=[_clock()])
 
 
-def bare(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
+def bare(model: str, inputs: Path, threads: int) -> None:
     """The older static graph on oneDNN kernels, run step by step from C++, everything it needs in its scope.
 
     Building and the first steps come before the first epoch and are undone.
@@ -107,14 +101,12 @@ def bare(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
     for name, array in initial.items():
         put(name, array)
 
-    results = []
-    for epoch in range(epochs):
+    for epoch in turns(len(order)):
         start = time.perf_counter()
         losses = run(order[epoch, :full].reshape(-1, size))
         if full < order.shape[1]:
             losses = np.append(losses, run(order[epoch, None, full:]))
-        results.append((time.perf_counter() - start, losses.tolist()))
-    return results
+        report(time.perf_counter() - start, losses.tolist())
 
 
 def _program(model: str, optimizer: dict[str, Any], batch: int) -> Any:
@@ -333,22 +325,19 @@ def _clock() -> Any:
     import paddle
 
     class Clock(paddle.callbacks.Callback):  # type: ignore[misc]
-        """The seconds of every epoch and the loss of every step."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.seconds: list[float] = []
-            self.losses: list[list[float]] = []
+        """Takes turns, and reports each epoch's seconds and the loss of every step."""
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.losses.append([])
+            if not wait():
+                raise SystemExit
+            self.losses: list[float] = []
             self.start = time.perf_counter()
 
         def on_train_batch_end(self, step: int, logs: Any = None) -> None:
-            self.losses[-1].append(float(np.ravel(logs["loss"])[0]))
+            self.losses.append(float(np.ravel(logs["loss"])[0]))
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.seconds.append(time.perf_counter() - self.start)
+            report(time.perf_counter() - self.start, self.losses)
 
     return Clock()
 
@@ -360,18 +349,5 @@ def _import(threads: int) -> Any:
     return paddle
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("loop", choices=("tutorial", "bare"))
-    parser.add_argument("model", choices=tuple(NETWORKS))
-    parser.add_argument("inputs", type=Path)
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    loop = {"tutorial": tutorial, "bare": bare}[arguments.loop]
-    print(json.dumps(loop(arguments.model, arguments.inputs, arguments.epochs, arguments.threads)))
-
-
 if __name__ == "__main__":
-    main()
+    main({"tutorial": tutorial, "bare": bare})

@@ -1,15 +1,12 @@
 """What the PyTorch adapter is measured against: the tutorials' own loop, and the best loop written by hand.
 
-    python tests/benchmarks/torch_peers.py tutorial|bare MODEL INPUTS --epochs N --threads T
+    python tests/benchmarks/torch_peers.py tutorial|bare MODEL INPUTS THREADS
 
-INPUTS holds train_images.npy float32[N, 1, 28, 28], train_labels.npy int64[N], order.npy int32[epochs, N], weights.npz
-(the initial weights under canonical names) and recipe.json {"batch_size": n, "optimizer": {kind: {...}}}. Prints JSON:
-per epoch [seconds, [losses]]. Nothing of the harness or of its adapter is imported here.
+``turns`` says what INPUTS holds and how epochs are asked for. Nothing of the harness or its adapter is imported here.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable
@@ -20,12 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
-
-Epochs = list[tuple[float, list[float]]]
-"""Seconds of each epoch and its losses."""
+from turns import main, report, turns
 
 
-def tutorial(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
+def tutorial(model: str, inputs: Path, threads: int) -> None:
     """Dataset, DataLoader, nn.Sequential, torch.optim and loss.item() in every step, as PyTorch's tutorials do."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -37,8 +32,7 @@ def tutorial(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
     optimizer = _optimizer(recipe["optimizer"], network)
     loss_function = nn.CrossEntropyLoss()
     dataset = TensorDataset(images, labels)
-    results = []
-    for epoch in range(epochs):
+    for epoch in turns(len(order)):
         loader = DataLoader(dataset, batch_size=recipe["batch_size"], sampler=order[epoch].tolist())
         losses = []
         start = time.perf_counter()
@@ -48,11 +42,10 @@ def tutorial(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
             optimizer.step()
             optimizer.zero_grad()
             losses.append(loss.item())
-        results.append((time.perf_counter() - start, losses))
-    return results
+        report(time.perf_counter() - start, losses)
 
 
-def bare(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
+def bare(model: str, inputs: Path, threads: int) -> None:
     """Backward passes by hand, convolutions in oneDNN's layout, fused updates, losses read once an epoch.
 
     The first step of each batch size comes before the first epoch and is undone.
@@ -88,19 +81,17 @@ def bare(model: str, inputs: Path, epochs: int, threads: int) -> Epochs:
         return loss
 
     with torch.inference_mode():
-        order = [[batch.long() for batch in torch.from_numpy(epoch).split(size)] for epoch in order[:epochs]]
+        order = [[batch.long() for batch in torch.from_numpy(epoch).split(size)] for epoch in order]
         initial = [weight.clone() for weight in weights]
         for batch in (order[0][0], order[0][-1]):
             step(batch)
         for weight, value in zip(weights, initial, strict=True):
             weight.copy_(value)
         update = _update(recipe["optimizer"], weights)
-        results = []
-        for epoch in order:
+        for epoch in turns(len(order)):
             start = time.perf_counter()
-            losses = torch.stack([step(batch) for batch in epoch]).tolist()
-            results.append((time.perf_counter() - start, losses))
-    return results
+            losses = torch.stack([step(batch) for batch in order[epoch]]).tolist()
+            report(time.perf_counter() - start, losses)
 
 
 # What follows gives a layer's output and its backward pass: the gradient of the output, which may be overwritten, to
@@ -294,18 +285,5 @@ def _read(inputs: Path) -> tuple[Tensor, Tensor, Any, dict[str, Any], list[Tenso
     return images, labels, np.load(inputs / "order.npy"), json.loads((inputs / "recipe.json").read_text()), weights
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("loop", choices=("tutorial", "bare"))
-    parser.add_argument("model", choices=tuple(LAYERS))
-    parser.add_argument("inputs", type=Path)
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    loop = {"tutorial": tutorial, "bare": bare}[arguments.loop]
-    print(json.dumps(loop(arguments.model, arguments.inputs, arguments.epochs, arguments.threads)))
-
-
 if __name__ == "__main__":
-    main()
+    main({"tutorial": tutorial, "bare": bare})
