@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backends.contract import PRECISIONS, SessionSpec
 from backends.registry import Registration
+from harness.checkpoints import Checkpoint
 from harness.datasets import Dataset
 from harness.prepare import dropout_seed
 from specs.architecture import Architecture
@@ -17,7 +18,11 @@ from specs.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """One run. ``model`` and ``dataset`` are as the user named them; ``python`` None means the backend's own."""
+    """One run. ``model`` and ``dataset`` are as the user named them; ``python`` None means the backend's own.
+
+    A run that resumes a checkpoint does what its recipe still has to do. ``stop_after`` ends a run early: the recipe's
+    epochs stay what the learning-rate schedule is laid out for.
+    """
 
     backend: Registration
     model: str
@@ -38,6 +43,8 @@ class RunPlan:
     timeout_s: float | None = None
     stall_timeout_s: float | None = None
     memory_limit_mb: int | None = None
+    resumed: Checkpoint | None = None
+    stop_after: int | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -52,6 +59,19 @@ class RunPlan:
                 raise RequestError(f"--{option} must be above 0 seconds, got {value:g}")
         if self.memory_limit_mb is not None and self.memory_limit_mb < 1:
             raise RequestError(f"--memory-limit must be at least 1 MiB, got {self.memory_limit_mb}")
+        if self.stop_after is not None and not self.start_epoch < self.stop_after <= self.recipe.epochs:
+            least = self.start_epoch + 1
+            raise RequestError(f"--stop-after must be from {least} to {self.recipe.epochs}, got {self.stop_after}")
+
+    @property
+    def start_epoch(self) -> int:
+        """How many epochs were done before this run."""
+        return self.resumed.manifest.epochs if self.resumed else 0
+
+    @property
+    def epochs(self) -> range:
+        """The epochs this run does, counted from 0."""
+        return range(self.start_epoch, self.stop_after or self.recipe.epochs)
 
     @property
     def session(self) -> SessionSpec:
@@ -62,18 +82,24 @@ class RunPlan:
             device=self.device,
             precision=self.precision,
             threads=self.threads,
-            seed=dropout_seed(self.seed),
+            seed=dropout_seed(self.seed, self.start_epoch),
             tuning=self.tuning,
         )
 
     def command(self) -> str:
         """The command line that repeats this run."""
-        words = ["python", "-m", "harness", "run", "--backend", self.backend.name, "--model", self.model]
-        words += ["--dataset", self.dataset, "--recipe", self.recipe.name, "--epochs", str(self.recipe.epochs)]
-        words += ["--batch-size", str(self.recipe.batch_size), "--seed", str(self.seed)]
-        words += ["--threads", str(self.threads), "--device", self.device, "--precision", self.precision]
-        for option, value in (("--limit-train", self.limit_train), ("--limit-test", self.limit_test)):
-            words += [option, str(value)] if value is not None else []
+        words = ["python", "-m", "harness", "run", "--backend", self.backend.name]
+        words += ["--dataset", self.dataset, "--epochs", str(self.recipe.epochs)]
+        words += ["--threads", str(self.threads), "--device", self.device]
+        if self.resumed:
+            words += ["--resume", str(self.resumed.folder)]
+        else:
+            words += ["--model", self.model, "--recipe", self.recipe.name]
+            words += ["--batch-size", str(self.recipe.batch_size), "--seed", str(self.seed)]
+            words += ["--precision", self.precision]
+            for option, value in (("--limit-train", self.limit_train), ("--limit-test", self.limit_test)):
+                words += [option, str(value)] if value is not None else []
+        words += [] if self.stop_after is None else ["--stop-after", str(self.stop_after)]
         words += [] if self.tuning else ["--tuning", "off"]
         return shlex.join(words)
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.checkpoints import Checkpoint
 from harness.datasets import Dataset
 from harness.training import steps_per_epoch
 from results.files import explained, sync_folder
@@ -48,8 +49,8 @@ def prepare_data(
     dataset: Dataset, preprocessing: Preprocessing, *, limit_train: int | None = None, limit_test: int | None = None
 ) -> PreparedData:
     """float32 images and int64 labels of the first ``limit_*`` samples, kept in the user's cache for the next run."""
-    train = _limit("limit-train", limit_train, len(dataset.train_labels))
-    test = _limit("limit-test", limit_test, len(dataset.test_labels))
+    train = limit("limit-train", limit_train, len(dataset.train_labels))
+    test = limit("limit-test", limit_test, len(dataset.test_labels))
     settings = [dataset.sha256, repr(preprocessing), train, test]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
     folder = _cache() / f"{_safe(dataset.name)}-{key}"
@@ -62,36 +63,64 @@ def prepare_data(
 
 
 def prepare_inputs(
-    folder: Path, architecture: Architecture, recipe: Recipe, *, seed: int, samples: int
+    folder: Path,
+    architecture: Architecture,
+    recipe: Recipe,
+    *,
+    seed: int,
+    samples: int,
+    epochs: range | None = None,
+    resumed: Checkpoint | None = None,
 ) -> dict[str, str]:
     """Write the batch order, learning rates and initial weights of a run into ``folder``; returns their fingerprints.
 
-    order.npy int32[epochs, samples], learning_rates.npy float64[steps], initial_weights.npz under canonical names.
+    order.npy int32[epochs, samples], learning_rates.npy float64[steps], initial_weights.npz under canonical names. The
+    first two are of all the recipe's epochs; the run does ``epochs`` of them (counted from 0), and the fingerprint is
+    of those. A run that starts from a checkpoint finds its weights, and its optimizer's in optimizer_state.npz.
     """
     order = batch_order(recipe.epochs, samples, seed)
-    rates = learning_rates(
-        recipe.learning_rate_schedule,
-        base=recipe.optimizer.learning_rate,
-        epochs=recipe.epochs,
-        steps_per_epoch=steps_per_epoch(samples, recipe.batch_size),
-    )
-    weights = initial_parameters(architecture, recipe.initializer, seed)
+    rates = recipe_rates(recipe, samples)
+    weights = resumed.parameters if resumed else initial_parameters(architecture, recipe.initializer, seed)
     with explained("write", folder, safe=SAFE):
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "order.npy", order)
         np.save(folder / "learning_rates.npy", rates)
         np.savez(folder / "initial_weights.npz", **weights)  # type: ignore[arg-type]
+        if resumed:
+            np.savez(folder / "optimizer_state.npz", **resumed.optimizer_state())  # type: ignore[arg-type]
     network = {key: value for key, value in architecture.to_dict().items() if key in ("input", "classes", "layers")}
+    return {
+        "architecture": sha256_of({}, network),
+        "schedule": schedule_sha256(recipe, order, rates, seed=seed, epochs=epochs or range(recipe.epochs)),
+        "initial_weights": sha256_of(weights),
+    }
+
+
+def recipe_rates(recipe: Recipe, samples: int) -> NDArray[np.float64]:
+    """The learning rate of every step of a recipe, float64[steps]."""
+    return learning_rates(
+        recipe.learning_rate_schedule,
+        base=recipe.optimizer.learning_rate,
+        epochs=recipe.epochs,
+        steps_per_epoch=steps_per_epoch(samples, recipe.batch_size),
+    )
+
+
+def schedule_sha256(
+    recipe: Recipe, order: NDArray[np.int32], rates: NDArray[np.float64], *, seed: int, epochs: range
+) -> str:
+    """The fingerprint of the steps of some epochs (counted from 0) of all that ``order`` and ``rates`` hold."""
+    each = steps_per_epoch(order.shape[1], recipe.batch_size)
+    arrays: dict[str, NDArray[Any]] = {
+        "order": order[epochs.start : epochs.stop],
+        "learning_rates": rates[epochs.start * each : epochs.stop * each],
+    }
     steps = {
         "optimizer": optimizer_to_dict(recipe.optimizer),
         "batch_size": recipe.batch_size,
-        "dropout_seed": dropout_seed(seed),
+        "dropout_seed": dropout_seed(seed, epochs.start),
     }
-    return {
-        "architecture": sha256_of({}, network),
-        "schedule": sha256_of({"order": order, "learning_rates": rates}, steps),
-        "initial_weights": sha256_of(weights),
-    }
+    return sha256_of(arrays, steps)
 
 
 def batch_order(epochs: int, samples: int, seed: int) -> NDArray[np.int32]:
@@ -102,9 +131,13 @@ def batch_order(epochs: int, samples: int, seed: int) -> NDArray[np.int32]:
     return order
 
 
-def dropout_seed(seed: int) -> int:
-    """The 31-bit seed of the framework's own generator, used for dropout alone."""
-    return int(np.random.default_rng([_DROPOUT_STREAM, seed]).integers(2**31))
+def dropout_seed(seed: int, start_epoch: int = 0) -> int:
+    """The 31-bit seed of the framework's own generator, used for dropout alone.
+
+    A run that resumes has another one, so that it does not draw the masks of the first epochs again.
+    """
+    stream = [_DROPOUT_STREAM, seed, start_epoch] if start_epoch else [_DROPOUT_STREAM, seed]
+    return int(np.random.default_rng(stream).integers(2**31))
 
 
 def sha256_of(arrays: Mapping[str, NDArray[Any]], extra: object = None) -> str:
@@ -154,12 +187,13 @@ def _sync(file: Path) -> None:
         os.fsync(opened.fileno())
 
 
-def _limit(option: str, limit: int | None, available: int) -> int:
-    if limit is None:
+def limit(option: str, wanted: int | None, available: int) -> int:
+    """How many of the ``available`` samples to use. Raises RequestError for a number that cannot be had."""
+    if wanted is None:
         return available
-    if not 1 <= limit <= available:
-        raise RequestError(f"--{option} must be from 1 to {available}, got {limit}")
-    return limit
+    if not 1 <= wanted <= available:
+        raise RequestError(f"--{option} must be from 1 to {available}, got {wanted}")
+    return wanted
 
 
 def _cache() -> Path:

@@ -15,9 +15,9 @@ from harness.launcher import WorkerFailed
 from harness.machine import machine
 from harness.peak import remembered
 from harness.plan import RunPlan
+from harness.quality import quality
 from harness.training import TrainingResult
 from results.record import (
-    MISREAD,
     SPANS,
     STEP_SAMPLES,
     Environment,
@@ -25,7 +25,6 @@ from results.record import (
     Fingerprints,
     LearningCurve,
     Memory,
-    Misread,
     Noise,
     Phases,
     Record,
@@ -58,6 +57,7 @@ class RunNotes:
     description: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    augment_s: float | None = None
     total_s: float = 0.0
 
 
@@ -75,8 +75,8 @@ def record_of(
     fields: dict[str, Any] = result.fields if result else {}
     epochs = fields.get("epochs", notes.epochs)
     last = epochs[-1] if epochs else {}
-    quality = _quality(result.arrays["logits"], test_labels) if result and test_labels is not None else {}
-    initial = fields.get("initial", {})
+    measures = quality(result.arrays["logits"], test_labels) if result and test_labels is not None else {}
+    initial = {} if plan.resumed else fields.get("initial", {})
     return Record(
         run_id=run_id,
         status=status,
@@ -90,6 +90,7 @@ def record_of(
         recipe=plan.recipe.name,
         seed=plan.seed,
         repeat=plan.repeat,
+        resumed_from=plan.resumed.manifest.run_id if plan.resumed else None,
         round=plan.round,
         device=plan.device,
         threads=plan.threads,
@@ -104,11 +105,14 @@ def record_of(
         curve=LearningCurve.of(result.arrays["losses"].tolist()) if result else None,
         test_accuracy=last.get("test_accuracy") if result else None,
         test_loss=finite(last.get("test_loss")) if result else None,
-        **quality,
-        time_to_accuracy=_time_to_accuracy(epochs, plan.recipe.targets.get("test_accuracy")),
+        **measures,
+        time_to_accuracy={} if plan.resumed else _time_to_accuracy(epochs, plan.recipe.targets.get("test_accuracy")),
         throughput=_throughput(fields, epochs, test_samples=None if test_labels is None else len(test_labels)),
         phases=Phases(
-            import_s=notes.description.get("import_s"), total_s=notes.total_s or None, **fields.get("phases", {})
+            augment_s=notes.augment_s,
+            import_s=notes.description.get("import_s"),
+            total_s=notes.total_s or None,
+            **fields.get("phases", {}),
         ),
         memory=Memory(
             after_import_rss_mb=notes.description.get("after_import_rss_mb"),
@@ -169,37 +173,6 @@ def _epoch(fields: Mapping[str, Any]) -> Epoch:
         test_loss=finite(fields["test_loss"]),
         spans=tuple(Span(**span) for span in thinned(fields["spans"], SPANS)),
     )
-
-
-def _quality(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, Any]:
-    """Confusion matrix (rows true, columns predicted), macro averages and the most confident mistakes.
-
-    A class never predicted has precision 0, one never present recall 0 (scikit-learn's zero_division=0).
-    """
-    classes = logits.shape[1]
-    predicted = logits.argmax(axis=1)
-    confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (labels, predicted), 1)
-    right = np.diag(confusion).astype(float)
-    precision = right / np.maximum(confusion.sum(axis=0), 1)
-    recall = right / np.maximum(confusion.sum(axis=1), 1)
-    f1 = 2 * precision * recall / np.where(precision + recall > 0, precision + recall, 1)
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    confidence = shifted.max(axis=1) / shifted.sum(axis=1)
-    wrong = np.flatnonzero(predicted != labels)
-    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISREAD]
-    return {
-        "macro_precision": float(precision.mean()),
-        "macro_recall": float(recall.mean()),
-        "macro_f1": float(f1.mean()),
-        "confusion_matrix": tuple(tuple(int(v) for v in row) for row in confusion),
-        "misread": tuple(
-            Misread(
-                index=int(i), true=int(labels[i]), predicted=int(predicted[i]), confidence=finite(float(confidence[i]))
-            )
-            for i in wrong
-        ),
-    }
 
 
 def _time_to_accuracy(epochs: list[dict[str, Any]], target: float | None) -> dict[str, float | None]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,16 @@ from typing import Any
 import numpy as np
 
 from harness.advice import repair
+from harness.augmented_epochs import augmented_epochs
+from harness.checkpoints import NATIVE
 from harness.datasets import Dataset
 from harness.environments import find_python
 from harness.launcher import Refused, WorkerFailed, WorkerProcess
 from harness.plan import RunPlan, check_fit
-from harness.prepare import prepare_data, prepare_inputs
+from harness.prepare import PreparedData, prepare_data, prepare_inputs
 from harness.recording import RunNotes, check_event, record_of, run_error
+from harness.resuming import check_continues, training_fingerprints
+from harness.saving import gathering, save, unsaved
 from harness.training import TrainingJob, TrainingResult
 from results.files import StoreError, explained
 from results.record import Record, RunError, bounded
@@ -35,8 +42,10 @@ def new_run_id(plan: RunPlan) -> str:
     return f"{stamp}-{plan.backend.name}-{plan.architecture.name[:60]}-s{plan.seed}-{secrets.token_hex(2)}"
 
 
-def execute(plan: RunPlan, dataset: Dataset, folder: Path, run_id: str, listen: Listener) -> Record:
-    """Carry out ``plan`` in ``folder`` (log and checkpoint land there) and return its record.
+def execute(
+    plan: RunPlan, dataset: Dataset, folder: Path, run_id: str, listen: Listener, *, save_to: Path | None = None
+) -> Record:
+    """Carry out ``plan`` in ``folder`` (its log lands there) and return its record; ``save_to`` is its checkpoint.
 
     Raises RequestError alone: for what the user can only mend by asking for something else, and for storage that
     refuses. Ctrl-C ends the worker and gives a record with status interrupted.
@@ -46,36 +55,88 @@ def execute(plan: RunPlan, dataset: Dataset, folder: Path, run_id: str, listen: 
     notes = RunNotes(started_at=datetime.now(UTC), load_before=os.getloadavg()[0])
     inputs = folder / "inputs"
     start = time.monotonic()
+    record: Record | None = None
     try:
         listen({"event": "phase", "phase": "prepare"})
         data = prepare_data(
             dataset, plan.recipe.preprocessing, limit_train=plan.limit_train, limit_test=plan.limit_test
         )
         listen({"event": "size", "train_samples": data.train_samples})
+        if plan.resumed:
+            check_continues(plan.resumed, plan.recipe, data=data.fingerprint, samples=data.train_samples)
         fingerprints = prepare_inputs(
-            inputs, plan.architecture, plan.recipe, seed=plan.seed, samples=data.train_samples
+            inputs,
+            plan.architecture,
+            plan.recipe,
+            seed=plan.seed,
+            samples=data.train_samples,
+            epochs=plan.epochs,
+            resumed=plan.resumed,
         )
         notes.fingerprints = {"data": data.fingerprint, **fingerprints}
         job = TrainingJob(
             spec=plan.session,
             data=str(data.folder),
             inputs=str(inputs.absolute()),
-            epochs=plan.recipe.epochs,
+            start_epoch=plan.epochs.start,
+            epochs=plan.epochs.stop,
             batch_size=plan.recipe.batch_size,
+            preprocessing=plan.recipe.preprocessing,
         )
-        start = time.monotonic()
-        result = _train(plan, job, python, folder / "worker.log", notes, listen)
-        notes.total_s = time.monotonic() - start
-        return _good_record(plan, run_id, notes, result, data.folder / "test_labels.npy")
+        with _augmented(plan, dataset, data, notes, listen) as folder_of_epochs, gathering(save_to) as checkpoint:
+            native = str(checkpoint / NATIVE) if checkpoint else None
+            job = replace(job, augmented=folder_of_epochs, save_to=native)
+            start = time.monotonic()
+            result = _train(plan, job, python, folder / "worker.log", notes, listen)
+            notes.total_s = time.monotonic() - start
+            record = _good_record(plan, run_id, notes, result, data.folder / "test_labels.npy")
+            if checkpoint:
+                save(
+                    checkpoint,
+                    plan,
+                    record,
+                    result,
+                    fingerprints=training_fingerprints(plan, data, notes.fingerprints),
+                    images=dataset.train_images[: data.train_samples],
+                )
+        return record
+    except StoreError as error:
+        if record is None:
+            raise
+        return unsaved(record, error)
     except WorkerFailed as failure:
         notes.total_s = time.monotonic() - start
         return _failed_record(plan, run_id, notes, failure)
     except KeyboardInterrupt:
         notes.total_s = time.monotonic() - start
-        error = RunError(kind="interrupted", message="stopped by the user", advice=f"Run it again: {plan.command()}")
-        return record_of(plan, run_id, notes, status="interrupted", error=error)
+        stop = RunError(kind="interrupted", message="stopped by the user", advice=f"Run it again: {plan.command()}")
+        return record_of(plan, run_id, notes, status="interrupted", error=stop)
     finally:
         shutil.rmtree(inputs, ignore_errors=True)
+
+
+@contextmanager
+def _augmented(
+    plan: RunPlan, dataset: Dataset, data: PreparedData, notes: RunNotes, listen: Listener
+) -> Iterator[str | None]:
+    """The folder of the run's augmented epochs, made where they are missing; None for a recipe that has none."""
+    augmentation = plan.recipe.augmentation
+    if not augmentation.active:
+        yield None
+        return
+    listen({"event": "phase", "phase": f"augmenting {len(plan.epochs)} epochs"})
+    start = time.monotonic()
+    with augmented_epochs(
+        dataset.train_images[: data.train_samples],
+        augmentation,
+        dataset_sha256=dataset.sha256,
+        seed=plan.seed,
+        epochs=plan.epochs,
+    ) as augmented:
+        notes.augment_s = time.monotonic() - start
+        both = [data.fingerprint, augmented.fingerprint]
+        notes.fingerprints["data"] = hashlib.sha256("".join(both).encode()).hexdigest()
+        yield str(augmented.folder)
 
 
 def refused_record(plan: RunPlan, run_id: str, refusal: RequestError) -> Record:

@@ -128,6 +128,8 @@ class FakeSession(Session):
 
     def __init__(self, spec: SessionSpec, behaviour: dict[str, Any]) -> None:
         self.behaviour = behaviour
+        self.trained = tuple(parameter_shapes(spec.architecture))
+        self.slots = spec.optimizer.slots
         self.shapes = parameter_shapes(spec.architecture) | buffer_shapes(spec.architecture)
         self.arrays: Arrays = {name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}
         self.classes = spec.architecture.classes
@@ -191,7 +193,8 @@ class FakeSession(Session):
         self.arrays = {name: np.array(array) for name, array in parameters.items()}
 
     def optimizer_state(self) -> Arrays:
-        return {"step": np.array(self.step, np.int64)}
+        slots = {f"{name}.{slot}": np.zeros_like(self.arrays[name]) for name in self.trained for slot in self.slots}
+        return {"step": np.array(self.step, np.int64), **slots}
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         self.step = int(state["step"])

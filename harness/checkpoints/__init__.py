@@ -11,8 +11,18 @@ A checkpoint may come from a stranger: nothing in it is unpickled, its sizes are
 file of it is read from outside its folder.
 """
 
-from harness.checkpoints.manifest import Manifest
+from harness.checkpoints.manifest import Framing, Manifest
 from harness.checkpoints.reading import Checkpoint, read_checkpoint
+from harness.checkpoints.tensors import check_arrays
 from harness.checkpoints.writing import NATIVE, gathered, write_checkpoint
 
-__all__ = ["NATIVE", "Checkpoint", "Manifest", "gathered", "read_checkpoint", "write_checkpoint"]
+__all__ = [
+    "NATIVE",
+    "Checkpoint",
+    "Framing",
+    "Manifest",
+    "check_arrays",
+    "gathered",
+    "read_checkpoint",
+    "write_checkpoint",
+]

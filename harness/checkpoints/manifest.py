@@ -13,11 +13,24 @@ from specs.recipe import MOST_EPOCHS
 FORMAT: Literal[1] = 1
 
 
+class Framing(BaseModel):
+    """How a symbol sits in the training images, for scans to be brought into that form; the defaults are MNIST's.
+
+    ``background`` is the lighter or darker side; ``symbol`` the longer side of the symbol's box as a share of the
+    image's side.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    background: Literal["dark", "light"] = "dark"
+    symbol: Annotated[float, Field(gt=0, le=1)] = 20 / 28
+
+
 class Manifest(BaseModel):
     """The training that a checkpoint was taken from, after ``epochs`` epochs of those that recipe.yaml plans.
 
     ``fingerprints`` are those of the whole training up to here, from its first step on. ``dataset`` is as the user
-    named it.
+    named it, ``framing`` what its images look like.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -33,5 +46,6 @@ class Manifest(BaseModel):
     epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
     precision: Annotated[str, Field(pattern=f"^({'|'.join(PRECISIONS)})$")]
     fingerprints: Fingerprints
+    framing: Framing = Framing()
     test_accuracy: Fraction | None = None
     test_loss: Figure = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from backends.contract import Arrays
 from specs.architecture import Architecture
@@ -54,9 +54,26 @@ def optimizer_tensors(architecture: Architecture, optimizer: Optimizer, precisio
     return {STEP: Tensor((), "I64"), **slots}
 
 
+def check_arrays(
+    architecture: Architecture, optimizer: Optimizer, precision: str, parameters: Arrays, optimizer_state: Arrays
+) -> None:
+    """Raise ValueError unless these are exactly the arrays that a checkpoint of that network and optimizer holds."""
+    for arrays, expected in (
+        (parameters, model_tensors(architecture, precision)),
+        (optimizer_state, optimizer_tensors(architecture, optimizer, precision)),
+    ):
+        if odd := arrays.keys() ^ expected.keys():
+            raise ValueError(f"{min(odd)[:80]!a} is missing or surplus")
+        for name, tensor in expected.items():
+            given = f"{arrays[name].dtype}{list(arrays[name].shape)}"
+            if given != str(tensor):
+                raise ValueError(f"{name!r} is {given}, not {tensor}")
+
+
 def write_tensors(file: Path, arrays: Arrays) -> None:
     """Write the arrays; elements of an array lie in C order whatever its own was."""
-    save_file({name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}, file)
+    contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
+    file.write_bytes(save(contiguous))  # the library's own file could be read by its owner alone
 
 
 def read_tensors(file: Path, expected: Mapping[str, Tensor], *, owner: str) -> Arrays:

@@ -10,6 +10,10 @@ Dataset = Annotated[
     str | None,
     typer.Option(help=f"{DATASET_HELP[:-1]}; default: the recipe's.", metavar="NAME|PATH"),
 ]
+CheckpointDataset = Annotated[
+    str | None,
+    typer.Option("--dataset", help=f"{DATASET_HELP[:-1]}; default: the one trained on.", metavar="NAME|PATH"),
+]
 RecipeName = Annotated[
     str | None,
     typer.Option("--recipe", help="A recipe's name or YAML file; default: the model's own.", metavar="NAME|PATH"),

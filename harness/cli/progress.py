@@ -57,9 +57,9 @@ class RunDisplay:
                 self._progress.update(self._task, note=shown(event["phase"]))
             case "size":
                 self._samples = event["train_samples"]
-                self._progress.update(self._task, total=self._samples * self._plan.recipe.epochs)
+                self._progress.update(self._task, total=self._samples * len(self._plan.epochs))
             case "progress" if self._samples:
-                done = (event["epoch"] - 1) * self._samples + event["samples"]
+                done = (event["epoch"] - 1 - self._plan.epochs.start) * self._samples + event["samples"]
                 note = f"epoch {event['epoch']}/{self._plan.recipe.epochs}  loss {event['loss']:.4f}"
                 self._progress.update(self._task, completed=done, note=note)
             case "epoch" if not self._quiet:
@@ -71,8 +71,8 @@ class RunDisplay:
                 )
 
 
-def summary(record: Record, folder: Path) -> None:
-    """A few lines on how the run went and where its record lies."""
+def summary(record: Record, folder: Path, checkpoint: Path | None = None) -> None:
+    """A few lines on how the run went and where its record lies, and its checkpoint if it has one."""
     title = f"{record.backend} {record.framework_version or ''}".strip()
     console.print()
     if record.status != "ok":
@@ -106,3 +106,5 @@ def summary(record: Record, folder: Path) -> None:
             console.print(f"  [yellow]noisy[/]          {shown(reason)}")
     console.print(f"  record         {shown(str(folder.parent.parent / 'records.jsonl'))}")
     console.print(f"  log            {shown(str(folder / 'worker.log'))}")
+    if checkpoint and checkpoint.exists():
+        console.print(f"  checkpoint     {shown(str(checkpoint))}")

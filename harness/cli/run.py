@@ -1,7 +1,8 @@
 """``run``: train one model on one backend and record it."""
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -9,16 +10,18 @@ from harness.cli import options
 
 
 def run(
-    backend: Annotated[str, typer.Option(help="torch, keras, paddle, mindspore or numpy.")],
-    model: Annotated[str, typer.Option(help="A model's name or YAML file.", metavar="NAME|PATH")],
+    backend: Annotated[
+        str | None, typer.Option(help="torch, keras, paddle, mindspore or numpy; default with --resume: the same.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="A model's name or YAML file.", metavar="NAME|PATH")] = None,
     dataset: options.Dataset = None,
     recipe: options.RecipeName = None,
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, batch order and dropout.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, batch order and dropout; default: 0.")] = None,
     threads: options.Threads = None,
     device: options.Device = "cpu",
-    precision: options.Precision = "float32",
+    precision: Annotated[str | None, typer.Option(help="float32 (the default), float64 or bfloat16.")] = None,
     tuning: options.TuningMode = "on",
     limit_train: options.LimitTrain = None,
     limit_test: options.LimitTest = None,
@@ -28,55 +31,67 @@ def run(
     stall_timeout: options.StallTimeout = None,
     memory_limit: options.MemoryLimit = None,
     out: options.Out = None,
+    save: Annotated[bool, typer.Option("--save/--no-save", help="Keep the trained network as a checkpoint.")] = True,
+    stop_after: Annotated[
+        int | None, typer.Option(help="End after this epoch; the learning rates stay laid out for all.", metavar="N")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Continue a checkpoint; --epochs counts the ones done.", metavar="CHECKPOINT"),
+    ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Train one model on one backend; the record is kept in the result set.
+    """Train one model on one backend; the record and a checkpoint are kept in the result set.
 
     Example: `python -m harness run --backend torch --model lenet5 --dataset digits --epochs 3`
     """
-    from backends.registry import find
     from harness.cli.progress import RunDisplay, summary
     from harness.datasets import load_dataset
     from harness.plan import RunPlan
-    from harness.resolve import DEFAULT_SET, notices, resolve_model, resolve_threads, resolve_tuning
+    from harness.resolve import DEFAULT_SET, new_training, resolve_threads, resolve_tuning, resumed_training
     from harness.running import execute, new_run_id
     from results.store import ResultSet
 
-    registration = find(backend)
-    architecture, chosen = resolve_model(model, recipe, dataset=dataset, epochs=epochs, batch_size=batch_size)
+    training: dict[str, Any] = {
+        "model": model,
+        "recipe": recipe,
+        "batch_size": batch_size,
+        "seed": seed,
+        "precision": precision,
+        "limit_train": limit_train,
+        "limit_test": limit_test,
+    }
+    if resume is None:
+        choices, notices = new_training(backend, dataset=dataset, epochs=epochs, **training)
+    else:
+        choices, notices = resumed_training(resume, backend, dataset=dataset, epochs=epochs, also_given=training)
     plan = RunPlan(
-        backend=registration,
-        model=model,
-        architecture=architecture,
-        recipe=chosen,
-        dataset=chosen.dataset,
-        seed=seed,
+        **choices,
         device=device,
-        precision=precision,
         threads=resolve_threads(threads),
         tuning=resolve_tuning(tuning),
         data_dir=data_dir,
-        limit_train=limit_train,
-        limit_test=limit_test,
         python=python,
         timeout_s=timeout,
         stall_timeout_s=stall_timeout,
         memory_limit_mb=memory_limit,
+        stop_after=stop_after,
     )
-    for notice in notices(architecture):
+    for notice in notices:
         print(f"note: {notice}", file=sys.stderr)
     data = load_dataset(plan.dataset, data_dir)
     results = ResultSet.open_or_create(out or DEFAULT_SET, name="runs")
     run_id = new_run_id(plan)
     folder = results.run_folder(run_id)
+    save_to = results.checkpoint_folder(run_id) if save else None
     with RunDisplay(plan, quiet=quiet) as display:
-        record = execute(plan, data, folder, run_id, display)
+        record = execute(plan, data, folder, run_id, display, save_to=save_to)
     results.append(record)
     if json:
         print(record.to_json())
     elif not quiet:
-        summary(record, folder)
+        summary(record, folder, save_to)
     if record.status == "interrupted":
         return 130
     return 0 if record.status == "ok" else 1

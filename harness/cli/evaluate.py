@@ -1,0 +1,88 @@
+"""``evaluate``: a checkpoint's full metrics on a test set, in any backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.cli import options
+from harness.cli.checkpoint_options import Backend, CheckpointFolder
+
+
+def evaluate(
+    checkpoint: CheckpointFolder,
+    backend: Backend = None,
+    dataset: options.CheckpointDataset = None,
+    limit_test: options.LimitTest = None,
+    threads: options.Threads = None,
+    device: options.Device = "cpu",
+    data_dir: options.DataDir = None,
+    python: options.Python = None,
+    json: options.Json = False,
+) -> int:
+    """Accuracy, loss, precision, recall, F1 and confusion of a checkpoint on a test set.
+
+    Example: `python -m harness evaluate --checkpoint results/runs/checkpoints/NAME --backend keras`
+    """
+    import json as encoder
+
+    from backends.registry import find
+    from harness.cli.checkpoint_options import failures_as_one_line, opened_checkpoint
+    from harness.datasets import load_dataset
+    from harness.inference import evaluation, opened
+    from harness.plan import check_device, check_fit
+    from harness.prepare import limit
+    from harness.resolve import resolve_threads
+
+    check_device(device)
+    loaded = opened_checkpoint(checkpoint)
+    registration = find(backend or loaded.manifest.backend)
+    data = load_dataset(dataset or loaded.manifest.dataset, data_dir)
+    check_fit(loaded.architecture, data)
+    samples = limit("limit-test", limit_test, len(data.test_labels))
+    with (
+        failures_as_one_line(registration.name),
+        opened(loaded, registration.name, device=device, threads=resolve_threads(threads), python=python) as model,
+    ):
+        found = evaluation(model.predict, data, loaded.recipe.preprocessing, limit=samples)
+    report = {
+        "checkpoint": str(checkpoint),
+        "run_id": loaded.manifest.run_id,
+        "trained_with": loaded.manifest.backend,
+        "backend": registration.name,
+        "framework_version": model.version,
+        "model": loaded.architecture.name,
+        "dataset": data.name,
+        **found,
+    }
+    if json:
+        print(encoder.dumps(report))
+    else:
+        _print(report)
+    return 0
+
+
+def _print(report: dict[str, Any]) -> None:
+    from harness.cli.tables import print_table
+
+    trained = "" if report["backend"] == report["trained_with"] else f", trained with {report['trained_with']}"
+    title = f"{report['model']} on {report['dataset']} in {report['backend']} {report['framework_version']}{trained}"
+    names = {
+        "test_accuracy": "test accuracy",
+        "test_loss": "test loss",
+        "macro_precision": "macro precision",
+        "macro_recall": "macro recall",
+        "macro_f1": "macro F1",
+    }
+    rows = [[text, f"{report[key]:.4f}"] for key, text in names.items()]
+    print_table(title, ["figure", "value"], [*rows, ["test images", f"{report['samples']:,}"]], right=["value"])
+    confusion = report["confusion_matrix"]
+    classes = [str(number) for number in range(len(confusion))]
+    print_table(
+        "Confusion: true classes down, predicted classes across",
+        ["", *classes],
+        [
+            [label, *(str(count) if count else "·" for count in row)]
+            for label, row in zip(classes, confusion, strict=True)
+        ],
+        right=classes,
+    )
