@@ -8,7 +8,21 @@ import sys
 
 import typer
 
-from harness.cli import compare, conform, data, doctor, listing, peak, profile, report, run, setup, show
+from harness.cli import (
+    compare,
+    conform,
+    data,
+    doctor,
+    evaluate,
+    listing,
+    peak,
+    predict,
+    profile,
+    report,
+    run,
+    setup,
+    show,
+)
 from harness.interrupts import stop_like_ctrl_c
 from specs.errors import RequestError
 
@@ -27,6 +41,8 @@ app.command("list")(listing.list_)
 app.command("show")(show.show)
 app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
 app.command("peak")(peak.peak)
 app.command("profile")(profile.profile)
 app.add_typer(data.app, name="data")
