@@ -43,9 +43,10 @@ def plan(backend: Registration, *, epochs: int = 2, batch_size: int = 8, **choic
 
 
 def run(
-    backend: Registration, folder: Path, *, samples: int = 50, **choices: Any
+    backend: Registration, folder: Path, *, samples: int = 50, save_to: Path | None = None, **choices: Any
 ) -> tuple[Record, list[dict[str, Any]]]:
     """The record of a run and the events heard on the way."""
     events: list[dict[str, Any]] = []
     folder.mkdir(parents=True, exist_ok=True)
-    return execute(plan(backend, **choices), dataset(samples), folder, "run-1", events.append), events
+    record = execute(plan(backend, **choices), dataset(samples), folder, "run-1", events.append, save_to=save_to)
+    return record, events
