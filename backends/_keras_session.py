@@ -123,6 +123,10 @@ class KerasSession(Session):
         tf.train.Checkpoint(step=step, slots=slots).write(str(directory / "optimizer"))
         return [*files, *sorted(directory.glob("optimizer.*"))]
 
+    def export(self, directory: Path) -> None:
+        """A SavedModel whose endpoint ``serve`` takes float32[n, height, width, channels], Keras's own layout."""
+        self._network.model.export(str(directory), verbose=False)
+
     def synchronize(self) -> None:
         """Return once the device has finished all work handed to it."""
         tf.test.experimental.sync_devices()

@@ -156,6 +156,14 @@ class TorchSession(Session):
             torch.save(_on_cpu(state), directory / name)
         return [directory / name for name in states]
 
+    def export(self, directory: Path) -> None:
+        """``model.pt2``, a ``torch.export`` program of plain modules in NCHW."""
+        from backends._torch_export import write_program
+
+        plain = sequential(self._layers, tuned=False, blocked=False)
+        plain.load_state_dict(_on_cpu(self._network.state_dict()))
+        write_program(plain, self._spec.architecture.input, directory)
+
     def synchronize(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)

@@ -90,7 +90,18 @@ class Description:
     build: str = ""
 
 
-class Session(ABC):
+class Predictor(ABC):
+    """Something that classifies images: a session, or an exported model that was opened again."""
+
+    @abstractmethod
+    def predict(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Logits float[n, classes] of images float[n, C, H, W] in evaluation mode (dropout off, running estimates)."""
+
+    def close(self) -> None:  # noqa: B027 - most frameworks free by garbage collection
+        """Give back what it holds."""
+
+
+class Session(Predictor):
     """One model with its optimizer on one device.
 
     Until ``load_parameters`` is called the parameters are unspecified. Methods return when their work is done on the
@@ -120,10 +131,6 @@ class Session(ABC):
         grouped into calls. ``masks`` maps the name of each dropout layer to bool[K, batch, *output_shape] (True keeps),
         to be used in place of the framework's own generator.
         """
-
-    @abstractmethod
-    def predict(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Logits float[n, classes] of images float[n, C, H, W] in evaluation mode (dropout off, running estimates)."""
 
     @abstractmethod
     def loss_and_gradients(
@@ -167,6 +174,13 @@ class Session(ABC):
     def save(self, directory: Path) -> list[Path]:
         """Write the model and optimizer in the framework's own formats; returns the files written."""
 
+    def export(self, directory: Path) -> None:
+        """Write the trained network into the empty ``directory`` in the form named by ``Backend.export_format``.
+
+        The form computes logits in evaluation mode, for any number of images where the framework can say so.
+        """
+        raise Unsupported("this backend exports nothing")
+
     @abstractmethod
     def synchronize(self) -> None:
         """Return once the device has finished all work handed to it."""
@@ -179,14 +193,13 @@ class Session(ABC):
         """What was done for speed beyond the framework's defaults, one short phrase each, for the report."""
         return ()
 
-    def close(self) -> None:  # noqa: B027 - most frameworks free by garbage collection
-        """Give back what the session holds."""
-
 
 class Backend(ABC):
     """One framework. Constructing it imports nothing of the framework; ``load`` does."""
 
     name: ClassVar[str]
+    export_format: ClassVar[str | None] = None
+    """What ``Session.export`` writes, as users name it; None where there is no such thing."""
 
     @abstractmethod
     def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
@@ -207,6 +220,10 @@ class Backend(ABC):
     @abstractmethod
     def open(self, spec: SessionSpec) -> Session:
         """A session. Raises RequestError for a device that is not there, Unsupported for what it cannot compute."""
+
+    def open_exported(self, directory: Path, *, threads: int) -> Predictor:
+        """What ``Session.export`` wrote into ``directory``, to run without the network it came from, on the CPU."""
+        raise Unsupported(f"{self.name} opens no exported models")
 
 
 def check_names(expected: Mapping[str, tuple[int, ...]], given: Mapping[str, NDArray[Any]]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+from pathlib import Path
 
-from backends.contract import PRECISIONS, Backend, Description, Session, SessionSpec, Unsupported
+from backends.contract import PRECISIONS, Backend, Description, Predictor, Session, SessionSpec, Unsupported
 from specs.architecture import Architecture
 from specs.errors import RequestError
 
@@ -17,6 +18,7 @@ class KerasBackend(Backend):
     """
 
     name = "keras"
+    export_format = "keras-savedmodel"
 
     def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
         """Log level, backend and thread counts.
@@ -73,6 +75,12 @@ class KerasBackend(Backend):
         from backends._keras_session import KerasSession
 
         return KerasSession(spec, self._device(spec.device))
+
+    def open_exported(self, directory: Path, *, threads: int) -> Predictor:
+        """A TensorFlow SavedModel."""
+        from backends._keras_export import SavedModel
+
+        return SavedModel(directory)
 
     def _device(self, device: str) -> str:
         """TensorFlow's name of a device of the contract."""

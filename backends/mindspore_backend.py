@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Backend, Description, Session, SessionSpec, Unsupported, check_names
+from backends.contract import Arrays, Backend, Description, Predictor, Session, SessionSpec, Unsupported, check_names
 from specs.architecture import Architecture
 from specs.errors import RequestError
 from specs.layers import Conv2d, Dropout
@@ -143,6 +143,12 @@ class MindSporeSession(Session):
             self._ms.save_checkpoint(content, str(directory / file))
         return [directory / file for file in files]
 
+    def export(self, directory: Path) -> None:
+        """``model.mindir``, for any number of images."""
+        from backends._mindspore_export import write_mindir
+
+        write_mindir(self._network, self._spec.architecture.input, directory)
+
     def synchronize(self) -> None:
         """Wait for the device."""
         self._ms.runtime.synchronize()
@@ -176,6 +182,7 @@ class MindSporeBackend(Backend):
     """MindSpore on a CPU, or on a GPU where the build has it."""
 
     name = "mindspore"
+    export_format = "mindspore-mindir"
 
     def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
         """Threads, errors alone in the log, and with tuning the instruction set in which convolutions are fast.
@@ -220,3 +227,9 @@ class MindSporeBackend(Backend):
                 if shaped.layer.kind in _NOT_IN_FLOAT64:
                     raise Unsupported(f"{shaped.name}: {_NOT_IN_FLOAT64[shaped.layer.kind]}")
         return MindSporeSession(spec)
+
+    def open_exported(self, directory: Path, *, threads: int) -> Predictor:
+        """A MindIR file."""
+        from backends._mindspore_export import MindIR
+
+        return MindIR(directory)

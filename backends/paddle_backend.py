@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Backend, Description, Session, SessionSpec, Unsupported, check_names
+from backends.contract import Arrays, Backend, Description, Predictor, Session, SessionSpec, Unsupported, check_names
 from specs.architecture import Architecture
 from specs.errors import RequestError
 from specs.shapes import buffer_shapes, parameter_shapes
@@ -115,6 +115,14 @@ class PaddleSession(Session):
             self._paddle.save(state, str(directory / file))
         return [directory / file for file in contents]
 
+    def export(self, directory: Path) -> None:
+        """An inference model of Paddle's own layers: the program and model.pdiparams."""
+        from backends import _paddle_export, _paddle_network
+
+        plain = _paddle_network.build(self._spec.architecture, "float32")
+        plain.set_state_dict(self._network.state_dict())
+        _paddle_export.write_inference_model(plain, self._spec.architecture.input, directory)
+
     def synchronize(self) -> None:
         """Wait for the GPU; on the CPU every operation has ended when its call returns."""
         if self._place != "cpu":
@@ -133,6 +141,7 @@ class PaddleBackend(Backend):
     """PaddlePaddle on CPU and CUDA."""
 
     name = "paddle"
+    export_format = "paddle-static"
 
     def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
         """Thread counts (Paddle sets OMP_NUM_THREADS to 1 unless told otherwise), and no TensorFloat-32 on GPUs.
@@ -171,6 +180,12 @@ class PaddleBackend(Backend):
         if spec.precision == "bfloat16" and device == "cpu":
             raise Unsupported("Paddle's automatic mixed precision runs on GPUs only, so there is no bfloat16 on a CPU")
         return PaddleSession(spec, device.replace("cuda", "gpu"))
+
+    def open_exported(self, directory: Path, *, threads: int) -> Predictor:
+        """A model of ``paddle.jit.save``, run by ``paddle.inference``."""
+        from backends._paddle_export import InferenceModel
+
+        return InferenceModel(directory, threads=threads)
 
     @staticmethod
     def _devices() -> tuple[str, ...]:

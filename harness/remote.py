@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Session, SessionSpec
+from backends.contract import Arrays, Predictor, Session, SessionSpec
 from backends.contract import Unsupported as UnsupportedError
 from backends.registry import find
 from harness.environments import find_python
@@ -35,9 +35,16 @@ class RemoteWorker:
         answer = self.request("open", {"session": number, "spec": spec.to_dict()})
         return RemoteSession(self, number, tuple(answer.fields["tuning"]))
 
+    def open_exported(self, directory: Path) -> RemotePredictor:
+        """An exported model, run in the worker. Raises like ``open``."""
+        number = next(self._numbers)
+        fields = {"session": number, "directory": str(directory.absolute()), "threads": self.process.threads}
+        self.request("open_exported", fields)
+        return RemotePredictor(self, number)
+
     def measure(
         self,
-        sessions: Sequence[RemoteSession],
+        sessions: Sequence[RemotePredictor],
         method: str,
         arrays: Mapping[str, NDArray[Any]],
         *,
@@ -88,12 +95,28 @@ def open_worker(
         yield RemoteWorker(process, timeout_s=timeout_s)
 
 
-class RemoteSession(Session):
-    """Every verb executes in the worker; arrays cross the pipe unchanged."""
+class RemotePredictor(Predictor):
+    """Predicts in the worker; arrays cross the pipe unchanged."""
 
-    def __init__(self, worker: RemoteWorker, number: int, tuning: tuple[str, ...]) -> None:
+    def __init__(self, worker: RemoteWorker, number: int) -> None:
         self._worker = worker
         self.number = number
+
+    def predict(self, images: NDArray[Any]) -> NDArray[Any]:
+        return self._call("predict", {"images": images}).arrays["logits"]
+
+    def close(self) -> None:
+        self._worker.request("close", {"session": self.number})
+
+    def _call(self, method: str, arrays: Mapping[str, Any] | None = None, **fields: Any) -> Message:
+        return self._worker.request("call", {"session": self.number, "method": method, **fields}, arrays)
+
+
+class RemoteSession(RemotePredictor, Session):
+    """Every verb executes in the worker."""
+
+    def __init__(self, worker: RemoteWorker, number: int, tuning: tuple[str, ...]) -> None:
+        super().__init__(worker, number)
         self._tuning = tuning
 
     def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
@@ -108,9 +131,6 @@ class RemoteSession(Session):
     ) -> NDArray[np.float64]:
         arrays = {"order": order, "learning_rates": learning_rates, **_named(masks)}
         return self._call("train_steps", arrays).arrays["losses"]
-
-    def predict(self, images: NDArray[Any]) -> NDArray[Any]:
-        return self._call("predict", {"images": images}).arrays["logits"]
 
     def loss_and_gradients(
         self,
@@ -137,6 +157,9 @@ class RemoteSession(Session):
     def save(self, directory: Path) -> list[Path]:
         return [Path(path) for path in self._call("save", directory=str(directory)).fields["files"]]
 
+    def export(self, directory: Path) -> None:
+        self._call("export", directory=str(directory.absolute()))
+
     def synchronize(self) -> None:
         self._call("synchronize")
 
@@ -146,12 +169,6 @@ class RemoteSession(Session):
 
     def tuning(self) -> tuple[str, ...]:
         return self._tuning
-
-    def close(self) -> None:
-        self._worker.request("close", {"session": self.number})
-
-    def _call(self, method: str, arrays: Mapping[str, Any] | None = None, **fields: Any) -> Message:
-        return self._worker.request("call", {"session": self.number, "method": method, **fields}, arrays)
 
 
 def _named(masks: Mapping[str, NDArray[np.bool_]] | None) -> dict[str, NDArray[np.bool_]]:

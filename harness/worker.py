@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import Backend, Session, SessionSpec, Unsupported
+from backends.contract import Backend, Predictor, Session, SessionSpec, Unsupported
 from harness import limits, memory
 from harness.protocol import Channel, ChannelClosed, Message
 from harness.timing import in_turn
@@ -37,7 +37,7 @@ class Worker:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.backend: Backend | None = None
-        self.sessions: dict[int, Session] = {}
+        self.sessions: dict[int, Predictor] = {}
         self.import_s = 0.0
 
     def serve(self) -> None:
@@ -59,6 +59,7 @@ class Worker:
             "load": self.load,
             "train": self.train,
             "open": self.open,
+            "open_exported": self.open_exported,
             "close": self.close,
             "call": self.call,
             "measure": self.measure,
@@ -101,6 +102,12 @@ class Worker:
         session = self._loaded.open(SessionSpec.from_dict(request.fields["spec"]))
         self.sessions[request.fields["session"]] = session
         return {"tuning": list(session.tuning())}, {}
+
+    def open_exported(self, request: Message) -> Answer:
+        """Open an exported model among the sessions: {session: its number, directory, threads}."""
+        directory, threads = Path(request.fields["directory"]), request.fields["threads"]
+        self.sessions[request.fields["session"]] = self._loaded.open_exported(directory, threads=threads)
+        return {}, {}
 
     def close(self, request: Message) -> Answer:
         """Close a session: {session}."""
@@ -145,7 +152,7 @@ def _train_steps(session: Session, request: Message) -> Answer:
     return {}, {"losses": session.train_steps(a["order"], a["learning_rates"], masks=_masks(a))}
 
 
-def _predict(session: Session, request: Message) -> Answer:
+def _predict(session: Predictor, request: Message) -> Answer:
     return {}, {"logits": session.predict(request.arrays["images"])}
 
 
@@ -177,6 +184,11 @@ def _save(session: Session, request: Message) -> Answer:
     return {"files": [str(path) for path in session.save(Path(request.fields["directory"]))]}, {}
 
 
+def _export(session: Session, request: Message) -> Answer:
+    session.export(Path(request.fields["directory"]))
+    return {}, {}
+
+
 def _synchronize(session: Session, _: Message) -> Answer:
     session.synchronize()
     return {}, {}
@@ -186,7 +198,7 @@ def _peak_device_memory(session: Session, _: Message) -> Answer:
     return {"bytes": session.peak_device_memory()}, {}
 
 
-CALLS: dict[str, Callable[[Session, Message], Answer]] = {
+CALLS: dict[str, Callable[[Any, Message], Answer]] = {  # an exported model can only predict
     "place": _place,
     "train_steps": _train_steps,
     "predict": _predict,
@@ -196,6 +208,7 @@ CALLS: dict[str, Callable[[Session, Message], Answer]] = {
     "optimizer_state": _optimizer_state,
     "load_optimizer_state": _load_optimizer_state,
     "save": _save,
+    "export": _export,
     "synchronize": _synchronize,
     "peak_device_memory": _peak_device_memory,
 }

@@ -9,11 +9,13 @@ import sys
 import typer
 
 from harness.cli import (
+    benchmark_inference,
     compare,
     conform,
     data,
     doctor,
     evaluate,
+    export,
     listing,
     peak,
     predict,
@@ -43,6 +45,8 @@ app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
+app.command("benchmark-inference")(benchmark_inference.benchmark_inference)
 app.command("peak")(peak.peak)
 app.command("profile")(profile.profile)
 app.add_typer(data.app, name="data")

@@ -11,7 +11,13 @@ from harness.cli import options
 from harness.cli.checkpoint_options import Backend, CheckpointFolder
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from harness.checkpoints import Checkpoint
+    from harness.inference import Model
     from harness.predicting import Prediction
+
+    Opening = tuple[str, AbstractContextManager[Model]]
 
 
 def predict(
@@ -20,6 +26,14 @@ def predict(
         list[Path] | None, typer.Argument(help="PNG, JPEG, IDX or .npy files of any size.", metavar="[IMAGE]...")
     ] = None,
     backend: Backend = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            help="Export the network first and run that: onnxruntime, torch-export, keras-savedmodel, paddle-static "
+            "or mindspore-mindir.",
+            metavar="RUNTIME",
+        ),
+    ] = None,
     index: Annotated[
         int | None, typer.Option(help="The image at N, from 0, of the test set or of an IDX or .npy file.", metavar="N")
     ] = None,
@@ -44,37 +58,60 @@ def predict(
     """
     import json as encoder
 
-    from backends.registry import find
     from harness.cli.checkpoint_options import failures_as_one_line, opened_checkpoint, tell
-    from harness.inference import opened
     from harness.plan import check_device
     from harness.predicting import chosen_images, picture, predictions
     from harness.resolve import resolve_threads
 
     check_device(device)
     loaded = opened_checkpoint(checkpoint)
-    registration = find(backend or loaded.manifest.backend)
+    count = resolve_threads(threads)
+    if runtime is None:
+        name, opening = _session(loaded, backend, device=device, threads=count, python=python)
+    else:
+        _refuse_beside_runtime({"backend": backend, "python": python, "device": None if device == "cpu" else device})
+        name, opening = _export(loaded, runtime, threads=count)
     inputs = chosen_images(loaded, images or [], index=index, random=random, dataset=dataset, data_dir=data_dir)
     tell([f"{one.name}: {note}" for one in inputs for note in one.notes])
-    with (
-        failures_as_one_line(registration.name),
-        opened(loaded, registration.name, device=device, threads=resolve_threads(threads), python=python) as model,
-    ):
+    with failures_as_one_line(name), opening as model:
         answers = predictions(model.predict, inputs, loaded.recipe.preprocessing)
     drawn = None if json and out is None else out or Path("prediction.png")
     if drawn is not None:
-        title = (
-            f"{loaded.architecture.name} in {registration.name} {model.version}, trained with {loaded.manifest.backend}"
-        )
-        tell(picture(answers, drawn, title, backend=registration.name))
+        title = f"{loaded.architecture.name} in {name} {model.version}, trained with {loaded.manifest.backend}"
+        tell(picture(answers, drawn, title, backend=name))
     if json:
-        about = {"checkpoint": str(checkpoint), "backend": registration.name, "framework_version": model.version}
+        about = {"checkpoint": str(checkpoint), "backend": name, "runtime": runtime, "framework_version": model.version}
         report = {**about, "picture": drawn and str(drawn), "predictions": [one.to_dict() for one in answers]}
         print(encoder.dumps(report))
     else:
         _print(answers)
         print(drawn)
     return 0
+
+
+def _session(checkpoint: Checkpoint, backend: str | None, **choices: Any) -> Opening:
+    """The name of a backend, and its session of the checkpoint's network, not yet started."""
+    from backends.registry import find
+    from harness.inference import opened
+
+    name = find(backend or checkpoint.manifest.backend).name
+    return name, opened(checkpoint, name, **choices)
+
+
+def _export(checkpoint: Checkpoint, runtime: str, *, threads: int) -> Opening:
+    """The name of what runs a form of export, and the checkpoint's network in it, not yet started."""
+    from harness.export.forms import exported, find_runtime
+
+    form = find_runtime(runtime)
+    return form.runner.name, exported(checkpoint, form, threads=threads)
+
+
+def _refuse_beside_runtime(options: dict[str, object]) -> None:
+    from specs.errors import RequestError
+
+    for option, value in options.items():
+        if value is not None:
+            raise RequestError(f"--runtime says what runs the network: leave out --{option}")
 
 
 def _print(answers: list[Prediction]) -> None:

@@ -1,0 +1,63 @@
+"""A network as MindIR, and such a file run again. Imports MindSpore: for ``mindspore_backend`` alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn, ops
+from numpy.typing import NDArray
+
+from backends.contract import Predictor
+
+FILE = "model.mindir"
+
+
+class PaddedMaximum(nn.Cell):
+    """A padded ``nn.MaxPool2d`` without its check of shapes, which MindSpore cannot read back for a free batch."""
+
+    def __init__(self, pool: nn.MaxPool2d) -> None:
+        super().__init__()
+        self.max_pool = pool.max_pool
+        self.expand, self.squeeze = ops.ExpandDims(), ops.Squeeze(2)
+
+    def construct(self, x: Any) -> Any:
+        return self.squeeze(self.max_pool(self.expand(x, 2))[0])
+
+
+class Deployed(nn.Cell):
+    """The cells of a network one after another, each in the form that MindIR carries."""
+
+    def __init__(self, network: nn.SequentialCell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+        self.cells = tuple(
+            PaddedMaximum(cell) if isinstance(cell, nn.MaxPool2d) and cell.use_pad else cell for cell in network
+        )
+
+    def construct(self, x: Any) -> Any:
+        for cell in self.cells:
+            x = cell(x)
+        return x
+
+
+def write_mindir(network: nn.SequentialCell, image: tuple[int, ...], directory: Path) -> None:
+    """``network`` in evaluation mode for float32[batch, *image]."""
+    network.set_train(False)
+    images = ms.Tensor(shape=[None, *image], dtype=ms.float32)
+    ms.export(Deployed(network), images, file_name=str(directory / FILE), file_format="MINDIR")
+
+
+class MindIR(Predictor):
+    """A graph read from MindIR; graphs run in GRAPH_MODE alone."""
+
+    def __init__(self, directory: Path) -> None:
+        ms.set_context(mode=ms.GRAPH_MODE)
+        self._cell = nn.GraphCell(ms.load(str(directory / FILE)))
+
+    def predict(self, images: NDArray[Any]) -> NDArray[Any]:
+        """As the contract says."""
+        logits: NDArray[Any] = self._cell(ms.Tensor(np.ascontiguousarray(images, np.float32))).asnumpy()
+        return logits

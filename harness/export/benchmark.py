@@ -1,0 +1,160 @@
+"""``benchmark-inference``: a network's forms against each other, in turn, each in a process of its own.
+
+Times are taken inside the worker, from the call with an array to the array of logits. A round visits every form at
+every batch size before the next begins, so drift of the machine falls on all alike.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.contract import SessionSpec, Unsupported
+from backends.registry import Registration
+from harness.export.forms import TOLERANCE, Form, Trained, difference, find_form, forms, opened, write
+from harness.launcher import WorkerFailed
+from harness.remote import RemotePredictor, RemoteWorker, open_worker
+from results.statistics import Estimate, estimate
+from specs.errors import RequestError
+from specs.optimizers import SGD
+
+BATCHES = (1, 64, 512)
+SETTLE_S = 0.1  # threads of what ran before may still be spinning, and a new batch size is compiled
+DYNAMIC = "dynamic"
+
+Progress = Callable[[str], None]
+T = TypeVar("T")
+
+
+@dataclass
+class Subject:
+    """One form under measurement: durations in seconds of every counted call, per batch size and round."""
+
+    backend: str
+    form: str
+    version: str
+    worker: RemoteWorker
+    predictor: RemotePredictor
+    rounds: dict[int, list[NDArray[np.float64]]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """ "torch dynamic", say."""
+        return f"{self.backend} {self.form}"
+
+    def latency_ms(self) -> dict[str, float]:
+        """Quantiles of single images' calls over all rounds."""
+        times = np.concatenate(self.rounds[1]) * 1000
+        return {f"p{q}": float(np.percentile(times, q)) for q in (50, 90, 99)}
+
+    def throughput(self, batch: int) -> Estimate | None:
+        """Samples per second: of each round its calls together, then the median of the rounds with its interval."""
+        return estimate([batch * len(times) / float(times.sum()) for times in self.rounds[batch]], least=0)
+
+
+@dataclass
+class Outcome:
+    """``failed`` says why a form has no figures."""
+
+    subjects: list[Subject] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def benchmark(
+    trained: Trained,
+    backends: Sequence[Registration],
+    *,
+    threads: int,
+    batches: Sequence[int] = BATCHES,
+    rounds: int = 5,
+    seconds: float = 0.5,
+    progress: Progress = lambda note: None,
+) -> Outcome:
+    """Time ``predict`` of each backend's session, of its exported form, and of ONNX Runtime.
+
+    A form that cannot be made or run is left out with the reason; the others go on. Every form's logits are compared
+    with the reference first: one that computes something else gets no figures.
+    """
+    outcome = Outcome()
+    images = _images(trained, max(batches))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for name, start in _starts(trained, backends, folder, threads, stack).items():
+            progress(f"starting {name}")
+            if subject := _attempt(outcome, name, partial(_checked, start, trained)):
+                outcome.subjects.append(subject)
+        for number in range(1, rounds + 1):
+            for subject in list(outcome.subjects):
+                progress(f"round {number} of {rounds}: {subject.name}")
+                if not _attempt(outcome, subject.name, partial(_round, subject, images, batches, seconds)):
+                    outcome.subjects.remove(subject)
+    return outcome
+
+
+def _starts(
+    trained: Trained, backends: Sequence[Registration], folder: Path, threads: int, stack: ExitStack
+) -> dict[str, Callable[[], Subject]]:
+    """How each subject is started; its worker ends with the stack."""
+    starts: dict[str, Callable[[], Subject]] = {}
+    for registration in backends:
+        starts[f"{registration.name} {DYNAMIC}"] = partial(_dynamic, registration, trained, threads, stack)
+        for form in forms().values():
+            if form.runner is registration:
+                starts[f"{registration.name} {form.name}"] = partial(_static, form, trained, folder, threads, stack)
+    onnx = find_form("onnx")
+    starts[f"{onnx.runner.name} {onnx.name}"] = partial(_static, onnx, trained, folder, threads, stack)
+    return starts
+
+
+def _dynamic(registration: Registration, trained: Trained, threads: int, stack: ExitStack) -> Subject:
+    worker = stack.enter_context(open_worker(registration.name, threads=threads, architecture=trained.architecture))
+    session = worker.open(SessionSpec(architecture=trained.architecture, optimizer=SGD(), threads=threads))
+    session.load_parameters(trained.parameters)
+    return Subject(registration.name, DYNAMIC, worker.description["framework_version"], worker, session)
+
+
+def _static(form: Form, trained: Trained, folder: Path, threads: int, stack: ExitStack) -> Subject:
+    directory = folder / form.name
+    directory.mkdir()
+    write(form, trained, directory, threads=threads)
+    worker, predictor = stack.enter_context(opened(form, directory, trained.architecture, threads=threads))
+    return Subject(form.runner.name, form.name, worker.description["framework_version"], worker, predictor)
+
+
+def _checked(start: Callable[[], Subject], trained: Trained) -> Subject:
+    subject = start()
+    found = difference(subject.predictor, trained)
+    if not found <= TOLERANCE:
+        raise Unsupported(f"its logits differ from the reference's by {found:.1e} of the largest: not measured")
+    return subject
+
+
+def _attempt(outcome: Outcome, name: str, work: Callable[[], T]) -> T | None:
+    """What ``work`` gives; None, with the reason noted, where it fails."""
+    try:
+        return work()
+    except (WorkerFailed, Unsupported, RequestError) as error:
+        outcome.failed[name] = " ".join(str(error).split())[:500]
+        return None
+
+
+def _round(subject: Subject, images: NDArray[np.float32], batches: Sequence[int], seconds: float) -> Subject:
+    for batch in batches:
+        (times,) = subject.worker.measure(
+            [subject.predictor], "predict", {"images": images[:batch]}, settle_s=SETTLE_S, seconds=seconds
+        )
+        subject.rounds.setdefault(batch, []).append(times)
+    return subject
+
+
+def _images(trained: Trained, count: int) -> NDArray[np.float32]:
+    pixels = np.random.default_rng(1).integers(0, 256, (count, *trained.architecture.input), dtype=np.uint8)
+    return trained.preprocessing.apply(pixels)

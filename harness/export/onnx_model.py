@@ -1,0 +1,150 @@
+"""A network as an ONNX model, written from its architecture and canonical weights: no framework has a part in it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from specs.architecture import Architecture
+from specs.errors import RequestError
+from specs.layers import (
+    GELU,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from specs.recipe import Preprocessing
+from specs.shapes import ShapedLayer, has_trailing_softmax, infer
+
+OPSET = 17  # every operator used has its present meaning since then, and runtimes of 2022 have it
+IR_VERSION = 8
+MOST_BYTES = 2**31 - 2**20  # a protobuf message ends at 2 GiB
+
+
+def onnx_model(
+    architecture: Architecture, parameters: Mapping[str, NDArray[Any]], preprocessing: Preprocessing
+) -> onnx.ModelProto:
+    """The network in evaluation mode: "images" float32[batch, C, H, W] to "logits" float32[batch, classes].
+
+    An architecture that ends in a softmax, which is applied at prediction only, has "probabilities" as well. The
+    metadata say how pixels become images. Equal weights give equal bytes. Raises RequestError beyond 2 GiB.
+    """
+    weights = {name: np.asarray(array, np.float32) for name, array in parameters.items()}
+    if sum(array.nbytes for array in weights.values()) > MOST_BYTES:
+        raise RequestError(f"{architecture.name}: its weights take more than 2 GiB, which an ONNX file does not hold")
+    layers = [shaped for shaped in infer(architecture) if not isinstance(shaped.layer, Dropout)]
+    graph = _Graph(weights)
+    value = "images"
+    for shaped in layers:
+        value = graph.add(shaped, value, "logits" if shaped is layers[-1] else shaped.name)
+    outputs = ["logits"]
+    if has_trailing_softmax(architecture):
+        graph.node("Softmax", ["logits"], "probabilities", axis=1)
+        outputs.append("probabilities")
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", *architecture.input])
+    scores = [helper.make_tensor_value_info(o, TensorProto.FLOAT, ["batch", architecture.classes]) for o in outputs]
+    model = helper.make_model(
+        helper.make_graph(graph.nodes, architecture.name, [images], scores, initializer=graph.initializers),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="framework-harness",
+        doc_string=architecture.title,
+    )
+    helper.set_model_props(model, {"preprocessing": json.dumps(asdict(preprocessing))})
+    return model
+
+
+class _Graph:
+    """Nodes and initializers as they gather."""
+
+    def __init__(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
+        self._weights = weights
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+
+    def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Append one node, named after its output; returns that name."""
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, name: str, array: NDArray[np.float32]) -> str:
+        """Append an initializer; returns its name."""
+        self.initializers.append(numpy_helper.from_array(array, name))
+        return name
+
+    def add(self, shaped: ShapedLayer, value: str, output: str) -> str:
+        """Append the nodes of one layer of ``value``; returns ``output``, the name of what it gives."""
+        match shaped.layer:
+            case Conv2d() as layer:
+                attributes = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": _pads(layer.padding)}
+                return self.node("Conv", [value, *self._owned(shaped, "weight", "bias")], output, **attributes)
+            case Linear():
+                return self.node("Gemm", [value, *self._owned(shaped, "weight", "bias")], output, transB=1)
+            case MaxPool2d() as layer:
+                attributes = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": _pads(layer.padding)}
+                return self.node("MaxPool", [value], output, **attributes)
+            case AvgPool2d() as layer:
+                attributes = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": _pads(layer.padding)}
+                counted = int(layer.count_include_pad)
+                return self.node("AveragePool", [value], output, **attributes, count_include_pad=counted)
+            case GlobalAvgPool():
+                mean = self.node("GlobalAveragePool", [value], f"{shaped.name}.mean")
+                return self.node("Flatten", [mean], output, axis=1)
+            case BatchNorm2d() as layer:
+                owned = self._owned(shaped, "gamma", "beta", "running_mean", "running_variance")
+                return self.node("BatchNormalization", [value, *owned], output, epsilon=layer.epsilon)
+            case Flatten():
+                return self.node("Flatten", [value], output, axis=1)
+            case ReLU():
+                return self.node("Relu", [value], output)
+            case LeakyReLU() as layer:
+                return self.node("LeakyRelu", [value], output, alpha=layer.negative_slope)
+            case Tanh():
+                return self.node("Tanh", [value], output)
+            case Sigmoid():
+                return self.node("Sigmoid", [value], output)
+            case GELU():
+                return self._gelu(shaped.name, value, output)
+            case Softmax():
+                return self.node("Softmax", [value], output, axis=1)
+        raise AssertionError(f"{shaped.name} has no operator")
+
+    def _gelu(self, name: str, value: str, output: str) -> str:
+        """x * (1 + erf(x / sqrt(2))) / 2; ONNX has the whole only from opset 20 on."""
+        scaled = self.node("Mul", [value, self._scalar(f"{name}.scale", math.sqrt(0.5))], f"{name}.scaled")
+        erf = self.node("Erf", [scaled], f"{name}.erf")
+        shifted = self.node("Add", [erf, self._scalar(f"{name}.one", 1.0)], f"{name}.shifted")
+        gate = self.node("Mul", [shifted, self._scalar(f"{name}.half", 0.5)], f"{name}.gate")
+        return self.node("Mul", [value, gate], output)
+
+    def _scalar(self, name: str, value: float) -> str:
+        return self.constant(name, np.full((), value, np.float32))
+
+    def _owned(self, shaped: ShapedLayer, *parts: str) -> Iterator[str]:
+        """The layer's own arrays among ``parts``, as initializers."""
+        for name in (f"{shaped.name}.{part}" for part in parts):
+            if name in shaped.parameters or name in shaped.buffers:
+                yield self.constant(name, self._weights[name])
+
+
+def _pads(padding: tuple[int, int]) -> list[int]:
+    """Top, left, bottom, right."""
+    return [*padding, *padding]

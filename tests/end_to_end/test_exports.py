@@ -1,0 +1,49 @@
+"""Every exported form predicts like the model it came from: each framework's own, all bundled networks and more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from backends.contract import SessionSpec
+from harness.export.forms import TOLERANCE, Form, difference, forms
+from harness.launcher import WorkerProcess
+from harness.remote import RemoteWorker, open_worker
+from specs.architecture import Architecture
+from specs.loading import architecture_names, load_architecture
+from specs.optimizers import SGD
+from tests.harness.export.networks import EVERY_LAYER, POOLED, trained
+
+NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED]
+OWN = [name for name in forms() if name != "onnx"]
+
+
+@pytest.fixture(scope="module", params=OWN)
+def workers(
+    request: pytest.FixtureRequest, backend_python: Callable[[str], Path]
+) -> Iterator[tuple[RemoteWorker, RemoteWorker]]:
+    """A worker that writes and one that runs; the second never sees the networks."""
+    form: Form = forms()[request.param]
+    python = backend_python(form.runner.name)
+    with ExitStack() as stack:
+        writer = stack.enter_context(open_worker(form.runner.name, python=python, tuning=False))
+        process = stack.enter_context(WorkerProcess(form.runner, python=python, threads=1))
+        yield writer, RemoteWorker(process, timeout_s=None)
+
+
+@pytest.mark.parametrize("architecture", NETWORKS, ids=lambda a: a.name)
+def test_a_frameworks_own_form(
+    architecture: Architecture, workers: tuple[RemoteWorker, RemoteWorker], tmp_path: Path
+) -> None:
+    writer, runner = workers
+    network = trained(architecture)
+    session = writer.open(SessionSpec(architecture=architecture, optimizer=SGD(), tuning=False))
+    session.load_parameters(network.parameters)
+    session.export(tmp_path)
+    session.close()
+    exported = runner.open_exported(tmp_path)
+    assert difference(exported, network) < TOLERANCE
+    exported.close()

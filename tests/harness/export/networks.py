@@ -1,0 +1,74 @@
+"""Networks to export: random weights in every layer the specs know."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.export.forms import Trained
+from specs.architecture import Architecture
+from specs.initializers import HeNormal, Initializer, initial_parameters
+from specs.layers import (
+    GELU,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from specs.recipe import Preprocessing
+from specs.shapes import infer
+
+EVERY_LAYER = Architecture(
+    name="every_layer",
+    input=(3, 17, 12),
+    classes=5,
+    layers=(
+        Conv2d(out_channels=6, kernel_size=(3, 5), stride=(2, 1), padding=(1, 2), bias=False),
+        BatchNorm2d(epsilon=1e-3),
+        LeakyReLU(negative_slope=0.2),
+        AvgPool2d(kernel_size=3, stride=1, padding=1, count_include_pad=True),
+        AvgPool2d(kernel_size=2, stride=1, padding=1),
+        Tanh(),
+        Conv2d(out_channels=4, kernel_size=2),
+        ReLU(),
+        MaxPool2d(kernel_size=3, stride=2, padding=1),
+        Dropout(p=0.3),
+        Flatten(),
+        Linear(out_features=20),
+        GELU(),
+        Linear(out_features=11, bias=False),
+        Sigmoid(),
+        Softmax(),
+        Linear(out_features=5),
+        Softmax(),
+    ),
+)
+POOLED = Architecture(
+    name="pooled",
+    input=(1, 9, 9),
+    classes=3,
+    layers=(Conv2d(out_channels=3, kernel_size=3), GlobalAvgPool()),
+)
+
+
+def trained(architecture: Architecture, seed: int = 0) -> Trained:
+    """The network with random weights, and with running estimates unlike those it starts from."""
+    parameters = initial_parameters(architecture, Initializer(weights=HeNormal()), seed)
+    generator = np.random.default_rng(seed)
+    for name in (name for shaped in infer(architecture) for name in shaped.buffers):
+        parameters[name] = generator.uniform(0.5, 1.5, parameters[name].shape).astype(np.float32)
+    return Trained(architecture=architecture, parameters=parameters, preprocessing=Preprocessing())
+
+
+def kinds(*architectures: Architecture) -> set[type[Layer]]:
+    """The layers these are made of."""
+    return {type(layer) for architecture in architectures for layer in architecture.layers}
