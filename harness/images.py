@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,15 +79,19 @@ def _decoded(path: Path, channels: int) -> NDArray[np.float64]:
     if path.stat().st_size > MOST_BYTES:
         raise RequestError(f"{path}: larger than {MOST_BYTES // 2**20} MiB, the most an image file may be")
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
-            width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise RequestError(f"{path}: {width:,} x {height:,} pixels, at most {MOST_PIXELS:,} are read")
-            return _pixels(ImageOps.exif_transpose(image), channels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow's own limit, which is above ours
+            with Image.open(path, formats=("PNG", "JPEG")) as image:
+                width, height = image.size
+                if width * height > MOST_PIXELS:
+                    raise RequestError(f"{path}: {width:,} x {height:,} pixels, at most {MOST_PIXELS:,} are read")
+                return _pixels(ImageOps.exif_transpose(image), channels)
     except RequestError:
         raise
     except UnidentifiedImageError:
         raise RequestError(f"{path}: not an image: PNG, JPEG, IDX and .npy files are read") from None
+    except Image.DecompressionBombError:  # so large that Pillow does not even say how large
+        raise RequestError(f"{path}: too large: at most {MOST_PIXELS:,} pixels are read") from None
     except Exception as error:  # Pillow fails in many ways on a crafted file
         raise RequestError(f"{path}: not a sound image: {ascii(str(error)[:100])[1:-1]}") from None
 
@@ -113,7 +118,9 @@ def _on_paper(image: Image.Image) -> Image.Image:
 def _npy(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """uint8[N, H, W] or uint8[N, C, H, W] of an array of one or several images; numbers from 0 to 1 are brightness."""
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise
     except Exception as error:  # NumPy evaluates the header as a literal: Python's whole tokenizer may complain

@@ -35,12 +35,12 @@ def training_fingerprints(plan: RunPlan, data: PreparedData, run: Mapping[str, s
 
     They differ for a run that resumed: the training began with the first one's weights and steps.
     """
-    own = {**run, "data": data.fingerprint}
+    own: dict[str, str | None] = {**run, "data": data.fingerprint}
     if plan.resumed:
         order = batch_order(plan.epochs.stop, data.train_samples, plan.seed)
         rates = recipe_rates(plan.recipe, data.train_samples)
         own["schedule"] = schedule_sha256(plan.recipe, order, rates, seed=plan.seed, epochs=range(plan.epochs.stop))
-        own["initial_weights"] = plan.resumed.manifest.fingerprints.initial_weights or ""
+        own["initial_weights"] = plan.resumed.manifest.fingerprints.initial_weights
     return Fingerprints(**own)
 
 

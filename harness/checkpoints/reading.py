@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from backends.contract import Arrays
 from harness.checkpoints.manifest import FORMAT, Manifest
 from harness.checkpoints.tensors import model_tensors, optimizer_tensors, read_tensors
-from results.files import read_bounded
+from results.files import TEMPORARY, read_bounded
 from results.manifest import first_problem
 from specs.architecture import Architecture
 from specs.errors import RequestError, unknown
@@ -114,6 +114,7 @@ def _no_checkpoint(folder: Path) -> RequestError:
 
 def _checkpoints_in(folder: Path) -> list[Path]:
     try:
-        return sorted(path.parent for path in folder.glob("*/checkpoint.json"))
+        found = sorted(path.parent for path in folder.glob("*/checkpoint.json"))
     except OSError:
         return []
+    return [path for path in found if not path.name.startswith(TEMPORARY)]

@@ -52,6 +52,8 @@ def compare(
 ) -> int:
     """Train every model on every backend, repeats interleaved; ends with a table and a report.
 
+    The runs are there to be measured: no checkpoints are kept (`run` keeps its own).
+
     Example: `python -m harness compare --backends torch,keras --models lenet5 --datasets digits --epochs 2 --repeats 3`
     """
     from harness.cli.matrix_display import MatrixDisplay, print_plan, print_summary
