@@ -119,6 +119,7 @@ def record_of(
             **fields.get("memory", {}),
         ),
         busy_threads=fields.get("busy_threads"),
+        wanted_threads=fields.get("wanted_threads"),
         noise=_noise(notes.load_before, fields.get("disturbance", {})),
         environment=Environment(
             **machine(),
@@ -214,6 +215,8 @@ def _noise(load_before: float, disturbance: dict[str, Any]) -> Noise:
         share = disturbance.get(key)
         if share is not None and share > most:
             reasons.append(text.format(share, most))
+    if throttles := disturbance.get("thermal_throttles"):
+        reasons.append(f"the processor slowed down because of heat ({throttles} times)")
     return Noise(
         load_before=load_before,
         noisy=bool(reasons) if disturbance else None,

@@ -1,7 +1,8 @@
-"""Counters of what else the machine was doing while a run was measured; light enough for a worker."""
+"""Counters of what a run and the rest of the machine did while it was measured; light enough for a worker."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _STAT = Path("/proc/stat")
+_TASKS = Path("/proc/self/task")
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 # Columns of the first line of /proc/stat (proc(5)).
 _IDLE, _IOWAIT, _STEAL = 3, 4, 7
@@ -57,3 +59,33 @@ class Counters:
             **shares,
             "involuntary_context_switches": self.involuntary_context_switches - before.involuntary_context_switches,
         }
+
+
+@dataclass(frozen=True)
+class ThreadTimes:
+    """Seconds that each thread of this process has run or waited for a CPU, by its id; None where it is not told.
+
+    Waiting counts because threads that are confined to fewer CPUs than there are threads show in CPU time as no more
+    than those CPUs, while another process on the same CPU makes one thread's running and waiting no more than one.
+    """
+
+    wanted_s: dict[str, float] | None
+
+    @classmethod
+    def now(cls) -> ThreadTimes:
+        """Read them from /proc/self/task/*/schedstat (Linux: nanoseconds run, nanoseconds waited, time slices)."""
+        wanted = {}
+        try:
+            for task in _TASKS.iterdir():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                    ran, waited, _ = (task / "schedstat").read_text().split()
+                    wanted[task.name] = (int(ran) + int(waited)) / 1e9
+        except (OSError, ValueError):
+            return cls(None)
+        return cls(wanted or None)
+
+    def since(self, before: ThreadTimes) -> float | None:
+        """Seconds between two readings, over all threads that are still there."""
+        if self.wanted_s is None or before.wanted_s is None:
+            return None
+        return sum(max(0.0, seconds - before.wanted_s.get(task, 0.0)) for task, seconds in self.wanted_s.items())

@@ -6,6 +6,7 @@ timed apart and undone, so that training starts from the prepared weights. Garba
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Backend, Session, SessionSpec
-from harness import memory, system
+from harness import memory
+from harness.system import Counters, ThreadTimes
+from harness.thermal import Thermal
 from harness.timing import Clock, quiet_garbage_collection
+from specs.recipe import Preprocessing
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -41,6 +45,8 @@ class TrainingJob:
     """One training. ``data`` and ``inputs`` are folders written by ``harness.prepare``; ``save_to`` may be None.
 
     ``start_epoch`` above 0 continues a run: ``inputs`` then holds the weights and optimizer state to start from.
+    ``augmented`` is the folder of ``harness.augmented_epochs`` whose images, once through ``preprocessing``, take the
+    place of the training images epoch by epoch.
     """
 
     spec: SessionSpec
@@ -49,6 +55,8 @@ class TrainingJob:
     epochs: int
     batch_size: int
     start_epoch: int = 0
+    augmented: str | None = None
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
     save_to: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,7 +66,13 @@ class TrainingJob:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TrainingJob:
         """The inverse of ``to_dict``."""
-        return cls(**{**data, "spec": SessionSpec.from_dict(data["spec"])})
+        return cls(
+            **{
+                **data,
+                "spec": SessionSpec.from_dict(data["spec"]),
+                "preprocessing": Preprocessing(**data["preprocessing"]),
+            }
+        )
 
 
 @dataclass
@@ -74,6 +88,9 @@ class Inputs:
 
     def __init__(self, job: TrainingJob) -> None:
         data, inputs = Path(job.data), Path(job.inputs)
+        self.augmented = Path(job.augmented) if job.augmented else None
+        self._preprocessing = job.preprocessing
+        self._dtype = job.spec.dtype
         self.train_images = np.load(data / "train_images.npy", mmap_mode="r")
         self.train_labels = np.load(data / "train_labels.npy")
         self.test_images = np.load(data / "test_images.npy", mmap_mode="r")
@@ -88,6 +105,18 @@ class Inputs:
             with np.load(state) as arrays:
                 self.optimizer_state = dict(arrays)
 
+    def images_of(self, epoch: int) -> NDArray[Any]:
+        """The training images of an epoch (counted from 0), float[N, C, H, W] of the session's dtype."""
+        if self.augmented is None:
+            return np.asarray(self.train_images, self._dtype)
+        pixels = np.load(epoch_file(self.augmented, epoch), mmap_mode="r")
+        return self._preprocessing.apply(pixels).astype(self._dtype, copy=False)
+
+
+def epoch_file(folder: Path, epoch: int) -> Path:
+    """Where the augmented images uint8[N, C, H, W] of an epoch (counted from 0) lie."""
+    return folder / f"epoch-{epoch:05}.npy"
+
 
 def train(backend: Backend, job: TrainingJob, *, emit: Emit, clock: Clock = time.perf_counter) -> TrainingResult:
     """Train and evaluate as ``job`` says. Raises Diverged, or whatever the framework raises."""
@@ -97,7 +126,7 @@ def train(backend: Backend, job: TrainingJob, *, emit: Emit, clock: Clock = time
     session = backend.open(job.spec)
     session.load_parameters(inputs.initial_weights)
     dtype = job.spec.dtype
-    session.place(np.asarray(inputs.train_images, dtype), inputs.train_labels)
+    session.place(inputs.images_of(job.start_epoch), inputs.train_labels)
     if inputs.optimizer_state is not None:
         session.load_optimizer_state(inputs.optimizer_state)
     session.synchronize()
@@ -107,14 +136,16 @@ def train(backend: Backend, job: TrainingJob, *, emit: Emit, clock: Clock = time
     emit({"event": "phase", "phase": "first step"})
     first_step_s = _warm_up(session, job, inputs, clock)
     initial = _evaluate(session, inputs, dtype)  # untimed: compiles the evaluation
-    memory.reset_peak()
+    own_peak = memory.reset_peak()
+    gc.collect()
+    gc.freeze()  # a framework's objects are many: looking through them again before every epoch takes 0.2 s
 
     emit({"event": "phase", "phase": "training"})
     loop = _Loop(session, job, inputs, emit, clock)
-    before = system.Counters.now()
+    thermal, before = Thermal.now(), Counters.now()
     epochs = [loop.epoch(epoch, dtype) for epoch in range(job.start_epoch, job.epochs)]
-    disturbance = system.Counters.now().since(before)
-    peak = memory.peak_rss_mb()
+    disturbance = {**Counters.now().since(before), **Thermal.now().since(thermal)}
+    peak = memory.peak_rss_mb() if own_peak else None  # else it would be the highest of loading and building too
     device_peak = session.peak_device_memory()
     files = [str(path) for path in session.save(Path(job.save_to))] if job.save_to else []
     arrays = {"losses": np.concatenate(loop.losses), "logits": loop.logits.astype(np.float64)}
@@ -130,6 +161,7 @@ def train(backend: Backend, job: TrainingJob, *, emit: Emit, clock: Clock = time
             "first_step_s": first_step_s,
             "train_s": sum(epoch["train_seconds"] for epoch in epochs),
             "eval_s": sum(epoch["eval_seconds"] for epoch in epochs),
+            "place_s": loop.place_s if inputs.augmented else None,
         },
         "memory": {
             "after_build_rss_mb": after_build,
@@ -138,6 +170,7 @@ def train(backend: Backend, job: TrainingJob, *, emit: Emit, clock: Clock = time
         },
         "step_s": step_s,
         "busy_threads": loop.cpu_s / loop.wall_s if loop.wall_s else None,
+        "wanted_threads": loop.wanted_threads,
         "disturbance": disturbance,
         "tuning": list(session.tuning()),
         "files": files,
@@ -159,19 +192,26 @@ class _Loop:
         self.logits: NDArray[Any] = np.empty((0, 0))
         self.cpu_s = 0.0
         self.wall_s = 0.0
+        self._wanted: list[tuple[float | None, float]] = []  # of each epoch: thread seconds, seconds
+        self.place_s = 0.0
         self._steps_per_call = 1
 
     def epoch(self, epoch: int, dtype: np.dtype[Any]) -> dict[str, Any]:
         """Train and evaluate one epoch (counted from 0); returns and emits its fields (counted from 1)."""
         order = np.asarray(self.inputs.order[epoch], np.int64)
+        if self.inputs.augmented and epoch > self.job.start_epoch:  # the first epoch was placed when building
+            self._place(epoch)
         spans = []
         weighted = 0.0
         with quiet_garbage_collection():
+            threads, start = ThreadTimes.now(), self.clock()
             for begin, steps, size in self._calls(len(order)):
                 batches = order[begin : begin + steps * size].reshape(steps, size)
                 span, losses = self._span(epoch, begin, batches)
                 spans.append(span)
                 weighted += float(losses.sum()) * size
+            seconds = self.clock() - start
+            self._wanted.append((ThreadTimes.now().since(threads), seconds))
         start = self.clock()
         evaluation = _evaluate(self.session, self.inputs, dtype)
         eval_s = self.clock() - start
@@ -189,6 +229,19 @@ class _Loop:
         }
         self.emit({"event": "epoch", **fields})
         return fields
+
+    @property
+    def wanted_threads(self) -> float | None:
+        """Threads that ran or waited for a CPU while training, on average; None where the kernel does not tell."""
+        seconds = sum(seconds for _, seconds in self._wanted)
+        thread_seconds = [wanted for wanted, _ in self._wanted if wanted is not None]
+        return sum(thread_seconds) / seconds if seconds and len(thread_seconds) == len(self._wanted) else None
+
+    def _place(self, epoch: int) -> None:
+        start = self.clock()
+        self.session.place(self.inputs.images_of(epoch), self.inputs.train_labels)
+        self.session.synchronize()
+        self.place_s += self.clock() - start
 
     def _calls(self, samples: int) -> Iterator[tuple[int, int, int]]:
         """(first sample, steps, batch size) of each train_steps call; the smaller last batch is a call of its own."""

@@ -22,6 +22,7 @@ from results.palette import in_order
 from results.statistics import EQUIVALENCE_MARGIN, Ratio, Verdict
 from results.summary import Case, Subject, accuracy_equivalence, cases, differing_fingerprints, speed_ratio
 from results.tables import Results
+from results.threads import IDLE, exceeded
 from results.words import Words
 
 Level = Literal["change", "speed", "accuracy", "memory", "problem", "warning", "note"]
@@ -30,9 +31,6 @@ LEVELS: tuple[Level, ...] = ("change", "speed", "accuracy", "memory", "problem",
 FIRST_STEP_LEAST_S = 1.0
 FIRST_STEP_TIMES = 20.0
 """A first step is worth a note if it takes this long and this many times the median step."""
-THREADS_EXCEEDED = 1.25
-THREADS_IDLE = 0.6
-"""Busy threads as a share of those allowed, beyond which a backend does not do as told."""
 FAR_SLOWER = 10.0
 """A backend this many times slower than the fastest is probably on a wrong path, not merely slow."""
 WIDE_INTERVAL = 0.25
@@ -325,11 +323,11 @@ def _threads(study: Study) -> Iterator[Finding]:
         idle: dict[str, float] = {}
         for subject in case.subjects:
             busy = subject.ok["busy_threads"].median()
-            if busy > THREADS_EXCEEDED * allowed:
-                yield study.say("threads_exceeded", "warning", case, subject, busy=cell("busy_threads", busy),
+            if most := exceeded(allowed, busy, subject.ok["wanted_threads"].median()):
+                yield study.say("threads_exceeded", "warning", case, subject, busy=cell("busy_threads", most),
                                 threads=allowed)  # fmt: skip
             undisturbed = subject.ok.loc[~subject.ok["noisy"].fillna(False), "busy_threads"].median()
-            if allowed > 1 and undisturbed < THREADS_IDLE * allowed and case.key.device == "cpu":
+            if allowed > 1 and undisturbed < IDLE * allowed and case.key.device == "cpu":
                 idle[study.labels.subject(subject.key)] = undisturbed
         if idle:
             said = study.words.join([f"{name} {cell('busy_threads', busy)}" for name, busy in idle.items()])

@@ -60,6 +60,9 @@ _BY_SUFFIX: Mapping[str, Unit] = {
     "seconds": Unit("s", significant),
     "mb": Unit("MiB", lambda value: f"{value:,.0f}"),
     "busy_threads": Unit("", lambda value: f"{value:.1f}"),
+    "wanted_threads": Unit("", lambda value: f"{value:.1f}"),
+    "cpu_mhz": Unit("MHz", lambda value: f"{value:,.0f}"),
+    "cpu_celsius": Unit("°C", lambda value: f"{value:.0f}"),
 }
 _PLAIN = Unit("", lambda value: f"{value:,}" if isinstance(value, int) else significant(value))
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
 # ``results.store`` refuses sets of another number unless it is one of Schema, whose records are read as they are.
-#   2  resumed_from; phases.augment_s and place_s; in 1 no run was resumed or augmented
+#   2  resumed_from; phases.augment_s and place_s; wanted_threads; noise.cpu_mhz_* and cpu_celsius_*,
+#      noise.thermal_throttles; in 1 no run was resumed or augmented
 #   1  the first
 Schema = Literal[1, 2]
 SCHEMA: Schema = 2
@@ -206,13 +207,19 @@ class Noise(_Part):
 
     ``load_before`` is the one-minute load average before the run (earlier runs of a matrix count in it), ``steal`` the
     share of the machine's CPU time the hypervisor took away while training, ``other_cpu`` the share that other
-    processes used. ``noisy`` is the harness's verdict and ``reasons`` says which threshold was passed.
+    processes used, ``thermal_throttles`` how often cores slowed down because of heat. ``noisy`` is the harness's
+    verdict and ``reasons`` says which threshold was passed.
     """
 
     load_before: Positive | None = None
     steal: Fraction | None = None
     other_cpu: Fraction | None = None
     involuntary_context_switches: Count | None = None
+    cpu_mhz_before: Positive | None = None
+    cpu_mhz_after: Positive | None = None
+    cpu_celsius_before: Figure = None
+    cpu_celsius_after: Figure = None
+    thermal_throttles: Count | None = None
     noisy: bool | None = None
     reasons: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
 
@@ -282,6 +289,7 @@ class Row(_Row):
     phases: Phases = Phases()
     memory: Memory = Memory()
     busy_threads: Positive | None = None  # CPU seconds per second while training
+    wanted_threads: Positive | None = None  # threads that ran or waited for a CPU while training, on average
     noise: Noise = Noise()
     environment: Environment = Environment()
 

@@ -21,7 +21,7 @@ FRACTIONS = ("test_accuracy", "macro_precision", "macro_recall", "macro_f1")
 FIGURES = (
     *FRACTIONS, "test_loss", "train_samples_per_second", "inference_samples_per_second", "step_p50_ms", "step_p90_ms",
     "step_p99_ms", "first_step_s", "import_s", "build_s", "train_s", "eval_s", "total_s", "peak_rss_mb",
-    "after_import_rss_mb", "device_peak_mb", "gflops", "share_of_peak", "busy_threads",
+    "after_import_rss_mb", "device_peak_mb", "gflops", "share_of_peak", "busy_threads", "wanted_threads",
 )  # fmt: skip
 USUAL_BASELINE = "torch"
 

@@ -7,12 +7,14 @@ It lives in a worker process like any other. What it shall do is the JSON in the
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,7 @@ class FakeBackend(Backend):
 
     def load(self, *, threads: int) -> None:
         misbehave("load")
+        self.hoard = hoard("import", json.loads(os.environ[VARIABLE]))
 
     def describe(self) -> Description:
         misbehave("describe")
@@ -140,12 +143,12 @@ class FakeSession(Session):
         self.backward_s = sum(backward for _, backward in layers)
         self.step = 0
         self.hoard: list[NDArray[Any]] = []
+        self.pool = ThreadPoolExecutor(behaviour.get("burn_threads", 1))
         self.durations: list[float] = []
 
     def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         misbehave("place")
-        if megabytes := self.behaviour.get("allocate_mb"):
-            self.hoard.append(np.ones(megabytes * 2**20, np.uint8))
+        self.hoard += hoard("allocate", self.behaviour)
 
     def train_steps(
         self,
@@ -158,12 +161,16 @@ class FakeSession(Session):
         for k in range(len(order)):
             losses[k] = 1 / (self.step + 1)
             self.step += 1
+            if self.step == 5:  # warm-up has two steps at the most, and is undone
+                self.hoard += hoard("train", self.behaviour)
             if self.step > self.behaviour.get("after_steps", 1):
                 misbehave("train")
             if self.step >= self.behaviour.get("nan_at", np.inf):
                 losses[k] = np.nan
             if seconds := self.behaviour.get("step_s", self.forward_s + self.backward_s):
                 self.durations.append(wait(seconds))
+            if threads := self.behaviour.get("burn_threads"):
+                list(self.pool.map(burn, [time.perf_counter() + 0.05] * threads))
             if megabytes := self.behaviour.get("leak_mb"):
                 self.hoard.append(np.ones(megabytes * 2**20, np.uint8))
         return losses
@@ -209,6 +216,19 @@ class FakeSession(Session):
     def close(self) -> None:
         if path := self.behaviour.get("durations_to"):
             Path(path).write_text(json.dumps(self.durations))
+
+
+def hoard(place: str, behaviour: dict[str, Any]) -> list[NDArray[Any]]:
+    """{"<place>_mb": MiB to allocate there}, and to give back at once where "<place>_transient" is true."""
+    held = [np.ones(behaviour[f"{place}_mb"] * 2**20, np.uint8)] if f"{place}_mb" in behaviour else []
+    return [] if behaviour.get(f"{place}_transient") else held
+
+
+def burn(until: float) -> None:
+    """Keep a CPU busy until then, as far as there is one, without holding Python's lock."""
+    block = bytes(2**20)
+    while time.perf_counter() < until:
+        hashlib.sha256(block)
 
 
 def wait(seconds: float) -> float:

@@ -12,8 +12,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.plan import RunPlan
-from results.formatting import plain
+from results.formatting import cell, plain
 from results.record import Record
+from results.threads import exceeded
+from results.words import Words
 
 
 def shown(text: str) -> str:
@@ -102,6 +104,15 @@ def summary(record: Record, folder: Path, checkpoint: Path | None = None) -> Non
             f"  time           import {phases.import_s or 0:.1f} s, build {phases.build_s or 0:.1f} s, "
             f"first step {phases.first_step_s or 0:.2f} s, training {phases.train_s or 0:.1f} s"
         )
+        if most := exceeded(record.threads, record.busy_threads, record.wanted_threads):
+            said = Words()(
+                "finding_threads_exceeded",
+                case=Words()("case", model=record.model, dataset=record.dataset),
+                backend=record.backend,
+                busy=cell("busy_threads", most),
+                threads=record.threads,
+            )
+            console.print(f"  [yellow]threads[/]        {shown(said)}")
         for reason in record.noise.reasons:
             console.print(f"  [yellow]noisy[/]          {shown(reason)}")
     console.print(f"  record         {shown(str(folder.parent.parent / 'records.jsonl'))}")

@@ -131,10 +131,10 @@ def accuracy(study: Study) -> Table:
 
 
 def resources(study: Study) -> Table:
-    """Seconds per phase, memory, parameters and busy threads per case and subject."""
+    """Seconds per phase, memory, parameters and threads per case and subject."""
     figures = (
         "import_s", "build_s", "first_step_s", "train_s", "eval_s", "total_s", "peak_rss_mb", "after_import_rss_mb",
-        "device_peak_mb", "parameters", "busy_threads",
+        "device_peak_mb", "parameters", "busy_threads", "wanted_threads",
     )  # fmt: skip
     columns = [*_who(study), *(_figure(study, name) for name in figures)]
     return Table.of("resources", study.words("about_resources"), columns, _summary(study))

@@ -99,7 +99,9 @@ TEXTS = {
     "finding_first_step": (
         "The first step of {backend} takes long (compilation, which counts in no throughput): {where}."
     ),
-    "finding_threads_exceeded": "{case}: {backend} kept {busy} threads busy although {threads} were allowed.",
+    "finding_threads_exceeded": (
+        "{case}: {backend} had {busy} threads at work or waiting for a CPU, and {threads} allowed."
+    ),
     "finding_threads_idle": "{case}: fewer threads were busy than the {threads} allowed: {busy}.",
     "finding_target_missed": "{case}: {reached} of {runs} runs of {backend} reached {target} test accuracy.",
     "finding_wide": (
@@ -242,6 +244,7 @@ TEXTS = {
     "column_device_peak_mb": "Device memory",
     "column_parameters": "Parameters",
     "column_busy_threads": "Busy threads",
+    "column_wanted_threads": "Wanted threads",
     "column_notes": "Notes",
     "column_command": "Command",
     "column_version_before": "Version before",

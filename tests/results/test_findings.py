@@ -205,7 +205,9 @@ def test_threads_that_do_not_do_as_told(found: Callable[..., dict[str, list[str]
     said = found(
         [kept_from_it, record("torch", busy_threads=7.9), record("keras", busy_threads=1.01), record("paddle")]
     )
-    assert said["threads_exceeded"] == ["mlp on mnist: torch kept 7.9 threads busy although 2 were allowed."]
+    assert said["threads_exceeded"] == [
+        "mlp on mnist: torch had 7.9 threads at work or waiting for a CPU, and 2 allowed."
+    ]
     assert said["threads_idle"] == ["mlp on mnist: fewer threads were busy than the 2 allowed: keras 1.0."]
 
 
