@@ -115,6 +115,14 @@ def _bad_alloc() -> None:
     os.abort()
 
 
+def _outgrow_cgroup() -> None:
+    """Join the memory cgroup that the test made, and take more than it may have."""
+    group = Path(json.loads(os.environ["HARNESS_FAKE"])["cgroup"])
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+    taken = [bytearray(b"x" * 2**20) for _ in range(4096)]
+    raise AssertionError(f"the kernel let {len(taken)} MiB pass")
+
+
 def _print_garbage() -> None:
     os.write(1, bytes(range(256)) * 4000)
     os.write(2, b"\x1b[2J\x1b]0;title\x07" + b"\xff" * 5000)
@@ -150,6 +158,7 @@ MISDEEDS: dict[str, Callable[[], None]] = {
     "escapes": _raise(RuntimeError("\x1b[31mred\x1b[0m \ud800 <script>alert(1)</script>\n[bold]markup[/]")),
     "device_out_of_memory": _raise(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")),
     "bad_alloc": _bad_alloc,
+    "outgrow_cgroup": _outgrow_cgroup,
     "garbage_on_stdout": _print_garbage,
     "close_stdout": _close_stdout,
     "flood_past_limit": _flood_past_the_limit,
