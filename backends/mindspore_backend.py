@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,8 @@ class MindSporeSession(Session):
         self._train_step = TrainStep(loss, self._update)
         self._gradients = Gradients(loss, weights)
         self._step = 0
+        self._threads_apart = False
+        self._last_scalars: tuple[tuple[float, ...], list[Any]] = ((), [])
         self._images: Any = None
         self._labels: Any = None
 
@@ -84,10 +88,14 @@ class MindSporeSession(Session):
         losses = []
         for k, (batch, rate) in enumerate(zip(order.astype(np.int32), learning_rates, strict=True)):
             self._step += 1
-            scalars = [self._tensor(value) for value in self._update.scalars(self._step, float(rate))]
+            scalars = self._scalars(self._update.scalars(self._step, float(rate)))
             factors = self._scaled({name: mask[k] for name, mask in masks.items()} if masks else None, len(batch))
             losses.append(self._train_step(self._images, self._labels, self._ms.Tensor(batch), *scalars, *factors))
-        return np.array([float(loss.asnumpy()) for loss in losses], np.float64)
+        computed = np.array([float(loss.asnumpy()) for loss in losses], np.float64)
+        if self._spec.tuning and not self._threads_apart:  # the first step has started all threads
+            keep_threads_apart(self._spec.threads)
+            self._threads_apart = True
+        return computed
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
         """Logits in evaluation mode."""
@@ -149,6 +157,17 @@ class MindSporeSession(Session):
 
         write_mindir(self._network, self._spec.architecture.input, directory)
 
+    def tuning(self) -> tuple[str, ...]:
+        """As the contract says."""
+        if not self._spec.tuning:
+            return ()
+        done = ["each step one graph, the gather within", "update kernels in place of elementary operations"]
+        if any(isinstance(layer, Conv2d) for layer in self._spec.architecture.layers):
+            done.append("convolutions kept to AVX2, off MindSpore's reference kernel")
+        if self._spec.threads > 1:
+            done.append("the thread that runs kernels on a processor of its own")
+        return tuple(done)
+
     def synchronize(self) -> None:
         """Wait for the device."""
         self._ms.runtime.synchronize()
@@ -167,6 +186,12 @@ class MindSporeSession(Session):
         """A tensor of a copy in the session's precision."""
         return self._ms.Tensor(np.array(array, self._spec.dtype))
 
+    def _scalars(self, values: tuple[float, ...]) -> list[Any]:
+        """As tensors; those of the step before where nothing changed, for making them takes time of every step."""
+        if values != self._last_scalars[0]:
+            self._last_scalars = values, [self._tensor(value) for value in values]
+        return self._last_scalars[1]
+
     def _one_hot(self, labels: NDArray[np.int64]) -> Any:
         return self._tensor(np.eye(self._spec.architecture.classes)[labels])
 
@@ -176,6 +201,20 @@ class MindSporeSession(Session):
             return []
         check_names({name: (batch, *shape) for name, shape in self._drop_shapes.items()}, masks)
         return [self._tensor(masks[name] / (1 - rate)) for name, rate in self._drop_rates.items()]
+
+
+def keep_threads_apart(threads: int) -> None:
+    """Put the thread that hands out kernels on one processor and all others of this process on the rest.
+
+    MindSpore's threads wait for one another by spinning (sched_yield) and, free to move, evict each other.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    if min(threads, len(processors)) < 2:
+        return
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError, FileNotFoundError):  # ended meanwhile
+            kernels = (task / "comm").read_text().startswith("KernelThread")
+            os.sched_setaffinity(int(task.name), processors[-1:] if kernels else processors[:-1])
 
 
 class MindSporeBackend(Backend):

@@ -38,8 +38,8 @@ from tests.benchmarks.report import MEASURED, Cell, line, rewrite
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 BACKENDS = ("torch", "keras", "paddle", "mindspore")
-# Training samples per epoch: whole batches, about a second or two of work.
-SAMPLES = {"mlp": 51_200, "lenet5": 12_800, "cnn": 4_096, "cnn_dropout": 4_096, "alexnet": 1_280}
+# Training samples per epoch: whole batches, about half a second of work, so that turns are short.
+SAMPLES = {"mlp": 25_600, "lenet5": 6_400, "cnn": 1_536, "cnn_dropout": 2_048, "alexnet": 640}
 TEST_SAMPLES = 500
 BARE_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
 
@@ -151,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--backends", default=",".join(BACKENDS))
     parser.add_argument("--models", default=",".join(SAMPLES))
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
     for model in arguments.models.split(","):
