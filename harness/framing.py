@@ -92,7 +92,10 @@ def framed(grey: Grey, size: tuple[int, int], framing: Framing) -> tuple[NDArray
 
 
 def _placed(symbol: Grey, size: tuple[int, int], share: float) -> Grey:
-    """The symbol, its longer side scaled to a share of the image, with its centre of mass in the image's centre."""
+    """The symbol, its longer side scaled to a share of the image, its centre of mass at the middle.
+
+    That is pixel (14, 14) of 28 x 28, counted from 0, as measured on MNIST.
+    """
     factor = min(share * size[0] / symbol.shape[0], share * size[1] / symbol.shape[1])
     height, width = (max(1, min(whole, round(factor * side))) for side, whole in zip(symbol.shape, size, strict=True))
     scaled = _resized(symbol, height, width)
@@ -100,7 +103,7 @@ def _placed(symbol: Grey, size: tuple[int, int], share: float) -> Grey:
     result = np.zeros(size)
     mass: Any = ndimage.center_of_mass(scaled)
     corner = [
-        int(np.clip(round(whole / 2 - (centre + 0.5)), 0, whole - side))
+        int(np.clip(round(whole / 2 - centre), 0, whole - side))
         for whole, side, centre in zip(size, scaled.shape, mass, strict=True)
     ]
     result[corner[0] : corner[0] + height, corner[1] : corner[1] + width] = scaled

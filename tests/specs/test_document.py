@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from specs.document import MOST_BYTES, MOST_DEPTH, read_document
+from specs.document import MOST_BYTES, MOST_DEPTH, read_document, to_yaml
 from specs.errors import RequestError
 
 
@@ -38,6 +38,21 @@ def read(folder: Path, content: str | bytes) -> object:
 )
 def test_scalars_follow_the_core_schema(tmp_path: Path, text: str, value: object) -> None:
     assert read(tmp_path, f"key: {text}") == {"key": value}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1e5", "012", ".5", "null", "~", "true", "no", "", "- x", "a: b", "'q'", '"', "# c", "&a", "!!int 3", "汉字",
+        "a\\b", "x" * 500, 1e-6, 3.0, math.inf, -2, True, None, (1, (2.5, "1"), {"k": ()}), {"a": {"b": (1, 1)}},
+    ],
+)  # fmt: skip
+def test_what_is_written_is_read_back(tmp_path: Path, value: object) -> None:
+    """Twice the same object too: no anchors, no aliases."""
+    data = {"key": value, "again": value}
+    text = to_yaml(data)
+    assert read(tmp_path, text) == data
+    assert "&id" not in text
 
 
 def test_lines_are_remembered_for_keys_and_items(tmp_path: Path) -> None:
