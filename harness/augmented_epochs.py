@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,10 +48,12 @@ def augmented_epochs(
     dataset_sha256: str,
     seed: int,
     epochs: range,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Iterator[AugmentedEpochs]:
     """The augmented ``epochs`` (counted from 0) of ``images`` uint8[N, C, H, W], there until the context is left.
 
-    Raises StoreError where the disk has no room for them all.
+    ``progress`` hears how many of those that are missing have been made. Raises StoreError where the disk has no room
+    for them all.
     """
     settings = [_VERSION, dataset_sha256, list(images.shape), augmentation.to_dict(), seed]
     folder = _cache() / hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:24]
@@ -68,7 +70,8 @@ def augmented_epochs(
             missing = [epoch for epoch in epochs if not epoch_file(folder, epoch).exists()]
             _make_room(folder, len(missing) * images.nbytes)
             with ThreadPoolExecutor(available_cpus()) as pool:
-                list(pool.map(make, missing))
+                for done, _ in enumerate(pool.map(make, missing), start=1):
+                    progress(done, len(missing))
             fingerprint = _sha256([epoch_file(folder, epoch) for epoch in epochs])
         yield AugmentedEpochs(folder, fingerprint)
 

@@ -124,7 +124,11 @@ def _augmented(
     if not augmentation.active:
         yield None
         return
-    listen({"event": "phase", "phase": f"augmenting {len(plan.epochs)} epochs"})
+
+    def progress(done: int, of: int) -> None:
+        listen({"event": "phase", "phase": f"augmented {done} of {of} epochs"})
+
+    progress(0, len(plan.epochs))
     start = time.monotonic()
     with augmented_epochs(
         dataset.train_images[: data.train_samples],
@@ -132,6 +136,7 @@ def _augmented(
         dataset_sha256=dataset.sha256,
         seed=plan.seed,
         epochs=plan.epochs,
+        progress=progress,
     ) as augmented:
         notes.augment_s = time.monotonic() - start
         both = [data.fingerprint, augmented.fingerprint]

@@ -39,6 +39,20 @@ def record(tmp_path_factory: pytest.TempPathFactory, backend_python: Callable[[s
     return run
 
 
+def test_a_resumed_run_sees_the_images_that_an_uninterrupted_one_sees(tmp_path: Path) -> None:
+    noise(tmp_path / "noise.npz")
+    (tmp_path / "varied.yaml").write_text(RECIPE)
+    words = "run --backend numpy --model mlp --recipe varied.yaml --dataset noise.npz --limit-train 80 --json"
+    whole = harness(*words.split(), "--out", "whole", cwd=tmp_path)
+    half = harness(*words.split(), "--out", "half", "--stop-after", "2", cwd=tmp_path)
+    assert (whole.returncode, half.returncode) == (0, 0), whole.stderr + half.stderr
+    (checkpoint,) = (tmp_path / "half" / "checkpoints").iterdir()
+    rest = harness("run", "--resume", str(checkpoint), "--json", "--out", "rest", cwd=tmp_path)
+    assert rest.returncode == 0, rest.stderr
+    ended, resumed = Record.from_json(whole.stdout), Record.from_json(rest.stdout)
+    assert [epoch.test_loss for epoch in resumed.epochs] == [epoch.test_loss for epoch in ended.epochs[2:]]
+
+
 @pytest.mark.parametrize("backend", FRAMEWORKS)
 def test_losses_are_numpys_in_every_epoch(backend: str, record: Callable[[str], Record]) -> None:
     """Twelve steps over four epochs: a backend that kept the first epoch's images would part with the second."""

@@ -54,6 +54,21 @@ def test_files_hold_the_epochs_and_are_not_made_again(cache: Path) -> None:
     assert sorted(path.name for path in first.folder.iterdir()) == ["epoch-00000.npy", "epoch-00001.npy"]
 
 
+def test_progress_is_heard_of_what_is_missing() -> None:
+    data, heard = dataset(), []
+    for epochs in (2, 5, 5):
+        with augmented_epochs(
+            data.train_images,
+            RULES,
+            dataset_sha256=data.sha256,
+            seed=0,
+            epochs=range(epochs),
+            progress=lambda done, of: heard.append((done, of)),
+        ):
+            heard.append(epochs)
+    assert heard == [(1, 2), (2, 2), 2, (1, 3), (2, 3), (3, 3), 5, 5]
+
+
 def test_more_epochs_add_to_those_that_are_there() -> None:
     two, four = made(), made(epochs=range(4))
     assert two.folder == four.folder
