@@ -10,6 +10,8 @@ help:
 	@echo "make demo       environments, then four frameworks and NumPy on the embedded digits, ending in a report"
 	@echo "make test       environments, then every test and the conformance suite"
 	@echo "make check      formatting, lint and types alone"
+	@echo "make bench      adapters beside tutorial loops and bare loops, in turn: half an hour of a quiet machine"
+	@echo "make reference  the published results on all of MNIST: hours, continued where it stopped"
 	@echo "make soak       the reliability tests at length: 2,000 runs, 11,000 malformed inputs"
 
 $(VENV)/ready: pyproject.toml
@@ -31,6 +33,16 @@ test: setup check
 soak: $(VENV)/ready
 	HARNESS_SOAK_RUNS=2000 HARNESS_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -s tests/reliability \
 		tests/specs/test_loading_fuzz.py tests/harness/datasets/test_fuzz.py
+
+# Writes the table in docs/performance.md.
+bench: setup
+	$(BIN)/python -m tests.benchmarks.bench
+
+# Writes the table in the READMEs. A study that has a failed run does not keep the others from running.
+reference: setup
+	-$(BIN)/python -m harness compare results/reference/mnist.yaml --out results/reference --resume
+	-$(BIN)/python -m harness compare results/reference/mnist-alexnet.yaml --out results/reference --resume
+	$(BIN)/python -m tests.benchmarks.reference
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -11,11 +11,11 @@ from typing import Any
 
 from harness.machine import machine
 from results.statistics import Estimate, estimate, ratio
+from tests.benchmarks.pages import replace_between
 
 ROOT = Path(__file__).parents[2]
 MEASURED = ROOT / "results" / "reference" / "bench.json"
 PAGE = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- bench: written by make bench -->", "<!-- /bench -->"
 LEAST_OF_BARE = 0.98
 LEAST_OF_TUTORIAL = 1.0
 
@@ -71,11 +71,7 @@ def rewrite(cell: Cell) -> None:
     }
     MEASURED.parent.mkdir(parents=True, exist_ok=True)
     MEASURED.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
-    if PAGE.exists():
-        text = PAGE.read_text()
-        before, _, rest = text.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{table(list(kept.values()))}\n{END}{after}")
+    replace_between(PAGE, "bench", table(list(kept.values())))
 
 
 def table(kept: Sequence[dict[str, Any]]) -> str:
