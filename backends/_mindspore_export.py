@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +12,37 @@ from mindspore import nn, ops
 from numpy.typing import NDArray
 
 from backends.contract import Predictor
+from specs.architecture import Architecture
+from specs.shapes import ShapedLayer, infer
 
 FILE = "model.mindir"
 
 
 class PaddedMaximum(nn.Cell):
-    """A padded ``nn.MaxPool2d`` without its check of shapes, which MindSpore cannot read back for a free batch."""
+    """A padded ``nn.MaxPool2d`` that gives its output's shape back to a graph with a free batch.
 
-    def __init__(self, pool: nn.MaxPool2d) -> None:
+    MindSpore infers none there, and compiles the checks of later layers into exceptions that it cannot read back.
+    """
+
+    def __init__(self, pool: nn.MaxPool2d, output_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.max_pool = pool.max_pool
-        self.expand, self.squeeze = ops.ExpandDims(), ops.Squeeze(2)
+        self.expand, self.reshape = ops.ExpandDims(), ops.Reshape()
+        self.shape = (-1, *output_shape)
 
     def construct(self, x: Any) -> Any:
-        return self.squeeze(self.max_pool(self.expand(x, 2))[0])
+        return self.reshape(self.max_pool(self.expand(x, 2))[0], self.shape)
 
 
 class Deployed(nn.Cell):
     """The cells of a network one after another, each in the form that MindIR carries."""
 
-    def __init__(self, network: nn.SequentialCell) -> None:
+    def __init__(self, network: nn.SequentialCell, layers: Sequence[ShapedLayer]) -> None:
         super().__init__(auto_prefix=False)
         self.network = network
         self.cells = tuple(
-            PaddedMaximum(cell) if isinstance(cell, nn.MaxPool2d) and cell.use_pad else cell for cell in network
+            PaddedMaximum(cell, shaped.output_shape) if isinstance(cell, nn.MaxPool2d) and cell.use_pad else cell
+            for cell, shaped in zip(network, layers, strict=True)
         )
 
     def construct(self, x: Any) -> Any:
@@ -43,11 +51,11 @@ class Deployed(nn.Cell):
         return x
 
 
-def write_mindir(network: nn.SequentialCell, image: tuple[int, ...], directory: Path) -> None:
-    """``network`` in evaluation mode for float32[batch, *image]."""
+def write_mindir(network: nn.SequentialCell, architecture: Architecture, directory: Path) -> None:
+    """``network`` in evaluation mode for float32 images, any number of them."""
     network.set_train(False)
-    images = ms.Tensor(shape=[None, *image], dtype=ms.float32)
-    ms.export(Deployed(network), images, file_name=str(directory / FILE), file_format="MINDIR")
+    images = ms.Tensor(shape=[None, *architecture.input], dtype=ms.float32)
+    ms.export(Deployed(network, infer(architecture)), images, file_name=str(directory / FILE), file_format="MINDIR")
 
 
 class MindIR(Predictor):

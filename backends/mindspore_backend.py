@@ -155,7 +155,7 @@ class MindSporeSession(Session):
         """``model.mindir``, for any number of images."""
         from backends._mindspore_export import write_mindir
 
-        write_mindir(self._network, self._spec.architecture.input, directory)
+        write_mindir(self._network, self._spec.architecture, directory)
 
     def tuning(self) -> tuple[str, ...]:
         """As the contract says."""
