@@ -22,7 +22,6 @@ Epochs = Annotated[int | None, typer.Option(help="Epochs, in place of the recipe
 BatchSize = Annotated[int | None, typer.Option(help="Batch size, in place of the recipe's.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; default: all this process may use.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
-Precision = Annotated[str, typer.Option(help="float32, float64 or bfloat16.")]
 TuningMode = Annotated[
     str, typer.Option("--tuning", help="on: as fast as the adapter can; off: the framework as it comes.")
 ]

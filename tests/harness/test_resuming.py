@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from specs.loading import load_recipe
 from specs.optimizers import Adam
 from specs.schedule import Cosine, Schedule, Step
 from tests.fakes import registered
-from tests.harness.cli.commands import assert_one_line, harness
+from tests.harness.cli.commands import ROOT, assert_one_line, harness
 from tests.harness.plans import dataset, run
 
 NETWORK = Architecture(
@@ -166,3 +169,28 @@ def test_a_run_saves_unless_it_is_told_not_to(tmp_path: Path) -> None:
 def test_a_run_needs_a_model_or_a_checkpoint() -> None:
     assert_one_line(harness("run"), "--backend is missing", "--resume")
     assert_one_line(harness("run", "--backend", "numpy"), "--model is missing", "--resume")
+
+
+def test_a_run_killed_while_it_saves_leaves_no_checkpoint(tmp_path: Path) -> None:
+    """SIGKILL of the harness while the framework writes: what lies there is no checkpoint, and is told from one."""
+    code = """
+import sys, pathlib
+from tests.fakes import registered
+from tests.harness.plans import run
+with registered(save="hang") as fake:
+    run(fake, pathlib.Path(sys.argv[1], "run"), save_to=pathlib.Path(sys.argv[1], "checkpoints", "one"))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT)
+    try:
+        log = tmp_path / "run" / "worker.log"
+        end = time.monotonic() + 60
+        while not (log.exists() and (tmp_path / "checkpoints").exists()):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        parent.kill()
+        parent.wait()
+    (left,) = (tmp_path / "checkpoints").iterdir()
+    assert left.name == ".tmp-one"
+    with pytest.raises(RequestError, match="no such folder"):
+        read_checkpoint(tmp_path / "checkpoints" / "one")
