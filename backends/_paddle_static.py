@@ -210,7 +210,9 @@ class _Run:
         With ``keep`` the memory of intermediate values is kept from run to run, else given back as soon as possible.
         """
         # oneDNN's cache tells forward and backward of one convolution apart only when one thread runs them in order.
-        paddle.set_flags({"FLAGS_new_executor_serial_run": True, "FLAGS_eager_delete_tensor_gb": -1.0 if keep else 0.0})
+        # Every run asks anew whether memory is kept, so that no other program's choice may stand.
+        self._flags = {"FLAGS_new_executor_serial_run": True, "FLAGS_eager_delete_tensor_gb": -1.0 if keep else 0.0}
+        paddle.set_flags(self._flags)
         place = core.Place()
         place.set_place(paddle.CPUPlace())
         self.results = results
@@ -220,6 +222,7 @@ class _Run:
 
     def __call__(self, times: int) -> None:
         """Run the program ``times`` times."""
+        paddle.set_flags(self._flags)
         with OldIrGuard():
             for _ in range(times):
                 self._executor.run([], False)

@@ -189,8 +189,19 @@ class WorkerProcess:
                 case other:
                     raise self._failure("failed", f"the worker answered {verb!r} with {other[:80]!r}")
 
+    def pause(self) -> None:
+        """Stop it until ``proceed``: threads of a framework may spin while they wait, on a CPU that another needs."""
+        self._signal(signal.SIGSTOP)
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def proceed(self) -> None:
+        """Let it run on after ``pause``."""
+        self._signal(signal.SIGCONT)
+
     def end(self, *, graceful: bool = True) -> None:
         """Let the worker leave, then make sure that nothing of its process group is left."""
+        self.proceed()
         if graceful and self._process.poll() is None:
             with contextlib.suppress(ChannelClosed):
                 self._channel.send("exit")
@@ -201,9 +212,13 @@ class WorkerProcess:
         self._log.close(GRACE_S)
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send it to the whole process group, of which nothing may be left."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
 
     def _receive(self, deadline: float | None, stall_s: float | None, doing: str) -> Message:
         left = _left(deadline)

@@ -52,8 +52,9 @@ class Counters:
             total = self.total_s - before.total_s
             others = (self.busy_s - before.busy_s) - (self.own_s - before.own_s)
             shares = {
-                "steal": (self.steal_s - before.steal_s) / total,
-                "other_cpu": min(1.0, max(0.0, others / total)),  # ticks are coarse
+                # Ticks are coarse, and the kernel's count of waiting for input and output may go back (proc(5)).
+                "steal": min(1.0, max(0.0, (self.steal_s - before.steal_s) / total)),
+                "other_cpu": min(1.0, max(0.0, others / total)),
             }
         return {
             **shares,

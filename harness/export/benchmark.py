@@ -1,7 +1,8 @@
 """``benchmark-inference``: a network's forms against each other, in turn, each in a process of its own.
 
 Times are taken inside the worker, from the call with an array to the array of logits. A round visits every form at
-every batch size before the next begins, so drift of the machine falls on all alike.
+every batch size before the next begins, so drift of the machine falls on all alike; the others are stopped meanwhile,
+because some frameworks' threads spin while they wait for work.
 """
 
 from __future__ import annotations
@@ -134,6 +135,7 @@ def _checked(start: Callable[[], Subject], trained: Trained) -> Subject:
     found = difference(subject.predictor, trained)
     if not found <= TOLERANCE:
         raise Unsupported(f"its logits differ from the reference's by {found:.1e} of the largest: not measured")
+    subject.worker.process.pause()
     return subject
 
 
@@ -147,11 +149,13 @@ def _attempt(outcome: Outcome, name: str, work: Callable[[], T]) -> T | None:
 
 
 def _round(subject: Subject, images: NDArray[np.float32], batches: Sequence[int], seconds: float) -> Subject:
+    subject.worker.process.proceed()
     for batch in batches:
         (times,) = subject.worker.measure(
             [subject.predictor], "predict", {"images": images[:batch]}, settle_s=SETTLE_S, seconds=seconds
         )
         subject.rounds.setdefault(batch, []).append(times)
+    subject.worker.process.pause()
     return subject
 
 

@@ -149,14 +149,13 @@ def test_the_framework_reads_its_own_files(backend: str, place: Place, backend_p
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_resumed_run_has_the_losses_of_one_that_never_stopped(
-    backend: str, tmp_path: Path, backend_python: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    backend: str, tmp_path: Path, backend_python: Callable[[str], Path]
 ) -> None:
     """Bit for bit, or where the framework itself is not that: by no more than two runs alike differ.
 
     NumPy goes on with the same checkpoint, to 1e-4 relative.
     """
     backend_python(backend)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def run(name: str, in_backend: str = backend, **choices: Any) -> Record:
         recipe = replace(default_recipe("lenet5"), dataset="digits", epochs=2, targets={})

@@ -69,3 +69,5 @@ def test_shares_are_those_of_the_kernels_counters() -> None:
     after = Counters(120.0, 55.0, 3.0, 22.0, 9)
     assert after.since(before) == {"steal": 0.1, "other_cpu": 0.15, "involuntary_context_switches": 4}
     assert Counters(None, None, None, 1.0, 5).since(before)["steal"] is None
+    waiting_went_back = Counters(100.01, 40.02, 1.02, 10.0, 5)
+    assert waiting_went_back.since(before)["steal"] == 1.0

@@ -84,6 +84,27 @@ def test_a_benchmark_has_every_form_at_every_batch_size() -> None:
             assert found.median > 0
 
 
+def test_what_is_not_measured_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each measurement all workers but one are stopped, by the kernel's word."""
+    import psutil
+
+    from harness.remote import RemoteWorker
+
+    measure, seen = RemoteWorker.measure, []
+
+    def watched(self: RemoteWorker, *arguments: object, **options: object) -> object:
+        workers = [child for child in psutil.Process().children() if "harness.worker" in child.cmdline()]
+        others = [child.status() for child in workers if child.pid != self.process.pid]
+        seen.append((psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED, others))
+        return measure(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RemoteWorker, "measure", watched)
+    outcome = benchmark(trained(POOLED), [BACKENDS["numpy"]], threads=1, rounds=2, seconds=0.01)
+    assert outcome.failed == {}
+    assert seen == [(False, [psutil.STATUS_STOPPED])] * 2 * 2 * len(BATCHES)
+    assert not [child for child in psutil.Process().children() if "harness.worker" in child.cmdline()]
+
+
 def test_a_form_that_computes_something_else_gets_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.export.benchmark.difference", lambda predictor, network: 0.5)
     outcome = benchmark(trained(POOLED), [], threads=1, rounds=2, seconds=0.01)
