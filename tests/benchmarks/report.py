@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from harness.machine import machine
@@ -61,17 +62,38 @@ def line(cell: Cell) -> str:
 
 def rewrite(cell: Cell) -> None:
     """Put a cell in the place of its older figures, and write the page's table anew."""
-    kept = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
-    here = machine()
-    kept[f"{cell.backend} {cell.model}"] = {
+    kept = _kept()
+    kept["cells"][f"{cell.backend} {cell.model}"] = {
         **asdict(cell),
-        "seconds": {name: [round(value, 6) for value in values] for name, values in cell.seconds.items()},
-        "cpu": here["cpu"],
-        "measured_at": datetime.now(UTC).isoformat(timespec="minutes"),
+        "seconds": {name: _rounded(values) for name, values in cell.seconds.items()},
+        **_circumstances(),
     }
+    _keep(kept)
+    replace_between(PAGE, "bench", table(list(kept["cells"].values())))
+
+
+def rewrite_parent(seconds: Sequence[float]) -> None:
+    """The same for the parent's seconds per run."""
+    _keep({**_kept(), "parent": {"seconds": _rounded(seconds), **_circumstances()}})
+    text = f"{median(seconds):.2f} s a run (median of {len(seconds)}, at most {max(seconds):.2f})"
+    replace_between(PAGE, "parent", f"The parent process adds {text}, {machine()['cpu']}.")
+
+
+def _kept() -> dict[str, Any]:
+    return json.loads(MEASURED.read_text()) if MEASURED.exists() else {"cells": {}}
+
+
+def _keep(kept: dict[str, Any]) -> None:
     MEASURED.parent.mkdir(parents=True, exist_ok=True)
     MEASURED.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
-    replace_between(PAGE, "bench", table(list(kept.values())))
+
+
+def _circumstances() -> dict[str, Any]:
+    return {"cpu": machine()["cpu"], "measured_at": datetime.now(UTC).isoformat(timespec="minutes")}
+
+
+def _rounded(seconds: Sequence[float]) -> list[float]:
+    return [round(value, 6) for value in seconds]
 
 
 def table(kept: Sequence[dict[str, Any]]) -> str:
