@@ -40,8 +40,8 @@ bench: setup
 
 # Writes the table in the READMEs. A study that has a failed run does not keep the others from running.
 reference: setup
-	-$(BIN)/python -m harness compare results/reference/mnist.yaml --out results/reference --resume
-	-$(BIN)/python -m harness compare results/reference/mnist-alexnet.yaml --out results/reference --resume
+	-for study in mnist mnist-alexnet mnist-seeds; do \
+		$(BIN)/python -m harness compare results/reference/$$study.yaml --out results/reference --resume; done
 	$(BIN)/python -m tests.benchmarks.reference
 
 check: $(VENV)/ready
