@@ -26,8 +26,10 @@ demo: setup
 	$(BIN)/python -m harness compare --backends torch,keras,paddle,mindspore,numpy --models lenet5,mlp \
 		--datasets digits --epochs 5 --repeats 3
 
+# First what can share the machine, a file per processor; then what needs it alone: frameworks and true times.
 test: setup check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest -m alone
 
 # Hours of it in minutes: 2,000 runs in one parent, 11,000 malformed inputs, and every other reliability test.
 soak: $(VENV)/ready

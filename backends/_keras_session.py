@@ -141,7 +141,7 @@ class KerasSession(Session):
         """As the contract says."""
         if not self._spec.tuning:
             return ()
-        done = ["the steps of a call in one graph", "one thread between operations, all of them within"]
+        done = ["the steps of a call in one graph"]
         if self._network.reordered:
             done.append("max pooling before the ReLU it commutes with")
         return (*done, *self._update.tuning())

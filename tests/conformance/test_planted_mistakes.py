@@ -15,6 +15,8 @@ from tests.conformance.conftest import CAUGHT
 from tests.conformance.mutants import FURTHER, MUTANTS
 from tests.conformance.planting import Mutant
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def suite() -> Suite:

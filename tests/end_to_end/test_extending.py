@@ -15,6 +15,8 @@ import pytest
 from results.record import Record
 from tests.test_docs import ROOT, indented_blocks
 
+pytestmark = pytest.mark.alone
+
 DOCUMENT = (ROOT / "docs" / "extending.md").read_text()
 REGISTRY = "backends/registry.py"
 

@@ -17,6 +17,8 @@ from harness.datasets import load_dataset
 from results.record import Record
 from specs.errors import RequestError
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parent.parent.parent
 FRAMEWORKS = ("torch", "keras", "paddle", "mindspore")
 

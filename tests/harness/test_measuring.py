@@ -29,6 +29,8 @@ from results.store import ResultSet
 from tests.fakes import FAKE, RIVAL, FakeBackend, FakeSession, registered
 from tests.harness.plans import TINY, dataset, plan, run
 
+pytestmark = pytest.mark.alone
+
 STEP_S = 0.005
 IMPORT_S, OPEN_S, FIRST_S, PREDICT_S = 3.0, 0.7, 1.5, 0.04
 

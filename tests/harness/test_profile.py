@@ -17,6 +17,8 @@ from specs.loading import architecture_names, load_architecture, load_recipe
 from specs.shapes import infer, train_flops
 from tests.fakes import registered, rival
 
+pytestmark = pytest.mark.alone
+
 NET = Architecture(
     name="net",
     input=(1, 8, 8),

@@ -12,6 +12,8 @@ from harness.system import Counters
 from tests.fakes import registered
 from tests.harness.plans import run
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 
 

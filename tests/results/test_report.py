@@ -243,6 +243,7 @@ def test_many_failures_are_counted(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.alone
 def test_ten_thousand_records_are_a_report_in_eight_times_the_parsing_of_json(tmp_path: Path) -> None:
     made = [record(b, m, seed=s, epochs=5) for b in ("torch", "keras", "paddle", "mindspore") for m in ("mlp", "lenet5")
             for s in range(5)]  # fmt: skip

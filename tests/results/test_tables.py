@@ -224,6 +224,7 @@ def test_importing_results_is_light() -> None:
     assert done.stdout.strip() == ""
 
 
+@pytest.mark.alone
 def test_ten_thousand_records_are_tables_sooner_than_json_is_parsed(tmp_path: Path) -> None:
     made = [record(b, m, seed=s, repeat=r, epochs=5) for b in ("torch", "keras") for m in ("mlp", "lenet5")
             for s in range(5) for r in range(5)]  # fmt: skip
