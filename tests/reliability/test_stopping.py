@@ -30,13 +30,7 @@ class Parent:
         command = [sys.executable, "-m", "tests.reliability.cli_with_fakes", json.dumps(behaviour), *shlex.split(words)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
         self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=signals_as_in_a_terminal,
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.seen = psutil.Process(self.process.pid)
 
@@ -53,12 +47,6 @@ class Parent:
         """Exit status, stdout, stderr."""
         out, err = self.process.communicate(timeout=120)
         return self.process.returncode, out, err
-
-
-def signals_as_in_a_terminal() -> None:
-    """Undo what the tests themselves may have been started with: nohup and a shell's ``&`` have signals ignored."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:

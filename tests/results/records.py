@@ -7,9 +7,11 @@ import io
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from results.manifest import BackendConformance
 from results.record import (
@@ -251,15 +253,22 @@ def write(path: Path, records: Iterable[Record], *, name: str = "demo", images: 
     return made
 
 
+@cache
 def digit(index: int) -> bytes:
     """A scanned digit as PNG bytes, 28x28."""
     from PIL import Image
-    from sklearn.datasets import load_digits
 
-    pixels = (load_digits().images[index] * (255 / 16)).astype(np.uint8)
+    pixels = (_scans()[index] * (255 / 16)).astype(np.uint8)
     stream = io.BytesIO()
     Image.fromarray(pixels).resize((28, 28)).save(stream, "PNG")
     return stream.getvalue()
+
+
+@cache
+def _scans() -> NDArray[np.float64]:
+    from sklearn.datasets import load_digits
+
+    return load_digits().images
 
 
 def _sha256(text: str) -> str:
