@@ -77,6 +77,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Parent]]:
         parent.process.communicate()
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C does here what it does in a terminal, whatever the tests were started with."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def hang(folder: Path) -> dict[str, Any]:
     return {"train": "hang_aloud", "hung": str(folder / "hung")}
 
@@ -172,7 +180,7 @@ def test_two_single_runs_at_once_share_a_set_and_a_cache(tmp_path: Path, start: 
     assert len(prepared) == 1
 
 
-def test_an_interrupt_waits_for_the_record_and_a_second_does_not() -> None:
+def test_an_interrupt_waits_for_the_record_and_a_second_does_not(ctrl_c: None) -> None:
     steps = []
     with pytest.raises(KeyboardInterrupt):
         with shielded():
