@@ -34,7 +34,7 @@ TUNING: tuple[str, ...] = (
     "max pooling ahead of bias and ReLU",
     "bias gradients as plain sums",
     "linear layer, bias and ReLU in one operation",
-    "batches gathered within the graph, losses read once per call",
+    "batches gathered within the graph, logits read once per call and losses computed from them",
 )
 
 _GREATEST_EPSILON = 1e-3
@@ -78,6 +78,7 @@ class StaticEngine:
         """Copy the training data into the variables that training steps gather from."""
         self._set("images", _last(images))
         self._set("labels", labels.reshape(-1, 1))
+        self._labels = labels
 
     def train_steps(
         self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], masks: Masks | None
@@ -86,11 +87,11 @@ class StaticEngine:
         steps, batch = order.shape
         self._set("order", order)
         self._set("rates", learning_rates.astype(np.float32))
-        self._set("losses", np.zeros(steps, np.float32))
+        self._set("step_logits", np.zeros((steps, batch, self._architecture.classes), np.float32))
         self._set("step", np.zeros((), np.int64))
         self._set_masks(masks)
         self._run(self._training, batch, masks is not None)(steps)
-        return self._get("losses").astype(np.float64)
+        return _losses(self._get("step_logits"), self._labels[order])
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """As ``Session.predict``."""
@@ -108,7 +109,8 @@ class StaticEngine:
         run = self._run(self._gradients, len(images), masks is not None)
         run(1)
         gradients = {name: self._get(result) for name, result in run.results.items()}
-        return float(self._get("loss")), np.moveaxis(gradients.pop("input"), 3, 1).copy(), gradients
+        (loss,) = _losses(self._get("logits")[None], labels[None])
+        return float(loss), np.moveaxis(gradients.pop("input"), 3, 1).copy(), gradients
 
     def _run(self, write: Callable[..., dict[str, str]], batch: int, *options: bool) -> _Run:
         """The program that ``write`` writes, made once."""
@@ -137,12 +139,12 @@ class StaticEngine:
                 name: _gather(self._mask(name, -1, batch), step, [batch, *shape])
                 for name, (shape, _) in self._dropout.items()
             }
-        loss, gradients, _ = self._backward(images, labels, masks)
+        logits, gradients, _ = self._backward(images, labels, masks)
         optimizer = _paddle_optimizers.create(self._optimizer, None, "float32")
         optimizer.apply_gradients(gradients)
         _rate(optimizer, step)
-        losses = _given("losses", [-1], "float32")
-        _write("scatter", {"X": [losses], "Ids": [step], "Updates": [loss]}, {"Out": [losses]}, overwrite=True)
+        kept = _given("step_logits", [-1, *logits.shape], "float32")
+        _write("scatter", {"X": [kept], "Ids": [step], "Updates": [logits]}, {"Out": [kept]}, overwrite=True)
         _write("increment", {"X": [step]}, {"Out": [step]}, step=1.0)
         return {}
 
@@ -151,8 +153,8 @@ class StaticEngine:
         images.stop_gradient = False
         masks = {name: self._mask(name, batch) for name in self._dropout} if masked else None
         labels = _given("target", [batch, 1], "int64")
-        loss, gradients, images_gradient = self._backward(images, labels, masks)
-        _write("assign", {"X": [loss]}, {"Out": [_given("loss", [], "float32")]})
+        logits, gradients, images_gradient = self._backward(images, labels, masks)
+        _write("assign", {"X": [logits]}, {"Out": [_given("logits", logits.shape, "float32")]})
         named = {parameter.name: gradient for parameter, gradient in gradients} | {"input": images_gradient}
         for name, gradient in named.items():
             result = _given(f"{name}.gradient", gradient.shape, "float32")
@@ -169,16 +171,19 @@ class StaticEngine:
     def _backward(
         self, images: Any, labels: Any, masks: dict[str, Any] | None
     ) -> tuple[Any, list[tuple[Any, Any]], Any]:
-        """The loss, pairs of a parameter and its gradient, and the gradient of the images if they take one."""
+        """The logits, pairs of a parameter and its gradient, and the gradient of the images if they take one."""
         network = _paddle_network.build(self._architecture, "float32", "NHWC")
-        loss, losses = _cross_entropy(_forward(network, images, masks), labels)
-        batch, _ = losses.shape
+        logits = _forward(network, images, masks)
+        batch, classes = logits.shape
+        losses = _variable("losses", [batch, 1])
+        outputs = {"Loss": [losses], "Softmax": [_variable("softmax", [batch, classes])]}
+        _write("softmax_with_cross_entropy", {"Logits": [logits], "Label": [labels]}, outputs)
         share = self._constant(f"share.{batch}", np.full((batch, 1), 1 / batch))
         trained = [parameter for parameter in network.parameters() if not parameter.stop_gradient]
         wanted = trained if images.stop_gradient else [*trained, images]
         gradients = paddle.static.gradients([losses], wanted, target_gradients=[share])
         images_gradient = None if images.stop_gradient else gradients.pop()
-        return loss, list(zip(trained, gradients, strict=True)), images_gradient
+        return logits, list(zip(trained, gradients, strict=True)), images_gradient
 
     def _mask(self, name: str, *sizes: int) -> Any:
         shape, _ = self._dropout[name]
@@ -309,19 +314,17 @@ def _operation(kind: str, x: Any, **attrs: Any) -> Any:
     return _append(kind, {"X": [x]}, x.shape, **attrs)
 
 
-def _cross_entropy(logits: Any, labels: Any) -> tuple[Any, Any]:
-    """Mean softmax cross-entropy, and the losses of the samples to take gradients of.
+def _losses(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean softmax cross-entropy of every step, from its logits [steps, batch, classes] and labels [steps, batch].
 
-    Paddle's kernel cuts the loss of a sample off at 64, but not its gradient: the mean is computed beside it.
+    Paddle's kernel cuts the loss of a sample off at 64, but not its gradient; the exact one costs least when that of
+    all steps is computed at once. Classes go first, so that sums over them run along vectors.
     """
-    batch, classes = logits.shape
-    losses = _variable("losses", [batch, 1])
-    outputs = {"Loss": [losses], "Softmax": [_variable("softmax", [batch, classes])]}
-    _write("softmax_with_cross_entropy", {"Logits": [logits], "Label": [labels]}, outputs)
-    total = _append("logsumexp", {"X": [logits]}, [batch, 1], axis=[1], keepdim=True, reduce_all=False)
-    chosen = _append("index_sample", {"X": [logits], "Index": [labels]}, [batch, 1])
-    difference = _append("elementwise_sub", {"X": [total], "Y": [chosen]}, [batch, 1])
-    return _append("reduce_mean", {"X": [difference]}, [], reduce_all=True), losses
+    z = np.moveaxis(logits, 2, 0).copy()
+    with np.errstate(invalid="ignore"):  # a diverging network's infinite logits: its loss is NaN
+        z -= z.max(axis=0)
+        chosen = np.take_along_axis(z, labels[None], axis=0)[0]
+        return (np.log(np.exp(z).sum(axis=0)) - chosen).mean(axis=1, dtype=np.float64)
 
 
 def _append(kind: str, inputs: dict[str, list[Any]], shape: Sequence[int], dtype: str = "float32", **attrs: Any) -> Any:
