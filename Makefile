@@ -26,7 +26,7 @@ demo: setup
 	$(BIN)/python -m harness compare --backends torch,keras,paddle,mindspore,numpy --models lenet5,mlp \
 		--datasets digits --epochs 5 --repeats 3
 
-# First what can share the machine, a file per processor; then what needs it alone: frameworks and true times.
+# First what can share the machine, a file at a time on each processor; then what needs all of it: threads, true times.
 test: setup check
 	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile
 	$(BIN)/python -m pytest -m alone

@@ -1,7 +1,5 @@
 """``setup``: make the environments of the backends."""
 
-import sys
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -16,37 +14,34 @@ def setup(
 
     Example: `python -m harness setup torch paddle`
     """
-    from backends.registry import BACKENDS, find
+    from concurrent.futures import ThreadPoolExecutor
+
+    from backends.registry import BACKENDS, Registration, find
+    from harness.cli.setup_progress import SetupProgress
     from harness.environments import Environment, in_running_interpreter
+    from harness.machine import available_cpus
     from specs.errors import RequestError
 
-    failed = 0
-    for registration in [find(name) for name in backends] if backends else list(BACKENDS.values()):
-        if in_running_interpreter(registration):
-            print(f"{registration.name}: the running interpreter has {registration.framework}", file=sys.stderr)
-            continue
-        environment = Environment(registration)
-        try:
-            made = environment.ensure(partial(_progress, registration.name), verify=bool(backends))
-        except RequestError as error:
-            _finish(registration.name, f"failed: {error}")
-            failed += 1
-        else:
-            _finish(registration.name, "ready" if made else "was ready")
-    return 1 if failed else 0
+    chosen = list(dict.fromkeys(map(find, backends))) if backends else list(BACKENDS.values())
+    with SetupProgress() as progress:
 
+        def ensure(registration: Registration) -> bool:
+            if in_running_interpreter(registration):
+                progress.finished(registration.name, f"the running interpreter has {registration.framework}")
+                return True
+            try:
+                made = Environment(registration).ensure(progress.of(registration.name), verify=bool(backends))
+            except RequestError as error:
+                progress.finished(registration.name, f"failed: {error}")
+                return False
+            progress.finished(registration.name, "ready" if made else "was ready")
+            return True
 
-# The lines worth keeping where the terminal cannot rewrite one line in place.
-_MILESTONES = ("creating", "removing", "waiting", "importing", "Collecting", "Installing collected")
-
-
-def _progress(name: str, line: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{name}: {line[:100]}", end="", file=sys.stderr, flush=True)
-    elif line.startswith(_MILESTONES):
-        print(f"{name}: {line[:160]}", file=sys.stderr, flush=True)
-
-
-def _finish(name: str, outcome: str) -> None:
-    start = "\r\033[K" if sys.stderr.isatty() else ""
-    print(f"{start}{name}: {outcome}", file=sys.stderr, flush=True)
+        # pip unpacks and compiles on one processor.
+        with ThreadPoolExecutor(max_workers=available_cpus()) as pool:
+            try:
+                outcomes = list(pool.map(ensure, chosen))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return 0 if all(outcomes) else 1

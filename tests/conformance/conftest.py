@@ -6,6 +6,7 @@ the others are skipped with their reason. ``--scope full`` asks for everything t
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import pytest
@@ -20,7 +21,6 @@ from harness.environments import find_python
 from specs.errors import RequestError
 
 _SUITE = pytest.StashKey[Suite]()
-CAUGHT = pytest.StashKey[dict[str, dict[str, bool]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +31,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SUITE] = Suite(FULL if config.getoption("scope", "quick") == "full" else QUICK, mnist=find_mnist())
-    config.stash[CAUGHT] = {}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -54,7 +53,7 @@ def _chosen(config: pytest.Config) -> list[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
-    """The reference computes beside the worker, which has the other processor."""
+    """The reference computes while the worker does, and leaves it its processor."""
     with threadpool_limits(1):
         yield
 
@@ -70,10 +69,16 @@ def subject(backend: str) -> Iterator[Subject]:
         yield Subject(name=backend, open=workplace.open)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many of the planted mistakes were caught, and which were not."""
-    for title, results in config.stash[CAUGHT].items():
-        terminalreporter.write_line(f"{title}: {sum(results.values())} of {len(results)} caught")
-        for name, caught in results.items():
-            if not caught:
-                terminalreporter.write_line(f"  not caught: {name}", red=True)
+    caught: dict[str, int] = Counter()
+    missed: dict[str, list[str]] = defaultdict(list)
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        match dict(report.user_properties):
+            case {"planted": str(title), "mistake": str(mistake)}:
+                caught[title] += report.passed
+                missed[title] += [] if report.passed else [mistake]
+    for title, count in caught.items():
+        terminalreporter.write_line(f"{title}: {count} of {count + len(missed[title])} caught")
+        for mistake in missed[title]:
+            terminalreporter.write_line(f"  not caught: {mistake}", red=True)

@@ -8,8 +8,6 @@ from harness.conformance.judge import Subject
 from harness.conformance.matrix import line
 from harness.conformance.suite import Check
 
-pytestmark = pytest.mark.alone
-
 
 def test_conforms(subject: Subject, check: Check) -> None:
     outcomes = check.run(subject)

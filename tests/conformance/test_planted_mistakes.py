@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,11 +12,8 @@ from harness.conformance.judge import Subject
 from harness.conformance.matrix import line
 from harness.conformance.outcome import LEVELS, Outcome
 from harness.conformance.suite import FULL, Suite
-from tests.conformance.conftest import CAUGHT
 from tests.conformance.mutants import FURTHER, MUTANTS
 from tests.conformance.planting import Mutant
-
-pytestmark = pytest.mark.alone
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +35,16 @@ def test_numpy_in_float32_passes(suite: Suite, level: str) -> None:
 
 
 @pytest.mark.parametrize("mutant", [*MUTANTS, *FURTHER], ids=str)
-def test_mistake_is_caught(suite: Suite, mutant: Mutant, request: pytest.FixtureRequest) -> None:
+def test_mistake_is_caught(suite: Suite, mutant: Mutant, record_property: Callable[[str, str], None]) -> None:
+    record_property("planted", "planted mistakes" if mutant in MUTANTS else "further mistakes")
+    record_property("mistake", mutant.name)
     outcomes = judged(suite, mutant.level, Subject(name=mutant.name, open=mutant.open))
     assert [line(outcome) for outcome in outcomes if outcome.quantity == "completion"] == [], (
         "it broke, which is easier"
     )
-    caught = any(outcome.status == "fail" for outcome in outcomes)
-    title = "planted mistakes" if mutant in MUTANTS else "further mistakes"
-    request.config.stash[CAUGHT].setdefault(title, {})[mutant.name] = caught
-    assert caught, f"level {mutant.level} passed it; nearest: {line(max(outcomes, key=lambda o: o.severity))}"
+    assert any(outcome.status == "fail" for outcome in outcomes), (
+        f"level {mutant.level} passed it; nearest: {line(max(outcomes, key=lambda o: o.severity))}"
+    )
 
 
 def test_there_are_enough_of_them() -> None:

@@ -12,8 +12,6 @@ import pytest
 from results.record import Record
 from tests.end_to_end.test_main_line import FRAMEWORKS, harness, noise
 
-pytestmark = pytest.mark.alone
-
 RECIPE = """
 name: varied
 epochs: 4

@@ -28,8 +28,6 @@ from specs.initializers import initial_parameters
 from specs.loading import architecture_names, default_recipe, load_architecture
 from specs.shapes import parameter_count
 
-pytestmark = pytest.mark.alone
-
 DATA = load_dataset("digits")
 TEST_IMAGES, TEST_LABELS = DATA.test_images[:60], DATA.test_labels[:60]
 STEPS, BATCH = 5, 24

@@ -11,8 +11,6 @@ import pytest
 
 from tests.end_to_end.test_main_line import harness
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:

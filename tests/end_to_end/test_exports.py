@@ -17,8 +17,6 @@ from specs.loading import architecture_names, load_architecture
 from specs.optimizers import SGD
 from tests.harness.export.networks import EVERY_LAYER, POOLED, trained
 
-pytestmark = pytest.mark.alone
-
 NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED]
 OWN = [name for name in forms() if name != "onnx"]
 

@@ -15,8 +15,6 @@ import pytest
 from results.record import Record
 from tests.test_docs import ROOT, indented_blocks
 
-pytestmark = pytest.mark.alone
-
 DOCUMENT = (ROOT / "docs" / "extending.md").read_text()
 REGISTRY = "backends/registry.py"
 
