@@ -1,7 +1,7 @@
 """Augmentation: how training images are varied, anew in every epoch. What stands at 0 is not done.
 
-The rules alone; ``harness.augmentation`` draws and applies them. One image goes through zoom, rotation, shift and
-elastic distortion in a single resampling, then through random erasing. Labels stay as they are.
+The rules alone; ``harness.inputs.augmentation`` draws and applies them. One image goes through zoom, rotation, shift
+and elastic distortion in a single resampling, then through random erasing. Labels stay as they are.
 """
 
 from __future__ import annotations

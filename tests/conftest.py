@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.environments import find_python
+from harness.processes.environments import find_python
 from specs.errors import RequestError
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness.cli import app
 from harness.export.forms import forms
-from harness.study import Study
+from harness.planning.study import Study
 from specs.architecture import Architecture
 from specs.augmentation import Augmentation, Elastic, Erasing
 from specs.initializers import DISTRIBUTIONS, Initializer
@@ -53,7 +53,7 @@ def test_every_field_of_a_spec_is_described(cls: type) -> None:
 
 
 def test_the_examples_of_the_spec_format_are_specs(tmp_path: Path) -> None:
-    from harness.study import load_study
+    from harness.planning.study import load_study
     from specs.loading import load_architecture, load_recipe
 
     blocks = [block for block in indented_blocks(SPECS) if block.startswith("name: ")]

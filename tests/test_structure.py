@@ -17,14 +17,18 @@ MAY_IMPORT = {
     "harness": {"specs", "backends", "harness", "results"},
     "results": {"specs", "results"},
 }
+# The folders of harness/: each may import from itself and from those before it.
+HARNESS = (
+    *("worker", "datasets", "checkpoints", "processes", "measuring", "inputs", "planning", "inference", "running"),
+    *("export", "conformance", "cli"),
+)
 FRAMEWORKS = {"torch", "tensorflow", "keras", "paddle", "mindspore"}
 # What a worker process may import beside its framework.
 LIGHT = sorted(
     {
         *(f"backends.{p.stem}" for p in (ROOT / "backends").glob("*.py") if not p.stem.startswith("_")),
         *(f"specs.{p.stem}" for p in (ROOT / "specs").glob("*.py")),
-        "harness.worker",
-        "harness.training",
+        *(f"harness.worker.{p.stem}" for p in (ROOT / "harness" / "worker").glob("*.py") if not p.stem.startswith("_")),
     }
     - {"specs.loading", "specs.document", "specs.__init__", "backends.__init__"}
 )
@@ -52,6 +56,23 @@ def test_imports_point_one_way(path: Path) -> None:
     room = path.relative_to(ROOT).parts[0]
     rooms = {name.partition(".")[0] for name in imported(path, top_level=False)} & set(ROOMS)
     assert rooms <= MAY_IMPORT[room], f"{room} may not import {sorted(rooms - MAY_IMPORT[room])}"
+
+
+@pytest.mark.parametrize("folder", HARNESS)
+def test_imports_within_the_harness_point_one_way(folder: str) -> None:
+    sources = sorted((ROOT / "harness" / folder).rglob("*.py"))
+    assert sources
+    allowed = HARNESS[: HARNESS.index(folder) + 1]
+    for path in sources:
+        own = {name for name in imported(path, top_level=False) if name.startswith("harness.")}
+        folders = {name.split(".")[1] for name in own}
+        assert folders <= set(allowed), f"{path.relative_to(ROOT)} may not import {sorted(folders - set(allowed))}"
+
+
+def test_every_folder_of_the_harness_has_its_place() -> None:
+    folders = {path.parent.name for path in (ROOT / "harness").glob("*/__init__.py")}
+    assert folders == set(HARNESS)
+    assert {path.name for path in (ROOT / "harness").glob("*.py")} == {"__init__.py", "__main__.py"}
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))

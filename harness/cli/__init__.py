@@ -25,7 +25,7 @@ from harness.cli import (
     setup,
     show,
 )
-from harness.interrupts import stop_like_ctrl_c
+from harness.running.interrupts import stop_like_ctrl_c
 from specs.errors import RequestError
 
 app = typer.Typer(

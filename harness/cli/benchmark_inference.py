@@ -39,7 +39,7 @@ def benchmark_inference(
     from harness.cli.progress import console
     from harness.export.benchmark import benchmark
     from harness.export.forms import Trained
-    from harness.resolve import resolve_threads
+    from harness.planning.resolve import resolve_threads
     from results.formatting import plain
     from specs.errors import RequestError
 
@@ -69,7 +69,7 @@ def benchmark_inference(
 def _backends(given: str | None) -> list[Registration]:
     """Those named, else all that are installed but for NumPy. Raises RequestError."""
     from backends.registry import BACKENDS, find
-    from harness.environments import find_python
+    from harness.processes.environments import find_python
     from specs.errors import RequestError
 
     if given is not None:

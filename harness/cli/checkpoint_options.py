@@ -42,7 +42,7 @@ def tell(notes: list[str]) -> None:
 def failures_as_one_line(backend: str) -> Iterator[None]:
     """A framework that fails, or cannot compute what is asked, ends the command with one line and status 1."""
     from backends.contract import Unsupported
-    from harness.launcher import WorkerFailed
+    from harness.processes.launcher import WorkerFailed
     from results.formatting import plain
 
     try:

@@ -58,9 +58,9 @@ def compare(
     """
     from harness.cli.matrix_display import MatrixDisplay, print_plan, print_summary
     from harness.conformance.standing import standings
-    from harness.matrix import Interrupted, Matrix
-    from harness.peak import measure, remembered
-    from harness.study import matrix
+    from harness.measuring.peak import measure, remembered
+    from harness.planning.study import matrix
+    from harness.running.matrix import Interrupted, Matrix
     from results.report import build
     from specs.errors import unknown
 
@@ -122,7 +122,7 @@ DEFAULT_SETS = Path("results") / "runs"
 def _study(file: Path | None, given: dict[str, Any], name: str | None) -> Any:
     from datetime import UTC, datetime
 
-    from harness.study import Study, load_study
+    from harness.planning.study import Study, load_study
     from specs.errors import RequestError
 
     if file is not None:

@@ -83,7 +83,7 @@ def _levels(given: list[str] | None) -> tuple[str, ...]:
 def _backends(given: list[str] | None, python: Path | None) -> tuple[dict[str, Path], list[str]]:
     """Interpreter by backend, and a note for each framework that is not installed; an error where one was asked for."""
     from backends.registry import BACKENDS, find
-    from harness.environments import find_python
+    from harness.processes.environments import find_python
     from specs.errors import RequestError
 
     if python is not None and len(given or ()) != 1:

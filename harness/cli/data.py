@@ -57,7 +57,7 @@ def show(
     Example: `python -m harness data show --dataset digits --augment --out digits.png`
     """
     from harness.datasets import load_dataset
-    from harness.datasets.picture import augmentation_grid, sample_grid
+    from harness.inputs.picture import augmentation_grid, sample_grid
     from specs.errors import RequestError
     from specs.loading import load_recipe
 

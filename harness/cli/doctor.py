@@ -30,9 +30,9 @@ def doctor(
 
 def examine(name: str) -> dict[str, Any]:
     """What is known of one backend here: works, where its interpreter is, versions, devices, or what to type."""
-    from harness.environments import find_interpreter
-    from harness.launcher import WorkerFailed
-    from harness.remote import open_worker
+    from harness.processes.environments import find_interpreter
+    from harness.processes.launcher import WorkerFailed
+    from harness.processes.remote import open_worker
     from specs.errors import RequestError
 
     try:

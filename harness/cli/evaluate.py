@@ -28,10 +28,10 @@ def evaluate(
     from backends.registry import find
     from harness.cli.checkpoint_options import failures_as_one_line, opened_checkpoint
     from harness.datasets import load_dataset
-    from harness.inference import evaluation, opened
-    from harness.plan import check_device, check_fit
-    from harness.prepare import limit
-    from harness.resolve import resolve_threads
+    from harness.inference.network import evaluation, opened
+    from harness.inputs.prepare import limit
+    from harness.planning.plan import check_device, check_fit
+    from harness.planning.resolve import resolve_threads
 
     check_device(device)
     loaded = opened_checkpoint(checkpoint)

@@ -34,7 +34,7 @@ def export(
     from harness.export.exporting import Differs, description
     from harness.export.exporting import export as make
     from harness.export.forms import TOLERANCE, Trained, find_form
-    from harness.resolve import resolve_threads
+    from harness.planning.resolve import resolve_threads
 
     form = find_form(format)
     trained = Trained.of(opened_checkpoint(checkpoint))

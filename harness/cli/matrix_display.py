@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from harness.cli.progress import console, shown
-from harness.estimate import Estimator
-from harness.matrix import Matrix, Planned
-from harness.study import Study
+from harness.planning.estimate import Estimator
+from harness.planning.study import Study
+from harness.running.matrix import Matrix, Planned
 from results.record import Record, Row
 from results.store import ResultSet
 

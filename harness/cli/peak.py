@@ -11,8 +11,8 @@ def peak(threads: options.Threads = None, json: options.Json = False) -> None:
     import json as json_module
     from dataclasses import asdict
 
-    from harness.peak import measure
-    from harness.resolve import resolve_threads
+    from harness.measuring.peak import measure
+    from harness.planning.resolve import resolve_threads
 
     found = measure(resolve_threads(threads))
     if json:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from harness.checkpoints import Checkpoint
-    from harness.inference import Model
-    from harness.predicting import Prediction
+    from harness.inference.network import Model
+    from harness.inference.predicting import Prediction
 
     Opening = tuple[str, AbstractContextManager[Model]]
 
@@ -59,9 +59,9 @@ def predict(
     import json as encoder
 
     from harness.cli.checkpoint_options import failures_as_one_line, opened_checkpoint, tell
-    from harness.plan import check_device
-    from harness.predicting import chosen_images, picture, predictions
-    from harness.resolve import resolve_threads
+    from harness.inference.predicting import chosen_images, picture, predictions
+    from harness.planning.plan import check_device
+    from harness.planning.resolve import resolve_threads
 
     check_device(device)
     loaded = opened_checkpoint(checkpoint)
@@ -92,7 +92,7 @@ def predict(
 def _session(checkpoint: Checkpoint, backend: str | None, **choices: Any) -> Opening:
     """The name of a backend, and its session of the checkpoint's network, not yet started."""
     from backends.registry import find
-    from harness.inference import opened
+    from harness.inference.network import opened
 
     name = find(backend or checkpoint.manifest.backend).name
     return name, opened(checkpoint, name, **choices)

@@ -12,8 +12,8 @@ from harness.cli import options
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.profile import BackendProfile, Time
-    from harness.profiling import ProfileOutcome, ProfilePlan
+    from harness.measuring.profile import BackendProfile, Time
+    from harness.measuring.profiling import ProfileOutcome, ProfilePlan
 
 MOST_ROUNDS = 100
 
@@ -46,11 +46,11 @@ def profile(
     """
     import json as json_module
 
-    from harness.plan import check_device
-    from harness.profile import slow_layers
-    from harness.profiling import ProfilePlan
-    from harness.profiling import profile as measure
-    from harness.resolve import resolve_model, resolve_threads, resolve_tuning
+    from harness.measuring.profile import slow_layers
+    from harness.measuring.profiling import ProfilePlan
+    from harness.measuring.profiling import profile as measure
+    from harness.planning.plan import check_device
+    from harness.planning.resolve import resolve_model, resolve_threads, resolve_tuning
     from specs.errors import RequestError
 
     if not 2 <= repeats <= MOST_ROUNDS:
@@ -94,7 +94,7 @@ def profile(
 def _backends(given: str | None) -> tuple[list[str], dict[str, Path]]:
     """Those to be profiled, and the interpreter of each that is measured: see the help of ``--backend``."""
     from backends.registry import BACKENDS, find
-    from harness.environments import find_python
+    from harness.processes.environments import find_python
     from specs.errors import RequestError
 
     named = list(dict.fromkeys(find(name).name for name in (given or "").split(",") if name.strip()))
@@ -115,7 +115,7 @@ def _backends(given: str | None) -> tuple[list[str], dict[str, Path]]:
 
 def _peak(plan: ProfilePlan) -> float | None:
     """The machine's matrix-multiply GFLOP/s, measured when it is not remembered; None beside a GPU."""
-    from harness.peak import measure, remembered
+    from harness.measuring.peak import measure, remembered
 
     if plan.device != "cpu":
         return None
@@ -123,7 +123,7 @@ def _peak(plan: ProfilePlan) -> float | None:
 
 
 class _Progress:
-    """A bar on stderr, called as ``harness.profiling.profile`` goes on."""
+    """A bar on stderr, called as ``harness.measuring.profiling.profile`` goes on."""
 
     def __init__(self, *, quiet: bool) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -194,7 +194,7 @@ def _print(plan: ProfilePlan, outcome: ProfileOutcome, name: str, peak: float | 
 
 
 def _warnings(outcome: ProfileOutcome) -> list[str]:
-    from harness.recording import NOISY_OTHER_CPU
+    from harness.running.recording import NOISY_OTHER_CPU
 
     said = [f"{name} is left out: {why}" for name, why in outcome.failed.items()]
     if outcome.other_cpu is not None and outcome.other_cpu > NOISY_OTHER_CPU:
@@ -209,7 +209,7 @@ def _warnings(outcome: ProfileOutcome) -> list[str]:
 
 
 def _nothing_slow(name: str, outcome: ProfileOutcome) -> str:
-    from harness.profile import FAR_SLOWER
+    from harness.measuring.profile import FAR_SLOWER
 
     if len(outcome.profiles) < 2:
         return f"There is no other backend here to hold {name} against."

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from harness.plan import RunPlan
+from harness.planning.plan import RunPlan
 from results.formatting import cell, plain
 from results.record import Record
 from results.threads import exceeded

@@ -48,9 +48,9 @@ def run(
     """
     from harness.cli.progress import RunDisplay, summary
     from harness.datasets import load_dataset
-    from harness.plan import RunPlan
-    from harness.resolve import DEFAULT_SET, new_training, resolve_threads, resolve_tuning, resumed_training
-    from harness.running import execute, new_run_id
+    from harness.planning.plan import RunPlan
+    from harness.planning.resolve import DEFAULT_SET, new_training, resolve_threads, resolve_tuning, resumed_training
+    from harness.running.run import execute, new_run_id
     from results.store import ResultSet
 
     training: dict[str, Any] = {

@@ -18,8 +18,8 @@ def setup(
 
     from backends.registry import BACKENDS, Registration, find
     from harness.cli.setup_progress import SetupProgress
-    from harness.environments import Environment, in_running_interpreter
-    from harness.machine import available_cpus
+    from harness.measuring.machine import available_cpus
+    from harness.processes.environments import Environment, in_running_interpreter
     from specs.errors import RequestError
 
     chosen = list(dict.fromkeys(map(find, backends))) if backends else list(BACKENDS.values())

@@ -60,7 +60,7 @@ def _description(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
 
 def _print(architecture: Architecture, recipe: Recipe) -> None:
     from harness.cli.tables import print_table
-    from harness.resolve import notices
+    from harness.planning.resolve import notices
     from specs.shapes import forward_flops, infer, parameter_count, train_flops
 
     layers = infer(architecture)

@@ -19,8 +19,8 @@ from backends.contract import Session, SessionSpec
 from harness.conformance.judge import Subject
 from harness.conformance.outcome import BackendReport, Outcome
 from harness.conformance.suite import Check, Suite
-from harness.launcher import WorkerFailed
-from harness.remote import RemoteWorker, open_worker
+from harness.processes.launcher import WorkerFailed
+from harness.processes.remote import RemoteWorker, open_worker
 
 # No single verb of any check takes longer on two cores; a worker that does is ended and counted as failed.
 VERB_TIMEOUT_S = 300.0

@@ -19,8 +19,8 @@ from harness.conformance.judge import Measurement, Open, Subject, Tally, measure
 from harness.conformance.outcome import Outcome
 from harness.conformance.tolerances import tolerance
 from harness.datasets import load_dataset
-from harness.prepare import batch_order
-from harness.training import steps_per_epoch
+from harness.inputs.prepare import batch_order
+from harness.worker.training import steps_per_epoch
 from specs.architecture import Architecture
 from specs.initializers import initial_parameters
 from specs.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU

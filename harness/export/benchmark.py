@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from backends.contract import SessionSpec, Unsupported
 from backends.registry import Registration
 from harness.export.forms import TOLERANCE, Form, Trained, difference, find_form, forms, opened, write
-from harness.launcher import WorkerFailed
-from harness.remote import RemotePredictor, RemoteWorker, open_worker
+from harness.processes.launcher import WorkerFailed
+from harness.processes.remote import RemotePredictor, RemoteWorker, open_worker
 from results.statistics import Estimate, estimate
 from specs.errors import RequestError
 from specs.optimizers import SGD

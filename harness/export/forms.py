@@ -18,11 +18,11 @@ from backends.contract import Arrays, Predictor, SessionSpec
 from backends.numpy_backend import NumpyBackend
 from backends.registry import BACKENDS, Registration
 from harness.checkpoints import Checkpoint
-from harness.environments import find_python
 from harness.export.onnx_runtime import FILE, ONNX_RUNTIME
-from harness.inference import Model
-from harness.launcher import WorkerProcess
-from harness.remote import RemotePredictor, RemoteWorker, open_worker
+from harness.inference.network import Model
+from harness.processes.environments import find_python
+from harness.processes.launcher import WorkerProcess
+from harness.processes.remote import RemotePredictor, RemoteWorker, open_worker
 from specs.architecture import Architecture
 from specs.errors import unknown
 from specs.optimizers import SGD

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/adapter_loop.py ADAPTER JOB
 
-ADAPTER is "module:Class", JOB a file with the fields of a ``harness.training.TrainingJob``. After each epoch its
+ADAPTER is "module:Class", JOB a file with the fields of a ``harness.worker.training.TrainingJob``. After each epoch its
 answer has a third figure: the seconds that the loop took beside its calls of ``train_steps``.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from turns import wait
 
-from harness.training import TrainingJob, train
+from harness.worker.training import TrainingJob, train
 
 
 def main() -> None:

@@ -28,10 +28,10 @@ from pathlib import Path
 from backends.contract import SessionSpec
 from backends.registry import Registration, find
 from harness.datasets import load_dataset
-from harness.environments import find_python
-from harness.launcher import worker_environment
-from harness.prepare import dropout_seed, prepare_data, prepare_inputs
-from harness.training import TrainingJob
+from harness.inputs.prepare import dropout_seed, prepare_data, prepare_inputs
+from harness.processes.environments import find_python
+from harness.processes.launcher import worker_environment
+from harness.worker.training import TrainingJob
 from specs.loading import default_recipe, load_architecture
 from specs.optimizers import optimizer_to_dict
 from tests.benchmarks import parent

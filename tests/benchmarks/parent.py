@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from unittest.mock import patch
 
-from harness import running
-from harness.launcher import WorkerProcess
-from harness.matrix import Matrix
-from harness.study import Study, matrix
+from harness.planning.study import Study, matrix
+from harness.processes.launcher import WorkerProcess
+from harness.running import run
+from harness.running.matrix import Matrix
 from results.record import Record
 from results.store import ResultSet
 
@@ -46,7 +46,7 @@ def measure() -> list[float]:
         seconds.append(now - started - alive)
         started = now
 
-    with tempfile.TemporaryDirectory() as folder, patch.object(running, "WorkerProcess", Timed):
+    with tempfile.TemporaryDirectory() as folder, patch.object(run, "WorkerProcess", Timed):
         results = ResultSet.create(Path(folder) / "set", name=STUDY.name, study=STUDY.to_dict())
         runs = Matrix(STUDY, matrix(STUDY), results, None)
         started = time.monotonic()

@@ -17,7 +17,7 @@ from harness.conformance.judge import Subject
 from harness.conformance.running import Workplace
 from harness.conformance.suite import FULL, QUICK, Suite
 from harness.datasets import find_mnist
-from harness.environments import find_python
+from harness.processes.environments import find_python
 from specs.errors import RequestError
 
 _SUITE = pytest.StashKey[Suite]()

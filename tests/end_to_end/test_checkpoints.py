@@ -19,10 +19,10 @@ from backends.contract import SessionSpec
 from backends.registry import BACKENDS, find
 from harness.checkpoints import NATIVE, Checkpoint, Manifest, gathered, read_checkpoint, write_checkpoint
 from harness.datasets import load_dataset
-from harness.inference import logits_of
-from harness.plan import RunPlan
-from harness.remote import RemoteSession, RemoteWorker, open_worker
-from harness.running import execute
+from harness.inference.network import logits_of
+from harness.planning.plan import RunPlan
+from harness.processes.remote import RemoteSession, RemoteWorker, open_worker
+from harness.running.run import execute
 from results.record import Fingerprints, Record
 from specs.initializers import initial_parameters
 from specs.loading import architecture_names, default_recipe, load_architecture

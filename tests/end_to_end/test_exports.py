@@ -10,8 +10,8 @@ import pytest
 
 from backends.contract import SessionSpec
 from harness.export.forms import TOLERANCE, Form, difference, forms
-from harness.launcher import WorkerProcess
-from harness.remote import RemoteWorker, open_worker
+from harness.processes.launcher import WorkerProcess
+from harness.processes.remote import RemoteWorker, open_worker
 from specs.architecture import Architecture
 from specs.loading import architecture_names, load_architecture
 from specs.optimizers import SGD

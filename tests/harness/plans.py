@@ -10,8 +10,8 @@ import numpy as np
 
 from backends.registry import Registration
 from harness.datasets import Dataset
-from harness.plan import RunPlan
-from harness.running import execute
+from harness.planning.plan import RunPlan
+from harness.running.run import execute
 from results.record import Record
 from specs.architecture import Architecture
 from specs.layers import Flatten, Linear

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.protocol import Channel
+from harness.worker.protocol import Channel
 
 SCRIPT = """#!/bin/sh
 # called as: -m harness.worker READ_FD WRITE_FD PARENT; dd takes one request from the pipe

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from harness import matrix as matrix_module
-from harness.matrix import Matrix
-from harness.study import Study
+from harness.planning.study import Study
+from harness.running import matrix as matrix_module
+from harness.running.matrix import Matrix
 from results.record import Record
 from results.store import ResultSet
 from tests.fakes import VARIABLE, registered

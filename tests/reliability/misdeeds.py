@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.protocol import MAGIC, Channel
-from harness.worker_log import KEPT_BYTES
+from harness.processes.worker_log import KEPT_BYTES
+from harness.worker.protocol import MAGIC, Channel
 
 
 def _answer_fd() -> int:

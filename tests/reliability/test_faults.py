@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.worker_log import KEPT_BYTES, TAIL_BYTES
+from harness.processes.worker_log import KEPT_BYTES, TAIL_BYTES
 from results.record import Record
 from tests.fakes import VARIABLE
 from tests.reliability.matrices import FakeRun, carry_out

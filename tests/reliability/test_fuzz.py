@@ -17,8 +17,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.protocol import MAGIC, MAX_HEADER_BYTES, Channel, ChannelClosed, ChannelTimeout, ProtocolError
-from harness.study import Study, load_study, matrix
+from harness.planning.study import Study, load_study, matrix
+from harness.worker.protocol import MAGIC, MAX_HEADER_BYTES, Channel, ChannelClosed, ChannelTimeout, ProtocolError
 from results.store import ResultSet
 from specs.errors import RequestError
 from tests.fuzz import accepts_or_refuses, fuzz

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.recording import NOISY_OTHER_CPU, NOISY_STEAL
-from harness.system import Counters
+from harness.running.recording import NOISY_OTHER_CPU, NOISY_STEAL
+from harness.worker.system import Counters
 from tests.fakes import registered
 from tests.harness.plans import run
 
@@ -58,7 +58,7 @@ def test_no_duration_comes_from_the_wall_clock() -> None:
 def test_a_run_is_noisy_beyond_the_stated_shares(
     steal: float | None, other_cpu: float | None, noisy: bool, tmp_path: Path
 ) -> None:
-    from harness.recording import _noise
+    from harness.running.recording import _noise
 
     noise = _noise(0.5, {"steal": steal, "other_cpu": other_cpu, "involuntary_context_switches": 3})
     assert noise.noisy is noisy

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from harness.cli import matrix_display, progress
 from harness.datasets import load_dataset
-from harness.prepare import prepare_data
-from harness.study import Study, load_study, matrix
+from harness.inputs.prepare import prepare_data
+from harness.planning.study import Study, load_study, matrix
 from results.export import write_tables
 from results.files import StoreError
 from results.record import Record, RunError

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.interrupts import shielded
+from harness.running.interrupts import shielded
 from results.store import ResultSet
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from harness.prepare import prepare_data, prepare_inputs
-from harness.worker_log import WorkerLog
+from harness.inputs.prepare import prepare_data, prepare_inputs
+from harness.processes.worker_log import WorkerLog
 from results.files import StoreError
 from results.report import build
 from results.store import ResultSet

@@ -14,8 +14,8 @@ from PIL import Image
 
 from harness.datasets import load_dataset
 from results.record import Record
+from tests.harness.checkpoints.test_checkpoints import write
 from tests.harness.cli.commands import ROOT, assert_one_line, harness
-from tests.harness.test_checkpoints import write
 
 DIGITS = load_dataset("digits")
 

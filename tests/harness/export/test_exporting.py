@@ -88,7 +88,7 @@ def test_what_is_not_measured_stands_still(monkeypatch: pytest.MonkeyPatch) -> N
     """At each measurement all workers but one are stopped, by the kernel's word."""
     import psutil
 
-    from harness.remote import RemoteWorker
+    from harness.processes.remote import RemoteWorker
 
     measure, seen = RemoteWorker.measure, []
 

@@ -1,0 +1,206 @@
+"""Everything runs must share, written once as plain arrays that the workers memory-map, with its fingerprints.
+
+All random draws happen here, in the parent: NumPy's generator streams may differ between versions, and the backends'
+environments hold different ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkpoints import Checkpoint
+from harness.datasets import Dataset
+from harness.worker.training import steps_per_epoch
+from results.files import explained, sync_folder
+from results.store import SAFE
+from specs.architecture import Architecture
+from specs.errors import RequestError
+from specs.initializers import initial_parameters
+from specs.optimizers import optimizer_to_dict
+from specs.recipe import Preprocessing, Recipe
+from specs.schedule import learning_rates
+
+# Which independent stream of a run's seed a draw comes from.
+_ORDER_STREAM = 1
+_DROPOUT_STREAM = 2
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Preprocessed train and test arrays in a folder of the cache, and the SHA-256 over them."""
+
+    folder: Path
+    train_samples: int
+    test_samples: int
+    fingerprint: str
+
+
+def prepare_data(
+    dataset: Dataset, preprocessing: Preprocessing, *, limit_train: int | None = None, limit_test: int | None = None
+) -> PreparedData:
+    """float32 images and int64 labels of the first ``limit_*`` samples, kept in the user's cache for the next run."""
+    train = limit("limit-train", limit_train, len(dataset.train_labels))
+    test = limit("limit-test", limit_test, len(dataset.test_labels))
+    settings = [dataset.sha256, repr(preprocessing), train, test]
+    key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+    folder = _cache() / f"{_safe(dataset.name)}-{key}"
+    if not (folder / "meta.json").is_file():
+        with explained("write prepared data to", folder, safe="it is a cache: XDG_CACHE_HOME names another place"):
+            _write_data(folder, dataset, preprocessing, train, test)
+    with explained("read", folder):
+        meta = json.loads((folder / "meta.json").read_text())
+    return PreparedData(folder, train, test, meta["sha256"])
+
+
+def prepare_inputs(
+    folder: Path,
+    architecture: Architecture,
+    recipe: Recipe,
+    *,
+    seed: int,
+    samples: int,
+    epochs: range | None = None,
+    resumed: Checkpoint | None = None,
+) -> dict[str, str]:
+    """Write the batch order, learning rates and initial weights of a run into ``folder``; returns their fingerprints.
+
+    order.npy int32[epochs, samples], learning_rates.npy float64[steps], initial_weights.npz under canonical names. The
+    first two are of all the recipe's epochs; the run does ``epochs`` of them (counted from 0), and the fingerprint is
+    of those. A run that starts from a checkpoint finds its weights, and its optimizer's in optimizer_state.npz.
+    """
+    order = batch_order(recipe.epochs, samples, seed)
+    rates = recipe_rates(recipe, samples)
+    weights = resumed.parameters if resumed else initial_parameters(architecture, recipe.initializer, seed)
+    with explained("write", folder, safe=SAFE):
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "order.npy", order)
+        np.save(folder / "learning_rates.npy", rates)
+        np.savez(folder / "initial_weights.npz", **weights)  # type: ignore[arg-type]
+        if resumed:
+            np.savez(folder / "optimizer_state.npz", **resumed.optimizer_state())  # type: ignore[arg-type]
+    network = {key: value for key, value in architecture.to_dict().items() if key in ("input", "classes", "layers")}
+    return {
+        "architecture": sha256_of({}, network),
+        "schedule": schedule_sha256(recipe, order, rates, seed=seed, epochs=epochs or range(recipe.epochs)),
+        "initial_weights": sha256_of(weights),
+    }
+
+
+def recipe_rates(recipe: Recipe, samples: int) -> NDArray[np.float64]:
+    """The learning rate of every step of a recipe, float64[steps]."""
+    return learning_rates(
+        recipe.learning_rate_schedule,
+        base=recipe.optimizer.learning_rate,
+        epochs=recipe.epochs,
+        steps_per_epoch=steps_per_epoch(samples, recipe.batch_size),
+    )
+
+
+def schedule_sha256(
+    recipe: Recipe, order: NDArray[np.int32], rates: NDArray[np.float64], *, seed: int, epochs: range
+) -> str:
+    """The fingerprint of the steps of some epochs (counted from 0) of all that ``order`` and ``rates`` hold."""
+    each = steps_per_epoch(order.shape[1], recipe.batch_size)
+    arrays: dict[str, NDArray[Any]] = {
+        "order": order[epochs.start : epochs.stop],
+        "learning_rates": rates[epochs.start * each : epochs.stop * each],
+    }
+    steps = {
+        "optimizer": optimizer_to_dict(recipe.optimizer),
+        "batch_size": recipe.batch_size,
+        "dropout_seed": dropout_seed(seed, epochs.start),
+    }
+    return sha256_of(arrays, steps)
+
+
+def batch_order(epochs: int, samples: int, seed: int) -> NDArray[np.int32]:
+    """int32[epochs, samples]: a permutation of the training samples for every epoch."""
+    order = np.empty((epochs, samples), np.int32)
+    for epoch in range(epochs):
+        order[epoch] = np.random.default_rng([_ORDER_STREAM, seed, epoch]).permutation(samples)
+    return order
+
+
+def dropout_seed(seed: int, start_epoch: int = 0) -> int:
+    """The 31-bit seed of the framework's own generator, used for dropout alone.
+
+    A run that resumes has another one, so that it does not draw the masks of the first epochs again.
+    """
+    stream = [_DROPOUT_STREAM, seed, start_epoch] if start_epoch else [_DROPOUT_STREAM, seed]
+    return int(np.random.default_rng(stream).integers(2**31))
+
+
+def sha256_of(arrays: Mapping[str, NDArray[Any]], extra: object = None) -> str:
+    """SHA-256 over the names, dtypes, shapes and bytes of arrays, and over anything else that JSON can write."""
+    digest = hashlib.sha256()
+    if extra is not None:
+        digest.update(json.dumps(extra, sort_keys=True).encode())
+    for name, array in arrays.items():
+        digest.update(json.dumps([name, array.dtype.str, list(array.shape)]).encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _write_data(folder: Path, dataset: Dataset, preprocessing: Preprocessing, train: int, test: int) -> None:
+    """Write the folder whole: it appears by rename, after all of it has reached the disk. One process at a time."""
+    import filelock
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder.parent / f".{folder.name}.lock"):
+        if (folder / "meta.json").is_file():  # another process was first
+            return
+        partial = folder.parent / f".{folder.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)  # a killed process left it
+        partial.mkdir()
+        try:
+            arrays: dict[str, NDArray[Any]] = {
+                "train_images": preprocessing.apply(dataset.train_images[:train]),
+                "train_labels": np.asarray(dataset.train_labels[:train], np.int64),
+                "test_images": preprocessing.apply(dataset.test_images[:test]),
+                "test_labels": np.asarray(dataset.test_labels[:test], np.int64),
+            }
+            for name, array in arrays.items():
+                np.save(partial / f"{name}.npy", array)
+            (partial / "meta.json").write_text(json.dumps({"sha256": sha256_of(arrays), "dataset": dataset.name}))
+            for file in partial.iterdir():
+                _sync(file)
+            shutil.rmtree(folder, ignore_errors=True)  # one without its meta.json is no cache
+            partial.rename(folder)
+            sync_folder(folder.parent)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
+def limit(option: str, wanted: int | None, available: int) -> int:
+    """How many of the ``available`` samples to use. Raises RequestError for a number that cannot be had."""
+    if wanted is None:
+        return available
+    if not 1 <= wanted <= available:
+        raise RequestError(f"--{option} must be from 1 to {available}, got {wanted}")
+    return wanted
+
+
+def _cache() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("framework-harness")) / "prepared"
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40]

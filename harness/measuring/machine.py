@@ -1,0 +1,55 @@
+"""The machine and the code a run was made with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_CPUINFO = Path("/proc/cpuinfo")
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+def available_cpus() -> int:
+    """Logical CPUs this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """Fields of ``results.record.Environment`` that do not change between runs."""
+    import psutil
+
+    return {
+        "cpu": cpu_name(),
+        "cores": available_cpus(),
+        "ram_mb": psutil.virtual_memory().total / 2**20,
+        "os": platform.platform(),
+        "governor": _GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else None,
+        "git_commit": _git_commit(),
+    }
+
+
+def cpu_name() -> str | None:
+    """The processor's model name; read from the kernel because py-cpuinfo takes a second, more than a short run."""
+    if _CPUINFO.is_file():
+        for line in _CPUINFO.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or None
+
+
+def _git_commit() -> str | None:
+    """The commit of the harness's own checkout, with "-dirty" when files differ from it; None outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None

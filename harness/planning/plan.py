@@ -1,0 +1,126 @@
+"""What is to be run: every choice of one run, resolved and checked before any worker starts."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.contract import PRECISIONS, SessionSpec
+from backends.registry import Registration
+from harness.checkpoints import Checkpoint
+from harness.datasets import Dataset
+from harness.inputs.prepare import dropout_seed
+from specs.architecture import Architecture
+from specs.errors import RequestError, unknown
+from specs.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """One run. ``model`` and ``dataset`` are as the user named them; ``python`` None means the backend's own.
+
+    A run that resumes a checkpoint does what its recipe still has to do. ``stop_after`` ends a run early: the recipe's
+    epochs stay what the learning-rate schedule is laid out for.
+    """
+
+    backend: Registration
+    model: str
+    architecture: Architecture
+    recipe: Recipe
+    dataset: str
+    seed: int = 0
+    repeat: int = 0
+    round: int = 0
+    device: str = "cpu"
+    precision: str = "float32"
+    threads: int = 1
+    tuning: bool = True
+    data_dir: Path | None = None
+    limit_train: int | None = None
+    limit_test: int | None = None
+    python: Path | None = None
+    timeout_s: float | None = None
+    stall_timeout_s: float | None = None
+    memory_limit_mb: int | None = None
+    resumed: Checkpoint | None = None
+    stop_after: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
+        check_device(self.device)
+        if self.threads < 1:
+            raise RequestError(f"--threads must be at least 1, got {self.threads}")
+        if not 0 <= self.seed < 2**63:
+            raise RequestError(f"--seed must be from 0 to 2**63 - 1, got {self.seed}")
+        for option, value in (("timeout", self.timeout_s), ("stall-timeout", self.stall_timeout_s)):
+            if value is not None and not value > 0:
+                raise RequestError(f"--{option} must be above 0 seconds, got {value:g}")
+        if self.memory_limit_mb is not None and self.memory_limit_mb < 1:
+            raise RequestError(f"--memory-limit must be at least 1 MiB, got {self.memory_limit_mb}")
+        if self.stop_after is not None and not self.start_epoch < self.stop_after <= self.recipe.epochs:
+            least = self.start_epoch + 1
+            raise RequestError(f"--stop-after must be from {least} to {self.recipe.epochs}, got {self.stop_after}")
+
+    @property
+    def start_epoch(self) -> int:
+        """How many epochs were done before this run."""
+        return self.resumed.manifest.epochs if self.resumed else 0
+
+    @property
+    def epochs(self) -> range:
+        """The epochs this run does, counted from 0."""
+        return range(self.start_epoch, self.stop_after or self.recipe.epochs)
+
+    @property
+    def session(self) -> SessionSpec:
+        """What the worker opens its session with."""
+        return SessionSpec(
+            architecture=self.architecture,
+            optimizer=self.recipe.optimizer,
+            device=self.device,
+            precision=self.precision,
+            threads=self.threads,
+            seed=dropout_seed(self.seed, self.start_epoch),
+            tuning=self.tuning,
+        )
+
+    def command(self) -> str:
+        """The command line that repeats this run."""
+        words = ["python", "-m", "harness", "run", "--backend", self.backend.name]
+        words += ["--dataset", self.dataset, "--epochs", str(self.recipe.epochs)]
+        words += ["--threads", str(self.threads), "--device", self.device]
+        if self.resumed:
+            words += ["--resume", str(self.resumed.folder)]
+        else:
+            words += ["--model", self.model, "--recipe", self.recipe.name]
+            words += ["--batch-size", str(self.recipe.batch_size), "--seed", str(self.seed)]
+            words += ["--precision", self.precision]
+            for option, value in (("--limit-train", self.limit_train), ("--limit-test", self.limit_test)):
+                words += [option, str(value)] if value is not None else []
+        words += [] if self.stop_after is None else ["--stop-after", str(self.stop_after)]
+        words += [] if self.tuning else ["--tuning", "off"]
+        return shlex.join(words)
+
+
+def check_device(device: str) -> None:
+    """Raise RequestError unless ``device`` is cpu, cuda or cuda:N; whether it is there only the framework knows."""
+    kind, _, index = device.partition(":")
+    if device != "cpu" and not (kind == "cuda" and (index.isdigit() or device == "cuda")):
+        raise unknown("device", device, ["cpu", "cuda", "cuda:0"])
+
+
+def check_fit(architecture: Architecture, dataset: Dataset) -> None:
+    """Raise RequestError unless the images and classes of ``dataset`` are those the network takes."""
+    shape = tuple(dataset.train_images.shape[1:])
+    if shape != architecture.input:
+        raise RequestError(
+            f"model {architecture.name!r} takes images {list(architecture.input)}, "
+            f"dataset {dataset.name!r} has {list(shape)}"
+        )
+    if dataset.classes != architecture.classes:
+        raise RequestError(
+            f"model {architecture.name!r} has {architecture.classes} classes, "
+            f"dataset {dataset.name!r} has {dataset.classes}"
+        )

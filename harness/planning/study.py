@@ -1,0 +1,154 @@
+"""A study: the choices of a comparison, from flags or a YAML file, and the matrix of runs they ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from backends.registry import BACKENDS, find
+from harness.planning.plan import RunPlan
+from harness.planning.resolve import resolve_model, resolve_threads
+from specs.errors import RequestError, unknown
+from specs.loading import architecture_names, load_dataclass
+
+TUNING = {"on": (True,), "off": (False,), "both": (True, False)}
+MOST_RUNS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What to compare. "all" stands for every backend but NumPy, or for every bundled model.
+
+    ``repeats`` is the number of rounds; ``seeds`` are run within each. None means the recipe's or the machine's own.
+    """
+
+    name: str
+    backends: tuple[str, ...] = ("all",)
+    models: tuple[str, ...] = ("all",)
+    datasets: tuple[str, ...] = ("mnist",)
+    seeds: tuple[int, ...] = (0,)
+    repeats: int = 3
+    recipe: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    limit_train: int | None = None
+    limit_test: int | None = None
+    threads: int | None = None
+    device: str = "cpu"
+    precision: str = "float32"
+    tuning: str = "on"
+    baseline: str = "torch"
+    timeout: float | None = None
+    stall_timeout: float | None = None
+    memory_limit: int | None = None
+    retry_noisy: int = 0
+
+    def __post_init__(self) -> None:
+        names = [r.name for r in BACKENDS.values() if r.name != "numpy"]
+        backends = [name for given in self.backends for name in (names if given == "all" else [find(given).name])]
+        models = [name for given in self.models for name in (architecture_names() if given == "all" else [given])]
+        for field, values in (("backends", backends), ("models", models)):
+            object.__setattr__(self, field, tuple(dict.fromkeys(values)))
+        for field in ("backends", "models", "datasets", "seeds"):
+            values = getattr(self, field)
+            if not values:
+                raise RequestError(f"{field}: at least one is needed")
+            object.__setattr__(self, field, tuple(dict.fromkeys(values)))
+        object.__setattr__(self, "baseline", find(self.baseline).name)
+        if self.tuning not in TUNING:
+            raise unknown("tuning", self.tuning, TUNING)
+        if not 1 <= self.repeats <= 1000:
+            raise RequestError(f"repeats must be from 1 to 1000, got {self.repeats}")
+        if not 0 <= self.retry_noisy <= 10:
+            raise RequestError(f"retry_noisy must be from 0 to 10, got {self.retry_noisy}")
+        if self.runs > MOST_RUNS:
+            raise RequestError(f"the study asks for {self.runs:,} runs, more than {MOST_RUNS:,}")
+
+    @property
+    def runs(self) -> int:
+        """How many runs the matrix has."""
+        sizes = (self.backends, self.models, self.datasets, self.seeds, TUNING[self.tuning])
+        total = self.repeats
+        for size in sizes:
+            total *= len(size)
+        return total
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, every choice written out."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Study:
+        """The inverse of ``to_dict``. Raises RequestError for fields that no study has."""
+        known = {field.name for field in fields(cls)}
+        for name in data:
+            if name not in known:
+                raise unknown("field of a study", name, known)
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
+        return cls(**values)
+
+
+def load_study(path: Path) -> Study:
+    """A study from a YAML file of its fields. Raises RequestError with file and line."""
+    return load_dataclass(path, Study)
+
+
+def matrix(study: Study, *, data_dir: Path | None = None) -> list[tuple[str, RunPlan]]:
+    """Every run under its identity, in the order of running: one round of all, then the next.
+
+    Within a round the backends of one comparison follow each other, so that drift of the machine falls on all alike.
+    The identity says what the run is and is the same whenever the study is planned again. Raises RequestError.
+    """
+    planned: dict[str, RunPlan] = {}
+    for run_id, plan in _matrix(study, data_dir):
+        if run_id in planned:
+            raise RequestError(f"two runs would both be called {run_id}: give each model and dataset its own name")
+        planned[run_id] = plan
+    return list(planned.items())
+
+
+def _matrix(study: Study, data_dir: Path | None) -> Iterator[tuple[str, RunPlan]]:
+    threads = resolve_threads(study.threads)
+    resolved = {
+        (model, dataset): resolve_model(
+            model, study.recipe, dataset=dataset, epochs=study.epochs, batch_size=study.batch_size
+        )
+        for model in study.models
+        for dataset in study.datasets
+    }
+    for round_number in range(study.repeats):
+        for (model, dataset), (architecture, recipe) in resolved.items():
+            for seed in study.seeds:
+                for tuned in TUNING[study.tuning]:
+                    for backend in study.backends:
+                        plan = RunPlan(
+                            backend=find(backend),
+                            model=model,
+                            architecture=architecture,
+                            recipe=recipe,
+                            dataset=dataset,
+                            seed=seed,
+                            repeat=round_number,
+                            round=round_number,
+                            device=study.device,
+                            precision=study.precision,
+                            threads=threads,
+                            tuning=tuned,
+                            data_dir=data_dir,
+                            limit_train=study.limit_train,
+                            limit_test=study.limit_test,
+                            timeout_s=study.timeout,
+                            stall_timeout_s=study.stall_timeout,
+                            memory_limit_mb=study.memory_limit,
+                        )
+                        yield identity(plan), plan
+
+
+def identity(plan: RunPlan) -> str:
+    """backend-model-dataset-sSEED-rREPEAT, the parts reduced to what a folder name may hold."""
+    dataset = re.sub(r"[^A-Za-z0-9._]", "_", Path(plan.dataset).name)[:40] or "data"
+    parts = [plan.backend.name, plan.architecture.name, dataset, f"s{plan.seed}", f"r{plan.repeat}"]
+    return "-".join(parts if plan.tuning else [*parts, "untuned"])

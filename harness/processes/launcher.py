@@ -1,0 +1,308 @@
+"""Starting a worker process, speaking with it, and ending it whatever it does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from backends.registry import Registration
+from harness.processes.worker_log import WorkerLog
+from harness.worker.limits import oom_kills
+from harness.worker.protocol import Channel, ChannelClosed, ChannelTimeout, Message, ProtocolError
+from specs.architecture import Architecture
+from specs.errors import RequestError
+
+# Variables a worker takes over from the user; all others reach it only through the adapter's environment().
+INHERITED = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+)
+
+# glibc gives freed activations back to the kernel after every step and faults them in again: 10-25 % of a convolution
+# model's step. Set for every tuned backend alike, so that none gets the gain by accident.
+MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_TOP_PAD_": str(64 * 2**20),
+}
+
+CODE = Path(__file__).resolve().parents[2]
+LAST_WORDS_OF_MEMORY = ("std::bad_alloc", "cannot allocate memory", "out of memory", "memoryerror")
+GRACE_S = 5.0
+# What a worker may say of a failure of its own; anything else it says is "failed".
+REPORTABLE = frozenset({"failed", "out_of_memory", "diverged", "unsupported"})
+
+
+class WorkerFailed(Exception):
+    """A worker did not answer with a result.
+
+    ``status`` is a status of the run record: failed, crashed, timed_out, out_of_memory, diverged or unsupported.
+    """
+
+    def __init__(
+        self,
+        status: str,
+        message: str,
+        *,
+        kind: str = "",
+        traceback: str | None = None,
+        exit_code: int | None = None,
+        signal_name: str | None = None,
+        log_tail: str = "",
+        step: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind or status
+        self.traceback = traceback
+        self.exit_code = exit_code
+        self.signal_name = signal_name
+        self.log_tail = log_tail
+        self.step = step
+
+
+class Refused(RequestError):
+    """The worker's framework cannot do what was asked of it: a device that is not there, say."""
+
+
+class InterpreterVanished(RequestError):
+    """The interpreter was found and yet does not start."""
+
+
+class WorkerProcess:
+    """One worker. Use as a context manager: leaving it ends the process group, however the worker behaves."""
+
+    def __init__(
+        self,
+        registration: Registration,
+        *,
+        python: Path,
+        threads: int,
+        tuning: bool = True,
+        architecture: Architecture | None = None,
+        log: Path | None = None,
+        memory_limit_mb: int | None = None,
+    ) -> None:
+        self.registration = registration
+        self.threads = threads
+        self.memory_limit_mb = memory_limit_mb
+        self._oom_kills = oom_kills()
+        self.environment = worker_environment(registration, architecture=architecture, threads=threads, tuning=tuning)
+        self._log = WorkerLog(log)
+        request_read, request_write = os.pipe()
+        answer_read, answer_write = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [str(python), "-m", "harness.worker", str(request_read), str(answer_write), str(os.getpid())],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log.write_fd,
+                stderr=subprocess.STDOUT,
+                pass_fds=(request_read, answer_write),
+                start_new_session=True,
+                cwd=tempfile.gettempdir(),
+            )
+        except OSError as error:
+            for fd in (request_write, answer_read):
+                os.close(fd)
+            raise InterpreterVanished(f"{python}: cannot start this interpreter: {error.strerror}") from None
+        finally:
+            os.close(request_read)
+            os.close(answer_write)
+            self._log.started()
+        self._channel = Channel(answer_read, request_write)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end(graceful=kind is None)
+
+    @property
+    def pid(self) -> int:
+        """Process (and process group) id."""
+        return self._process.pid
+
+    def load(self, *, timeout_s: float | None = None, stall_s: float | None = None) -> dict[str, Any]:
+        """Import the framework in the worker; returns what ``harness.worker.serving.Worker.load`` says."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        hello = self._receive(deadline, stall_s, "starting the worker")
+        if hello.kind != "hello":
+            raise self._failure("failed", f"the worker's first word was {hello.kind[:80]!r}")
+        cpus = sorted(os.sched_getaffinity(0))[: self.threads]
+        fields = {
+            "adapter": self.registration.adapter,
+            "threads": self.threads,
+            "cpus": cpus,
+            "memory_limit_mb": self.memory_limit_mb,
+        }
+        return self.request("load", fields, timeout_s=_left(deadline), stall_s=stall_s).fields
+
+    def request(
+        self,
+        verb: str,
+        fields: Mapping[str, Any] | None = None,
+        arrays: Mapping[str, Any] | None = None,
+        *,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+        timeout_s: float | None = None,
+        stall_s: float | None = None,
+    ) -> Message:
+        """Send a request and wait for its result, handing events on as they come.
+
+        ``timeout_s`` bounds the whole request, ``stall_s`` the silence between two messages. Raises RequestError when
+        the worker says that the request was wrong, WorkerFailed for every other way of not getting a result.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        try:
+            self._channel.send(verb, fields, arrays)
+        except ChannelClosed:
+            raise self._died(verb) from None
+        while True:
+            message = self._receive(deadline, stall_s, verb)
+            match message.kind:
+                case "event":
+                    if on_event is not None:
+                        on_event(message.fields)
+                case "result":
+                    return message
+                case "error":
+                    raise self._reported(message.fields)
+                case other:
+                    raise self._failure("failed", f"the worker answered {verb!r} with {other[:80]!r}")
+
+    def pause(self) -> None:
+        """Stop it until ``proceed``: threads of a framework may spin while they wait, on a CPU that another needs."""
+        self._signal(signal.SIGSTOP)
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def proceed(self) -> None:
+        """Let it run on after ``pause``."""
+        self._signal(signal.SIGCONT)
+
+    def end(self, *, graceful: bool = True) -> None:
+        """Let the worker leave, then make sure that nothing of its process group is left."""
+        self.proceed()
+        if graceful and self._process.poll() is None:
+            with contextlib.suppress(ChannelClosed):
+                self._channel.send("exit")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE_S)
+        self._kill()
+        self._channel.close()
+        self._log.close(GRACE_S)
+
+    def _kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send it to the whole process group, of which nothing may be left."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def _receive(self, deadline: float | None, stall_s: float | None, doing: str) -> Message:
+        left = _left(deadline)
+        patience = min((t for t in (left, stall_s) if t is not None), default=None)
+        try:
+            return self._channel.receive(patience)
+        except ChannelTimeout:
+            self._kill()
+            what = f"no sign of life after {stall_s:g} s" if patience == stall_s else "not finished in time"
+            raise self._failure("timed_out", f"{doing}: {what}; the worker was ended") from None
+        except ChannelClosed:
+            raise self._died(doing) from None
+        except ProtocolError as error:
+            self._kill()
+            raise self._failure("failed", f"{doing}: broken message from the worker: {error}") from None
+
+    def _died(self, doing: str) -> WorkerFailed:
+        try:
+            code = self._process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:  # closed its pipe without ending
+            self._kill()
+            return self._failure("failed", f"{doing}: the worker closed its pipe without ending")
+        self._kill()  # what it left behind would hold the pipe of its log open
+        if code >= 0:
+            text = f"{doing}: the worker ended with exit code {code}"
+            return self._failure(self._status_of_death(), text, exit_code=code)
+        name = _signal_name(-code)
+        text = f"{doing}: the worker was killed by {name}"
+        if name == "SIGKILL" and (oom_kills() or 0) > (self._oom_kills or 0):
+            text += " (the kernel's out-of-memory killer was at work)"
+            return self._failure("out_of_memory", text, signal_name=name)
+        return self._failure(self._status_of_death(), text, signal_name=name)
+
+    def _status_of_death(self) -> str:
+        """Out of memory where the last words of a dying C++ runtime say so, else crashed."""
+        tail = self._tail().lower()
+        return "out_of_memory" if any(words in tail for words in LAST_WORDS_OF_MEMORY) else "crashed"
+
+    def _reported(self, fields: dict[str, Any]) -> Exception:
+        message = str(fields.get("message", ""))
+        if fields.get("status") == "request":
+            return Refused(" ".join(message.split()))
+        kind = str(fields.get("type", ""))
+        status, step, traceback = fields.get("status"), fields.get("step"), fields.get("traceback")
+        return WorkerFailed(
+            status if isinstance(status, str) and status in REPORTABLE else "failed",
+            f"{kind}: {message}" if kind else message,
+            kind=kind,
+            traceback=traceback if isinstance(traceback, str) else None,
+            log_tail=self._log.tail(),
+            step=step if type(step) is int and 0 <= step < 2**63 else None,
+        )
+
+    def _failure(self, status: str, message: str, **more: Any) -> WorkerFailed:
+        return WorkerFailed(status, message, log_tail=self._tail(), **more)
+
+    def _tail(self) -> str:
+        """The last of what the worker printed; all of it where it has ended."""
+        return self._log.tail(GRACE_S if self._process.poll() is not None else 0.0)
+
+
+def _left(deadline: float | None) -> float | None:
+    """Seconds until a deadline of the monotonic clock."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {number}"
+
+
+def worker_environment(
+    registration: Registration, *, architecture: Architecture | None, threads: int, tuning: bool
+) -> dict[str, str]:
+    """All variables of a worker: the few inherited, the adapter's, and the allocator's settings when tuning."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    adapter = registration.create().environment(architecture=architecture, threads=threads, tuning=tuning)
+    return {
+        **inherited,
+        **(MALLOC if tuning else {}),
+        **adapter,
+        "PYTHONPATH": str(CODE),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONNOUSERSITE": "1",
+    }

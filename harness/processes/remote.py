@@ -1,0 +1,175 @@
+"""A session that lives in a worker process: the contract's ``Session``, driven from the parent."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.contract import Arrays, Predictor, Session, SessionSpec
+from backends.contract import Unsupported as UnsupportedError
+from backends.registry import find
+from harness.processes.environments import find_python
+from harness.processes.launcher import WorkerFailed, WorkerProcess
+from harness.worker.protocol import Message
+from specs.architecture import Architecture
+
+
+class RemoteWorker:
+    """A loaded worker that opens sessions. ``description`` is what its framework says of itself."""
+
+    def __init__(self, process: WorkerProcess, *, timeout_s: float | None) -> None:
+        self.process = process
+        self.timeout_s = timeout_s
+        self.description = process.load(timeout_s=timeout_s)
+        self._numbers = itertools.count()
+
+    def open(self, spec: SessionSpec) -> RemoteSession:
+        """A session in the worker. Raises RequestError and Unsupported like ``Backend.open``, WorkerFailed else."""
+        number = next(self._numbers)
+        answer = self.request("open", {"session": number, "spec": spec.to_dict()})
+        return RemoteSession(self, number, tuple(answer.fields["tuning"]))
+
+    def open_exported(self, directory: Path) -> RemotePredictor:
+        """An exported model, run in the worker. Raises like ``open``."""
+        number = next(self._numbers)
+        fields = {"session": number, "directory": str(directory.absolute()), "threads": self.process.threads}
+        self.request("open_exported", fields)
+        return RemotePredictor(self, number)
+
+    def measure(
+        self,
+        sessions: Sequence[RemotePredictor],
+        method: str,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        settle_s: float = 0.0,
+        seconds: float = 0.0,
+    ) -> list[NDArray[np.float64]]:
+        """Seconds of calls of ``method`` with ``arrays``, timed in the worker, the sessions taking turns.
+
+        See ``harness.worker.timing.in_turn``; one array of durations per session.
+        """
+        numbers = [session.number for session in sessions]
+        fields = {"sessions": numbers, "method": method, "settle_s": settle_s, "seconds": seconds}
+        answer = self.request("measure", fields, arrays)
+        return [answer.arrays[str(place)] for place in range(len(numbers))]
+
+    def request(self, verb: str, fields: dict[str, Any], arrays: Mapping[str, Any] | None = None) -> Message:
+        """Send a request; an "unsupported" answer becomes the contract's Unsupported."""
+        try:
+            return self.process.request(verb, fields, arrays, timeout_s=self.timeout_s)
+        except WorkerFailed as failure:
+            if failure.status == "unsupported":
+                raise UnsupportedError(str(failure).partition(": ")[2]) from None
+            raise
+
+
+@contextmanager
+def open_worker(
+    backend: str,
+    *,
+    python: Path | None = None,
+    threads: int = 1,
+    tuning: bool = True,
+    architecture: Architecture | None = None,
+    log: Path | None = None,
+    timeout_s: float | None = None,
+) -> Iterator[RemoteWorker]:
+    """A worker of ``backend`` with its framework loaded; ended on leaving. ``timeout_s`` bounds each request."""
+    registration = find(backend)
+    process = WorkerProcess(
+        registration,
+        python=find_python(registration.name, python),
+        threads=threads,
+        tuning=tuning,
+        architecture=architecture,
+        log=log,
+    )
+    with process:
+        yield RemoteWorker(process, timeout_s=timeout_s)
+
+
+class RemotePredictor(Predictor):
+    """Predicts in the worker; arrays cross the pipe unchanged."""
+
+    def __init__(self, worker: RemoteWorker, number: int) -> None:
+        self._worker = worker
+        self.number = number
+
+    def predict(self, images: NDArray[Any]) -> NDArray[Any]:
+        return self._call("predict", {"images": images}).arrays["logits"]
+
+    def close(self) -> None:
+        self._worker.request("close", {"session": self.number})
+
+    def _call(self, method: str, arrays: Mapping[str, Any] | None = None, **fields: Any) -> Message:
+        return self._worker.request("call", {"session": self.number, "method": method, **fields}, arrays)
+
+
+class RemoteSession(RemotePredictor, Session):
+    """Every verb executes in the worker."""
+
+    def __init__(self, worker: RemoteWorker, number: int, tuning: tuple[str, ...]) -> None:
+        super().__init__(worker, number)
+        self._tuning = tuning
+
+    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+        self._call("place", {"images": images, "labels": labels})
+
+    def train_steps(
+        self,
+        order: NDArray[np.int64],
+        learning_rates: NDArray[np.float64],
+        *,
+        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> NDArray[np.float64]:
+        arrays = {"order": order, "learning_rates": learning_rates, **_named(masks)}
+        return self._call("train_steps", arrays).arrays["losses"]
+
+    def loss_and_gradients(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[np.int64],
+        *,
+        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> tuple[float, Arrays]:
+        answer = self._call("loss_and_gradients", {"images": images, "labels": labels, **_named(masks)})
+        return answer.fields["loss"], answer.arrays
+
+    def parameters(self) -> Arrays:
+        return self._call("parameters").arrays
+
+    def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
+        self._call("load_parameters", parameters)
+
+    def optimizer_state(self) -> Arrays:
+        return self._call("optimizer_state").arrays
+
+    def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self._call("load_optimizer_state", state)
+
+    def save(self, directory: Path) -> list[Path]:
+        return [Path(path) for path in self._call("save", directory=str(directory)).fields["files"]]
+
+    def export(self, directory: Path) -> None:
+        self._call("export", directory=str(directory.absolute()))
+
+    def synchronize(self) -> None:
+        self._call("synchronize")
+
+    def peak_device_memory(self) -> int | None:
+        peak: int | None = self._call("peak_device_memory").fields["bytes"]
+        return peak
+
+    def tuning(self) -> tuple[str, ...]:
+        return self._tuning
+
+
+def _named(masks: Mapping[str, NDArray[np.bool_]] | None) -> dict[str, NDArray[np.bool_]]:
+    return {f"mask:{layer}": mask for layer, mask in (masks or {}).items()}

@@ -1,0 +1,40 @@
+"""One sentence on what to do about a run that did not end well."""
+
+from harness.processes.launcher import WorkerFailed
+
+
+def repair(backend: str, *, named: bool = False) -> str:
+    """The command that mends a broken environment."""
+    if named:
+        return "The interpreter given with --python is at fault: name another, or leave it out."
+    return (
+        f"python -m harness setup {backend} repairs the environment "
+        f"(an interpreter named in HARNESS_PYTHON_{backend.upper()} is yours to mend)."
+    )
+
+
+def advice(failure: WorkerFailed, *, backend: str) -> str:
+    """Advice for the status, exit code and signal of a failure."""
+    match failure.status, failure.signal_name:
+        case "timed_out", _:
+            return "Give it more time with --timeout or --stall-timeout, or less work with --epochs or --limit-train."
+        case "out_of_memory", _:
+            return (
+                "Use a smaller --batch-size or --limit-train, a higher --memory-limit, or a machine with more memory."
+            )
+        case "diverged", _:
+            return "Lower the learning rate in the recipe, or check the scale of the pixels."
+        case "unsupported", _:
+            return "This framework lacks what was asked for; choose another --precision or --device, or leave it out."
+        case "crashed", "SIGKILL":
+            return "If the kernel's log (dmesg) names the process, memory ran out: use a smaller --batch-size."
+        case "crashed", "SIGILL":
+            return f"The framework's build uses instructions this CPU lacks: install another build of {backend}."
+        case "crashed", _:
+            if str(failure).startswith("starting the worker"):
+                return f"The worker did not come to its first word: {repair(backend)}"
+            return f"See the end of the worker's log. If it repeats: {repair(backend)}"
+        case _:
+            if "ModuleNotFoundError" in failure.kind or "ImportError" in failure.kind:
+                return f"The environment lacks a module: {repair(backend)}"
+            return "The traceback in the record names the place; the worker's log has what the framework printed."

@@ -1,0 +1,106 @@
+"""Running a matrix: one run after another, each ending in a record, resumable at any point."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from harness.datasets import Dataset, load_dataset
+from harness.planning.plan import RunPlan, check_fit
+from harness.planning.study import Study
+from harness.processes.environments import find_python
+from harness.running.interrupts import shielded
+from harness.running.run import Listener, execute, refused_record
+from results.files import StoreError
+from results.record import Record
+from results.store import ResultSet
+from specs.errors import RequestError
+
+Planned = tuple[str, RunPlan]
+
+
+class Interrupted(Exception):
+    """The user stopped the matrix; every finished run is recorded."""
+
+
+class Matrix:
+    """The runs of a study in a result set. Made after everything that the user could have got wrong is checked."""
+
+    def __init__(self, study: Study, plans: list[Planned], results: ResultSet, data_dir: Path | None) -> None:
+        self.study = study
+        self.results = results
+        self.plans = plans
+        self._datasets = {name: load_dataset(name, data_dir) for name in study.datasets}
+
+    @staticmethod
+    def check(plans: Iterable[Planned], data_dir: Path | None) -> None:
+        """Raise RequestError unless every backend has an interpreter and every model suits its dataset."""
+        datasets: dict[str, Dataset] = {}
+        for _, plan in plans:
+            find_python(plan.backend.name, plan.python)
+            if plan.dataset not in datasets:
+                datasets[plan.dataset] = load_dataset(plan.dataset, data_dir)
+            check_fit(plan.architecture, datasets[plan.dataset])
+
+    def remaining(self) -> list[Planned]:
+        """The runs that have no record yet, in order. A run that failed has one: it is not tried again."""
+        rows, _ = self.results.rows()
+        done = {row.run_id for row in rows}
+        return [(run_id, plan) for run_id, plan in self.plans if run_id not in done]
+
+    def run(self, listen: Listener, finished: Callable[[Record], None]) -> None:
+        """Carry out what remains, appending a record as each run ends.
+
+        Raises Interrupted on Ctrl-C, StoreError where the storage refuses; the records of finished runs are safe.
+        """
+        try:
+            self._run(listen, finished)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+    def _run(self, listen: Listener, finished: Callable[[Record], None]) -> None:
+        for run_id, plan in self.remaining():
+            record = self._attempt(run_id, plan, 1, listen)
+            for attempt in range(2, self.study.retry_noisy + 2):
+                if not record.noise.noisy:
+                    break
+                finished(record)
+                record = self._attempt(f"{run_id}-a{attempt}", plan, attempt, listen)
+            finished(record)
+
+    def _attempt(self, run_id: str, plan: RunPlan, attempt: int, listen: Listener) -> Record:
+        listen({"event": "run", "run_id": run_id, "plan": plan})
+        dataset = self._datasets[plan.dataset]
+        folder = self.results.run_folder(run_id)
+        try:
+            record = execute(plan, dataset, folder, run_id, listen)
+        except StoreError:
+            raise
+        except RequestError as refusal:  # a device that is not there, an interpreter that vanished: this run's alone
+            record = refused_record(plan, run_id, refusal)
+        if record.status == "interrupted":
+            raise Interrupted
+        record = record.model_copy(update={"attempt": attempt})
+        with shielded():
+            self.results.append(record)
+            keep_misread(self.results, record, dataset)
+        return record
+
+
+def keep_misread(results: ResultSet, record: Record, dataset: Dataset) -> None:
+    """Keep the test images that the run misread as PNG files beside the records, for the report's gallery."""
+    if not record.misread:
+        return
+    results.save_images(dataset.name, {m.index: png(dataset.test_images[m.index]) for m in record.misread})
+
+
+def png(image: Any) -> bytes:
+    """A uint8[C, H, W] image as PNG; grey for one channel, colour for three."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()

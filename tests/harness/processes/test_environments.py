@@ -1,0 +1,125 @@
+"""Managed environments: made once, reused, repaired, never by two at a time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from backends.registry import BACKENDS, Registration, find
+from harness.processes.environments import STAMP, Environment, find_interpreter, in_running_interpreter
+from specs.errors import RequestError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pinned(Registration):
+    """A registration whose requirements file is the test's own; its framework is a module every Python has."""
+
+    pins: Path
+
+    @property
+    def requirements(self) -> Path:
+        return self.pins
+
+
+@pytest.fixture
+def registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pinned:
+    monkeypatch.setenv("HARNESS_ENVS", str(tmp_path / "envs"))
+    pins = tmp_path / "pins.txt"
+    pins.write_text("# nothing but comments: pip has nothing to fetch\n")
+    return Pinned(name="tiny", title="Tiny", adapter="none:None", framework="json", pins=pins)
+
+
+def test_made_once_then_reused_then_repaired(registration: Pinned) -> None:
+    environment = Environment(registration)
+    said: list[str] = []
+    assert not environment.ready()
+    assert environment.ensure(said.append)
+    assert environment.ready()
+    assert "creating the virtual environment" in said
+    assert not environment.ensure(said.append)
+    (environment.directory / STAMP).unlink()  # as if killed before the end
+    said.clear()
+    assert environment.ensure(said.append)
+    assert "removing a half-made environment" in said
+    prefix = subprocess.run(
+        [environment.python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True
+    )
+    assert Path(prefix.stdout.strip()) == environment.directory
+
+
+def test_one_that_cannot_import_its_framework_is_remade_on_request(registration: Pinned) -> None:
+    environment = Environment(registration)
+    environment.ensure(lambda line: None)
+    assert environment.imports()
+    environment.python.unlink()
+    environment.python.write_text("#!/bin/sh\nexit 1\n")  # as if its libraries had gone
+    environment.python.chmod(0o755)
+    assert environment.ready()
+    assert not environment.ensure(lambda line: None)
+    said: list[str] = []
+    assert environment.ensure(said.append, verify=True)
+    assert "removing a broken environment" in said
+    assert environment.imports()
+
+
+def test_other_pins_are_another_environment(registration: Pinned) -> None:
+    before = Environment(registration).directory
+    registration.pins.write_text("# another comment\n")
+    assert Environment(registration).directory == before
+    registration.pins.write_text("numpy==1.0\n")
+    assert Environment(registration).directory != before
+
+
+def test_a_failure_names_the_log_and_leaves_it_not_ready(registration: Pinned) -> None:
+    registration.pins.write_text("--no-index\nno-such-distribution==0.0\n")
+    environment = Environment(registration)
+    with pytest.raises(RequestError, match=r"setting up tiny failed \(exit 1\).*\.log"):
+        environment.ensure(lambda line: None)
+    assert not environment.ready()
+    assert "no-such-distribution" in environment.log.read_text()
+
+
+def test_two_at_once_make_it_once(registration: Pinned) -> None:
+    outcomes: list[bool] = []
+    said: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(Environment(registration).ensure(said.append)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [False, True]
+    assert said.count("creating the virtual environment") == 1
+
+
+def test_a_missing_framework_says_what_to_type(registration: Pinned, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in BACKENDS:
+        monkeypatch.delenv(f"HARNESS_PYTHON_{name.upper()}", raising=False)
+    missing = [name for name in BACKENDS if not in_running_interpreter(find(name))]
+    assert missing, "every framework is in the running interpreter: nothing to test"
+    for name in missing:
+        with pytest.raises(RequestError, match=f"type: python -m harness setup {name}"):
+            find_interpreter(name)
+
+
+def test_a_folder_named_like_a_framework_is_no_framework(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mindspore").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if any((Path(entry) / "mindspore" / "__init__.py").exists() for entry in sys.path):
+        pytest.skip("the running interpreter has mindspore")
+    assert not in_running_interpreter(find("mindspore"))
+
+
+def test_a_named_interpreter_goes_before_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_PYTHON_TORCH", sys.executable)
+    found = find_interpreter("torch")
+    assert (found.python, found.origin) == (Path(sys.executable), "named")
+    with pytest.raises(RequestError, match="/nowhere/python: not an executable"):
+        find_interpreter("torch", Path("/nowhere/python"))

@@ -1,0 +1,147 @@
+"""A matrix: interleaved, resumable, and not stopped by a run that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from harness.planning.study import Study, load_study, matrix
+from harness.running import matrix as matrix_module
+from harness.running.matrix import Interrupted, Matrix
+from results.record import Record
+from results.store import ResultSet
+from specs.errors import RequestError
+from tests.fakes import registered
+from tests.harness.plans import TINY, dataset, plan
+
+
+def planned(fake: Any, repeats: int = 3, names: tuple[str, ...] = ("a", "b")) -> list[tuple[str, Any]]:
+    """``repeats`` rounds of runs named like backends would be."""
+    return [(f"{n}-r{r}", plan(fake, epochs=1, repeat=r, round=r)) for r in range(repeats) for n in names]
+
+
+@contextmanager
+def tiny_matrix(folder: Path, fake: Any, *, retry_noisy: int = 0, open_set: bool = False) -> Iterator[Matrix]:
+    study = Study(name="tiny", datasets=("tiny",), retry_noisy=retry_noisy)
+    results = ResultSet.open(folder) if open_set else ResultSet.create(folder, name="tiny", study=study.to_dict())
+    with patch.object(matrix_module, "load_dataset", lambda name, data_dir: dataset()):
+        yield Matrix(study, planned(fake), results, None)
+
+
+def ignore(event: object) -> None:
+    """Hear nothing."""
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_rounds_are_interleaved() -> None:
+    study = Study(name="s", backends=("torch", "keras"), models=("mlp", "lenet5"), datasets=("digits",), repeats=2)
+    names = [run_id for run_id, _ in matrix(study)]
+    assert names == [
+        "torch-mlp-digits-s0-r0",
+        "keras-mlp-digits-s0-r0",
+        "torch-lenet5-digits-s0-r0",
+        "keras-lenet5-digits-s0-r0",
+        "torch-mlp-digits-s0-r1",
+        "keras-mlp-digits-s0-r1",
+        "torch-lenet5-digits-s0-r1",
+        "keras-lenet5-digits-s0-r1",
+    ]
+    assert len(names) == study.runs
+
+
+def test_all_and_aliases() -> None:
+    study = Study(name="s", backends=("all", "pytorch", "np"), models=("all",), tuning="both", seeds=(0, 1))
+    assert study.backends == ("torch", "keras", "paddle", "mindspore", "numpy")
+    assert len(study.models) == 5
+    assert study.runs == len(matrix(study)) == 5 * 5 * 2 * 2 * 3
+    assert Study.from_dict(study.to_dict()) == study
+
+
+def test_a_study_file_names_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("name: mine\nbackends: [torch, keras]\nmodels: [lenet5]\nrepeats: 2\n")
+    assert load_study(file).backends == ("torch", "keras")
+    file.write_text("name: mine\nbackens: [torch]\n")
+    with pytest.raises(RequestError, match=r"study.yaml:2: unknown field .*'backens'; did you mean 'backends'\?"):
+        load_study(file)
+    file.write_text("name: mine\nbackends: [torhc]\n")
+    with pytest.raises(RequestError, match=r"did you mean 'torch'\?"):
+        load_study(file)
+
+
+def test_a_run_that_crashes_does_not_stop_the_others(tmp_path: Path) -> None:
+    with registered(train="segfault", after_steps=3) as fake, tiny_matrix(tmp_path / "set", fake) as runs:
+        runs.run(ignore, ignore)
+        rows, damaged = runs.results.rows()
+    assert [row.run_id for row in rows] == [run_id for run_id, _ in runs.plans]
+    assert {row.status for row in rows} == {"crashed"}
+    assert damaged == []
+
+
+def test_interrupted_then_resumed_every_run_is_there_once(tmp_path: Path) -> None:
+    finished: list[Record] = []
+
+    def stop_in_the_third(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch" and len(finished) == 2:
+            raise KeyboardInterrupt
+
+    with registered() as fake:
+        with tiny_matrix(tmp_path / "set", fake) as runs, pytest.raises(Interrupted):
+            runs.run(stop_in_the_third, finished.append)
+        assert [record.run_id for record in finished] == ["a-r0", "b-r0"]
+        with tiny_matrix(tmp_path / "set", fake, open_set=True) as runs:
+            assert [run_id for run_id, _ in runs.remaining()] == ["a-r1", "b-r1", "a-r2", "b-r2"]
+            runs.run(ignore, ignore)
+            rows, _ = runs.results.rows()
+            assert runs.remaining() == []
+    assert [row.run_id for row in rows] == [run_id for run_id, _ in planned(fake)]
+    assert {row.status for row in rows} == {"ok"}
+
+
+def test_a_noisy_run_is_repeated_and_both_are_kept(tmp_path: Path) -> None:
+    execute = matrix_module.execute
+    calls = 0
+
+    def noisy_at_first(*arguments: Any) -> Record:
+        nonlocal calls
+        calls += 1
+        record = execute(*arguments)
+        noise = record.noise.model_copy(update={"noisy": calls == 1})
+        return record.model_copy(update={"noise": noise})
+
+    with (
+        registered() as fake,
+        tiny_matrix(tmp_path / "set", fake, retry_noisy=2) as runs,
+        patch.object(matrix_module, "execute", noisy_at_first),
+    ):
+        runs.run(ignore, ignore)
+        rows, _ = runs.results.rows()
+    assert [(row.run_id, row.attempt) for row in rows][:3] == [("a-r0", 1), ("a-r0-a2", 2), ("b-r0", 1)]
+
+
+def test_a_set_is_never_silently_replaced(tmp_path: Path) -> None:
+    with registered() as fake:
+        with tiny_matrix(tmp_path / "set", fake):
+            pass
+        with pytest.raises(RequestError, match="already holds a result set"), tiny_matrix(tmp_path / "set", fake):
+            pass
+
+
+def test_a_model_that_does_not_suit_the_data_is_told_before_any_run(tmp_path: Path) -> None:
+    study = Study(name="s", backends=("numpy",), models=("lenet5",), datasets=("digits",))
+    plans = matrix(study)
+    with (
+        patch.object(matrix_module, "load_dataset", lambda name, data_dir: dataset()),
+        pytest.raises(RequestError, match=r"takes images \[1, 28, 28\], dataset 'tiny' has \[1, 4, 4\]"),
+    ):
+        Matrix.check(plans, None)
+    assert TINY.input == (1, 4, 4)
