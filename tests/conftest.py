@@ -1,8 +1,9 @@
-"""Fixtures that every room of the tests may use."""
+"""What every room of the tests may use, and how they share the machine."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,3 +35,21 @@ def backend_python() -> Callable[[str], Path]:
             pytest.skip(str(error))
 
     return find
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many of the planted mistakes were caught, and which were not.
+
+    It stands here because the process that prints it collects no tests when others run them side by side.
+    """
+    caught: dict[str, int] = Counter()
+    missed: dict[str, list[str]] = defaultdict(list)
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        match dict(report.user_properties):
+            case {"planted": str(title), "mistake": str(mistake)}:
+                caught[title] += report.passed
+                missed[title] += [] if report.passed else [mistake]
+    for title, count in caught.items():
+        terminalreporter.write_line(f"{title}: {count} of {count + len(missed[title])} caught")
+        for mistake in missed[title]:
+            terminalreporter.write_line(f"  not caught: {mistake}", red=True)

@@ -1,4 +1,4 @@
-"""Options, shared suites and the closing lines of the conformance tests.
+"""Options and shared suites of the conformance tests.
 
 ``pytest tests/conformance --backend paddle`` judges one backend; without the option all installed ones are judged and
 the others are skipped with their reason. ``--scope full`` asks for everything that ``conform`` does by default.
@@ -6,7 +6,6 @@ the others are skipped with their reason. ``--scope full`` asks for everything t
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import pytest
@@ -67,18 +66,3 @@ def subject(backend: str) -> Iterator[Subject]:
         pytest.skip(str(error))
     with Workplace(backend) as workplace:
         yield Subject(name=backend, open=workplace.open)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many of the planted mistakes were caught, and which were not."""
-    caught: dict[str, int] = Counter()
-    missed: dict[str, list[str]] = defaultdict(list)
-    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
-        match dict(report.user_properties):
-            case {"planted": str(title), "mistake": str(mistake)}:
-                caught[title] += report.passed
-                missed[title] += [] if report.passed else [mistake]
-    for title, count in caught.items():
-        terminalreporter.write_line(f"{title}: {count} of {count + len(missed[title])} caught")
-        for mistake in missed[title]:
-            terminalreporter.write_line(f"  not caught: {mistake}", red=True)
