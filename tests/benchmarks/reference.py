@@ -22,7 +22,9 @@ BACKENDS = ("torch", "keras", "paddle", "mindspore")
 def table(runs: pd.DataFrame, epochs: pd.Series) -> str:
     """Test accuracies as Markdown, one row per model; ``epochs`` counts those of each run by its run_id.
 
-    Runs of several seeds are shown as mean ± standard deviation; the spread is that of the frameworks' means.
+    Runs of several seeds are shown as mean ± standard deviation; the spread is that of the frameworks' means. Of a
+    training that was run with fewer epochs and with more, the longer counts; one shorter than the recipe says so in its
+    cell, and is left out of the spread.
     """
     lines = [
         "| model | epochs | seeds | target | before training | "
@@ -31,30 +33,40 @@ def table(runs: pd.DataFrame, epochs: pd.Series) -> str:
         "|---|---:|---:|---:|---:|" + "---:|" * (len(BACKENDS) + 2),
     ]
     ok = runs[(runs["status"] == "ok") & runs["current"]]
+    ok = ok.assign(trained=ok["run_id"].map(epochs))
+    ok = ok[ok["trained"] == ok.groupby(["model", "backend", "seed"])["trained"].transform("max")]
     for model in dict.fromkeys(ok["model"]):
         mine = ok[ok["model"] == model]
-        of_backend = mine.groupby("backend")["test_accuracy"].agg(["mean", "std", "count"])
         recipe = default_recipe(model)
-        trained = sorted({int(epochs[run]) for run in mine["run_id"]})
-        shown = ", ".join(f"{n}" if n == recipe.epochs else f"{n} of {recipe.epochs}" for n in trained)
-        means, seeds = of_backend["mean"], sorted(set(of_backend["count"]))
-        spread = f"{100 * (means.max() - means.min()):.2f}" if len(means) > 1 else ""
+        of_backend = mine.groupby("backend").agg(
+            mean=("test_accuracy", "mean"),
+            std=("test_accuracy", "std"),
+            count=("test_accuracy", "count"),
+            trained=("trained", "min"),
+        )
+        means = of_backend["mean"][of_backend["trained"] == recipe.epochs]
+        seeds = sorted(set(of_backend["count"]))
         cells = [
             model,
-            shown,
+            str(recipe.epochs),
             " to ".join(str(count) for count in (seeds if len(seeds) == 1 else (seeds[0], seeds[-1]))),
             f"{recipe.targets['test_accuracy']:g}",
             f"{mine['initial_test_accuracy'].median():.3f}",
-            *(_accuracy(of_backend.loc[backend]) if backend in means else "not run" for backend in BACKENDS),
-            spread,
+            *(_cell(of_backend, backend, recipe.epochs) for backend in BACKENDS),
+            f"{100 * (means.max() - means.min()):.2f}" if len(means) > 1 else "",
             f"{mine['macro_precision'].median():.4f}, {mine['macro_recall'].median():.4f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _accuracy(runs: pd.Series) -> str:
-    return f"{runs['mean']:.4f}" + (f" ± {runs['std']:.4f}" if runs["count"] > 1 else "")
+def _cell(of_backend: pd.DataFrame, backend: str, epochs: int) -> str:
+    if backend not in of_backend.index:
+        return "not run"
+    runs = of_backend.loc[backend]
+    deviation = f" ± {runs['std']:.4f}" if runs["count"] > 1 else ""
+    shortened = f" ({int(runs['trained'])} epochs)" if runs["trained"] < epochs else ""
+    return f"{runs['mean']:.4f}{deviation}{shortened}"
 
 
 def main() -> None:
