@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from specs.errors import RequestError
 
 TEMPORARY = ".tmp-"
-"""Prefix of files being written; one left behind by a killed process may be deleted."""
+"""Prefix of what is being written; what a killed process left behind may be deleted."""
 
 
 class StoreError(RequestError):
@@ -50,8 +51,7 @@ def write_atomic(path: Path, content: bytes | str, *, safe: str = "") -> None:
     data = content.encode() if isinstance(content, str) else content
     with explained("write", path, safe=safe):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        temporary, descriptor = _temporary(path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
@@ -63,6 +63,35 @@ def write_atomic(path: Path, content: bytes | str, *, safe: str = "") -> None:
                 temporary.unlink()
             raise
         sync_folder(path.parent)
+
+
+def _temporary(folder: Path) -> tuple[Path, int]:
+    """A new file and its descriptor, locked until that is closed: ``sweep`` then knows that its writer lives."""
+    while True:
+        temporary = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return temporary, descriptor
+        os.close(descriptor)  # swept in the moment between the two calls
+
+
+def sweep(folder: Path) -> None:
+    """Delete the files anywhere below ``folder`` that killed writers left half written; links are not followed."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(TEMPORARY):
+                with suppress(OSError):  # still being written, gone meanwhile, or not ours to delete: no harm in it
+                    _remove_unlocked(Path(place, name))
+
+
+def _remove_unlocked(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.unlink()
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

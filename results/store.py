@@ -9,7 +9,8 @@
     tables/ plots/ report.html report.md   derived: made again from the records by ``report``
 
 Storage is crash-only. A record is one write followed by fsync; a kill at any moment leaves whole lines and at most one
-torn line at the end, which readers skip and name and the next append cuts off. Derived files appear whole by rename.
+torn line at the end, which readers skip and name and the next append cuts off. Derived files appear whole by rename;
+the next to claim the set deletes what a kill left of them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import filelock
 from pydantic import BaseModel, Field, ValidationError
 
 from results.collector import paused
-from results.files import TEMPORARY, StoreError, explained, sync_folder, write_atomic
+from results.files import TEMPORARY, StoreError, explained, sweep, sync_folder, write_atomic
 from results.manifest import (
     BackendConformance,
     Manifest,
@@ -123,7 +124,8 @@ class ResultSet:
     def claim(self) -> Iterator[None]:
         """Hold the set while a matrix runs. Raises RequestError where another process holds it.
 
-        The kernel drops the lock with its process, so one left behind by a dead process does not count.
+        The kernel drops the lock with its process, so one left behind by a dead process does not count; the files that
+        such a process left half written are deleted.
         """
         lock = filelock.FileLock(self.path / _CLAIM, timeout=0)
         with explained("lock", self.path):
@@ -134,6 +136,7 @@ class ResultSet:
                     f"{self.path} is in use by another harness process: wait for it, or choose another --name"
                 ) from None
         try:
+            sweep(self.path)
             yield
         finally:
             lock.release()
@@ -143,11 +146,7 @@ class ResultSet:
         line = record.to_json().encode() + b"\n"
         if len(line) > LINE_LIMIT:
             raise StoreError(f"the record of run {record.run_id} takes {len(line)} bytes, more than {LINE_LIMIT}")
-        if not (self.path / "set.json").is_file():  # the lock below would make the folder again
-            raise StoreError(
-                f"cannot write {self.records_file}: the result set is not there any more; "
-                f"run {record.run_id} is not recorded, start again with another --out"
-            )
+        self._still_there(self.records_file)
         with explained("write", self.records_file, safe=SAFE), _lock(self.path):
             created = not self.records_file.exists()
             descriptor = os.open(self.records_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -232,8 +231,7 @@ class ResultSet:
         Raises StoreError, also where a link leads out of the set: a stranger's set may be resumed.
         """
         folder = self.path / "runs" / run_id
-        if not (self.path / "set.json").is_file():  # the line below would make the folder again
-            raise StoreError(f"cannot make {folder}: the result set is not there any more; start again")
+        self._still_there(folder)
         with explained("make", folder, safe=SAFE):
             folder.mkdir(parents=True, exist_ok=True)
             self._inside(folder)
@@ -246,14 +244,21 @@ class ResultSet:
         self._inside(folder)
         return folder
 
+    def _still_there(self, wanted: Path) -> None:
+        if not (self.path / "set.json").is_file():  # making what is wanted would make the folder again
+            raise StoreError(
+                f"cannot write {wanted}: the result set is not there any more; start again with another --out"
+            )
+
     def _inside(self, path: Path) -> None:
         if not path.resolve().is_relative_to(self.path.resolve()):
             raise StoreError(f"{path} is a link that leads out of the result set: remove it")
 
     def save_images(self, dataset: str, images: Mapping[int, bytes]) -> None:
-        """Keep test images, PNG bytes by index, for the gallery; those that are there already stay."""
+        """Keep test images, PNG bytes by index, for the gallery; those there already stay. Raises StoreError."""
         for index, png in images.items():
             file = self.image_file(dataset, index)
+            self._still_there(file)
             self._inside(file)
             if not file.exists():
                 write_atomic(file, png, safe=SAFE)

@@ -50,6 +50,7 @@ def run(
     from harness.datasets import load_dataset
     from harness.planning.plan import RunPlan
     from harness.planning.resolve import DEFAULT_SET, new_training, resolve_threads, resolve_tuning, resumed_training
+    from harness.running.keeping import keep
     from harness.running.run import execute, new_run_id
     from results.store import ResultSet
 
@@ -87,7 +88,7 @@ def run(
     save_to = results.checkpoint_folder(run_id) if save else None
     with RunDisplay(plan, quiet=quiet) as display:
         record = execute(plan, data, folder, run_id, display, save_to=save_to)
-    results.append(record)
+    keep(results, record, data)
     if json:
         print(record.to_json())
     elif not quiet:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from harness.datasets import Dataset, load_dataset
 from harness.planning.plan import RunPlan, check_fit
 from harness.planning.study import Study
 from harness.processes.environments import find_python
 from harness.running.interrupts import shielded
+from harness.running.keeping import keep
 from harness.running.run import Listener, execute, refused_record
 from results.files import StoreError
 from results.record import Record
@@ -84,23 +83,5 @@ class Matrix:
             raise Interrupted
         record = record.model_copy(update={"attempt": attempt})
         with shielded():
-            self.results.append(record)
-            keep_misread(self.results, record, dataset)
+            keep(self.results, record, dataset)
         return record
-
-
-def keep_misread(results: ResultSet, record: Record, dataset: Dataset) -> None:
-    """Keep the test images that the run misread as PNG files beside the records, for the report's gallery."""
-    if not record.misread:
-        return
-    results.save_images(dataset.name, {m.index: png(dataset.test_images[m.index]) for m in record.misread})
-
-
-def png(image: Any) -> bytes:
-    """A uint8[C, H, W] image as PNG; grey for one channel, colour for three."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()

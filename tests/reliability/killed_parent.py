@@ -2,8 +2,8 @@
 
 ``python -m tests.reliability.killed_parent FOLDER KILLS SEED`` prints one line of JSON. This process imports the
 harness once and forks each parent from it: a fork is as killable as a process started afresh, and starts in
-milliseconds. About every fourth kill lands within the writing of a record, after a random part of it: by chance alone
-that would be too rare to test anything.
+milliseconds. About every fourth kill lands within the writing of a record, after a random part of it, and some
+before a file just written has reached the disk: by chance alone these would be too rare to test anything.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ RUNS = 60
 LONGEST_S = 0.06  # about two runs
 
 
-def fork_parent(folder: Path, runs: list[FakeRun], generator: random.Random, *, tear: bool) -> int:
-    """A process that carries out what remains of the matrix; ``tear``: it dies within the writing of a record."""
-    whole, share = generator.randrange(3), generator.random()
+def fork_parent(folder: Path, runs: list[FakeRun], generator: random.Random, moment: str) -> int:
+    """A process that carries out what remains of the matrix.
+
+    At the ``moment`` "torn" it dies within the writing of a record, "unsynced" before some file is on the disk.
+    """
+    whole, share = generator.randrange(4), generator.random()
     pid = os.fork()
     if pid:
         return pid
@@ -40,8 +43,10 @@ def fork_parent(folder: Path, runs: list[FakeRun], generator: random.Random, *, 
     try:
         os.setsid()
         with fake_matrix(folder, runs) as (matrix, listen), matrix.results.claim():
-            if tear:
+            if moment == "torn":
                 patch.object(store, "_write_all", _Tearing(whole, share)).start()
+            if moment == "unsynced":
+                patch.object(os, "fsync", _Unsynced(whole)).start()
             matrix.run(listen, lambda record: None)
         status = 0
     except BaseException:
@@ -66,6 +71,20 @@ class _Tearing:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class _Unsynced:
+    """Lets some files reach the disk, then dies before the next does."""
+
+    def __init__(self, synced: int) -> None:
+        self.synced = synced
+        self.sync = os.fsync
+
+    def __call__(self, descriptor: int) -> None:
+        if not self.synced:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.synced -= 1
+        self.sync(descriptor)
+
+
 def kill_and_resume(root: Path, kills: int, seed: int) -> dict[str, object]:
     """Until so many kills have landed; raises AssertionError where a set is not as promised."""
     generator = random.Random(seed)
@@ -77,10 +96,11 @@ def kill_and_resume(root: Path, kills: int, seed: int) -> dict[str, object]:
         folder = root / f"set-{counts['sets']}"
         while True:
             enough = counts["kills"] >= kills
-            tear = not enough and generator.random() < 0.25
             before = lines(folder)
-            pid = fork_parent(folder, runs, generator, tear=tear)
-            if not enough and not tear:
+            weights = [5, 2, 1] if len(before) > 1 else [1, 0, 2]  # the first run writes the most files
+            (moment,) = ["none"] if enough else generator.choices(["any", "torn", "unsynced"], weights)
+            pid = fork_parent(folder, runs, generator, moment)
+            if moment == "any":
                 wait_for_lines(folder, min(RUNS, len(before) + generator.randrange(4)), pid)
                 time.sleep(generator.uniform(0, LONGEST_S))
                 os.kill(pid, signal.SIGKILL)
@@ -91,8 +111,9 @@ def kill_and_resume(root: Path, kills: int, seed: int) -> dict[str, object]:
             counts["kills"] += 1
             after = lines(folder)
             counts["torn"] += after[-1] not in (b"", before[-1])
+            counts["half written"] += len(left_over(folder))
             for line in after[:-1]:  # whatever the kill left, all lines but the last are whole records
-                Record.from_json(line)
+                check_images(folder, Record.from_json(line))
         check(folder, runs)
         counts["sets"] += 1
         counts["runs"] += len(runs)
@@ -124,8 +145,20 @@ def check(folder: Path, runs: list[FakeRun]) -> None:
         assert isinstance(matrix, Matrix)
         assert matrix.remaining() == []
         assert matrix.results.rows()[1] == []
-    left = [path for path in folder.rglob("*") if path.name.startswith(".tmp-") or path.name == "inputs"]
+    left = [*left_over(folder), *folder.rglob("inputs")]
     assert left == [], left
+
+
+def check_images(folder: Path, record: Record) -> None:
+    """The images that the record names for the gallery are there."""
+    assert record.misread
+    lost = [m.index for m in record.misread if not (folder / "images" / "tiny" / f"{m.index}.png").exists()]
+    assert lost == [], f"{record.run_id} is recorded without its images {lost}"
+
+
+def left_over(folder: Path) -> list[Path]:
+    """Files that a killed process has half written."""
+    return list(folder.rglob(".tmp-*"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -11,14 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.files import TEMPORARY, StoreError, write_atomic
+from results.files import TEMPORARY, StoreError, sweep, write_atomic
 from results.manifest import BackendConformance
 from results.record import Record
 from results.store import LINE_LIMIT, ResultSet
@@ -260,6 +260,47 @@ def test_a_set_in_use_is_not_shared(results: ResultSet) -> None:
         pass  # the lock of a dead process does not count
 
 
+def test_what_killed_writers_left_is_deleted_and_what_is_being_written_is_not(results: ResultSet) -> None:
+    """A process stopped in the middle of writing an image, with the set claimed by another; then it is killed."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", "import os, signal, sys; from pathlib import Path; from results.store import ResultSet\n"
+         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGSTOP)\n"
+         "ResultSet.open(Path(sys.argv[1])).save_images('digits', {1: b'png'})",
+         str(results.path)],
+        cwd=ROOT,
+    )  # fmt: skip
+    with writer:
+        os.waitpid(writer.pid, os.WUNTRACED)
+        folder = results.image_file("digits", 1).parent
+        (half,) = folder.iterdir()
+        assert half.name.startswith(TEMPORARY)
+        (folder / f"{TEMPORARY}link").symlink_to(results.path / "set.json")
+        with results.claim():
+            assert half.exists(), "its writer lives"
+        writer.kill()
+    with results.claim():
+        assert not half.exists()
+    assert results.path.joinpath("set.json").exists()
+
+
+def test_a_writer_whose_new_file_is_swept_makes_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweeper comes between the making of the temporary file and its lock."""
+    real = fcntl.flock
+    came: list[int] = []
+
+    def flock(descriptor: int, operation: int) -> None:
+        if not came:
+            came.append(descriptor)
+            sweep(tmp_path)
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    write_atomic(tmp_path / "a.json", "whole")
+    assert came
+    assert (tmp_path / "a.json").read_text() == "whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
 def test_a_full_disk_loses_the_new_record_alone(results: ResultSet, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk takes half of the line and then no more."""
     results.append(numbered(0))
@@ -281,25 +322,11 @@ def test_a_full_disk_loses_the_new_record_alone(results: ResultSet, monkeypatch:
     assert len(results.rows()[0]) == 2
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB; where none may be mounted the test is skipped."""
-    place = tmp_path / "tiny"
-    place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], check=False, capture_output=True, text=True
-    )
-    if made.returncode:
-        pytest.skip(f"no tmpfs may be mounted here: {made.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_really_full_disk(tiny_disk: Path) -> None:
-    results = ResultSet.create(tiny_disk / "set", name="x", study={})
+def test_a_really_full_disk(disk: Path) -> None:
+    results = ResultSet.create(disk / "set", name="x", study={})
     with pytest.raises(StoreError, match="no space left"):
-        for number in range(1000):
-            results.append(numbered(number))
+        for number in range(10_000):
+            results.append(numbered(0).model_copy(update={"run_id": f"r-{number}"}))
     rows, damaged = results.rows()
     assert len(rows) > 3
     assert damaged == []
@@ -308,14 +335,14 @@ def test_a_really_full_disk(tiny_disk: Path) -> None:
     assert not [p for p in results.path.iterdir() if p.name.startswith(TEMPORARY)]
 
 
-def test_a_really_read_only_disk(tiny_disk: Path) -> None:
-    results = ResultSet.create(tiny_disk / "set", name="x", study={})
+def test_a_really_read_only_disk(disk: Path) -> None:
+    results = ResultSet.create(disk / "set", name="x", study={})
     results.append(numbered(0))
-    subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     with pytest.raises(StoreError, match="read-only; choose another place with --out; the records written before"):
         results.append(numbered(1))
     with pytest.raises(StoreError, match="read-only"):
-        ResultSet.create(tiny_disk / "other", name="x", study={})
+        ResultSet.create(disk / "other", name="x", study={})
     assert len(ResultSet.open(results.path).rows()[0]) == 1, "reading needs no writing"
 
 
