@@ -6,7 +6,8 @@ the others are skipped with their reason. ``--scope full`` asks for everything t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from threadpoolctl import threadpool_limits
@@ -58,11 +59,8 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def subject(backend: str) -> Iterator[Subject]:
+def subject(backend: str, backend_python: Callable[[str], Path]) -> Iterator[Subject]:
     """The backend in a worker of its own environment; skipped with the reason where it is not installed."""
-    try:
-        find_python(backend)
-    except RequestError as error:
-        pytest.skip(str(error))
+    backend_python(backend)
     with Workplace(backend) as workplace:
         yield Subject(name=backend, open=workplace.open)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import threading
@@ -110,11 +111,13 @@ def test_a_missing_framework_says_what_to_type(registration: Pinned, monkeypatch
 
 
 def test_a_folder_named_like_a_framework_is_no_framework(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mindspore").mkdir()
+    new = Registration(name="new", title="New", adapter="none:None", framework="new_framework")
+    (tmp_path / "new_framework").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
-    if any((Path(entry) / "mindspore" / "__init__.py").exists() for entry in sys.path):
-        pytest.skip("the running interpreter has mindspore")
-    assert not in_running_interpreter(find("mindspore"))
+    assert not in_running_interpreter(new)
+    (tmp_path / "new_framework" / "__init__.py").touch()
+    importlib.invalidate_caches()
+    assert in_running_interpreter(new)
 
 
 def test_a_named_interpreter_goes_before_all(monkeypatch: pytest.MonkeyPatch) -> None:
