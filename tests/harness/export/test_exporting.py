@@ -91,10 +91,14 @@ def test_what_is_not_measured_stands_still(monkeypatch: pytest.MonkeyPatch) -> N
     from harness.processes.remote import RemoteWorker
 
     measure, seen = RemoteWorker.measure, []
+    of_other_tests = {child.pid for child in psutil.Process().children()}
+
+    def workers() -> list[psutil.Process]:
+        children = [child for child in psutil.Process().children() if child.pid not in of_other_tests]
+        return [child for child in children if "harness.worker" in child.cmdline()]
 
     def watched(self: RemoteWorker, *arguments: object, **options: object) -> object:
-        workers = [child for child in psutil.Process().children() if "harness.worker" in child.cmdline()]
-        others = [child.status() for child in workers if child.pid != self.process.pid]
+        others = [child.status() for child in workers() if child.pid != self.process.pid]
         seen.append((psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED, others))
         return measure(self, *arguments, **options)  # type: ignore[arg-type]
 
@@ -102,7 +106,7 @@ def test_what_is_not_measured_stands_still(monkeypatch: pytest.MonkeyPatch) -> N
     outcome = benchmark(trained(POOLED), [BACKENDS["numpy"]], threads=1, rounds=2, seconds=0.01)
     assert outcome.failed == {}
     assert seen == [(False, [psutil.STATUS_STOPPED])] * 2 * 2 * len(BATCHES)
-    assert not [child for child in psutil.Process().children() if "harness.worker" in child.cmdline()]
+    assert not workers()
 
 
 def test_a_form_that_computes_something_else_gets_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
