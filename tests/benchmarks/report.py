@@ -112,13 +112,14 @@ def table(kept: Sequence[dict[str, Any]]) -> str:
     below = [f"{cell.backend} {cell.model}" for cell in cells if cell.against("bare").median < LEAST_OF_BARE]
     slower = [f"{cell.backend} {cell.model}" for cell in cells if cell.against("tutorial").median <= LEAST_OF_TUTORIAL]
     machines = sorted({f"{one['cpu']}, {one['threads']} threads" for one in kept})
-    rounds = sorted({len(one["seconds"]["adapter"]) for one in kept})
+    rounds = [len(one["seconds"]["adapter"]) for one in kept]
+    fewest, most = min(rounds), max(rounds)
     return "\n".join(
         [
             *rows,
             "",
-            f"Measured on {'; '.join(machines)}; {', '.join(map(str, rounds))} rounds a cell; medians of ratios taken "
-            "within a round, with 95 % intervals.",
+            f"Measured on {'; '.join(machines)}; {fewest if fewest == most else f'{fewest} to {most}'} rounds a cell; "
+            "medians of ratios taken within a round, with 95 % intervals.",
             f"Below {LEAST_OF_BARE} of the bare loop: {', '.join(below) or 'none'}. "
             f"Not above the tutorial's: {', '.join(slower) or 'none'}.",
             "",
