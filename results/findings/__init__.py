@@ -1,0 +1,32 @@
+"""What the runs say in plain sentences: who was fastest, whether accuracies are equal, what failed, what to beware of.
+
+Each rule is one short function from a ``Study`` to findings, with its threshold named; the findings are collected once
+and rendered once, in the reader's language (``results.words``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import get_args
+
+from results.findings.finding import Finding, Level, Study
+from results.findings.outcome import accuracy, memory, targets
+from results.findings.speed import changes, far_slower, fastest, first_step, tuning, wide
+from results.findings.trust import damaged, failed, fingerprints, machines, noisy, nonconforming_backends, threads
+
+__all__ = ["LEVELS", "Finding", "Study", "collect"]
+
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+RULES: tuple[Callable[[Study], Iterator[Finding]], ...] = (
+    changes, fastest, tuning, far_slower, accuracy, memory, failed, nonconforming_backends, fingerprints,
+    noisy, threads, machines, first_step, targets, wide, damaged,
+)  # fmt: skip
+
+
+def collect(study: Study) -> list[Finding]:
+    """Every finding, in the order of LEVELS."""
+    if study.results.runs.empty:
+        return [study.say("no_runs", "problem"), *damaged(study)]
+    found = [finding for rule in RULES for finding in rule(study)]
+    return sorted(found, key=lambda finding: LEVELS.index(finding.level))

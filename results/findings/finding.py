@@ -1,0 +1,96 @@
+"""What a finding is, the study that the rules look at, and the words they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import pandas as pd
+
+from results.formatting import cell, figure, plain
+from results.labels import Labels
+from results.manifest import BackendConformance
+from results.summary import Case, Subject, cases
+from results.tables import Results
+from results.words import Words
+
+Level = Literal["change", "speed", "accuracy", "memory", "problem", "warning", "note"]
+
+NAMED = 4
+"""Of more things than this a sentence names only the first."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know. ``key`` names its sentence in ``results.words``; ``values`` fill it in."""
+
+    key: str
+    level: Level
+    values: dict[str, Any]
+
+    def sentence(self, words: Words) -> str:
+        """The finding in the language of ``words``."""
+        return words(f"finding_{self.key}", **self.values)
+
+
+@dataclass(frozen=True)
+class Study:
+    """The runs as findings and plots look at them."""
+
+    results: Results
+    baseline: str | None
+    words: Words
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        return tuple(cases(self.results.runs))
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        return self.results.summary(self.baseline)
+
+    @cached_property
+    def labels(self) -> Labels:
+        return Labels(self.results.runs, self.words)
+
+    @cached_property
+    def conformance(self) -> dict[str, BackendConformance]:
+        """What the first set that knows says of each backend."""
+        return {name: status for one in reversed(self.results.sets) for name, status in one.conformance().items()}
+
+    def say(
+        self, key: str, level: Level, case: Case | None = None, subject: Subject | None = None, **values: Any
+    ) -> Finding:
+        """A finding about a case, a subject or neither."""
+        if case is not None:
+            values["case"] = self.labels.case(case.key)
+        if subject is not None:
+            values["backend"] = self.labels.subject(subject.key)
+        return Finding(key, level, values)
+
+    def names(self, subjects: list[Subject]) -> str:
+        """Their names joined."""
+        return self.words.join([self.labels.subject(subject.key) for subject in subjects])
+
+
+def speed(subject: Subject) -> float | None:
+    """The median training throughput of its good runs, in samples a second."""
+    values = subject.ok["train_samples_per_second"].dropna()
+    return float(values.median()) if len(values) else None
+
+
+def extent(column: str, values: Sequence[float]) -> str:
+    """The least and the greatest of some figures, or the one that all show."""
+    if cell(column, min(values)) == cell(column, max(values)):
+        return figure(column, values[0])
+    return f"{cell(column, min(values))}–{figure(column, max(values))}"
+
+
+def some(study: Study, names: pd.Series[Any]) -> str:
+    """The first few names, and how many more there are."""
+    shown = [plain(str(name)) for name in names[:NAMED]]
+    if len(names) <= NAMED:
+        return study.words.join(shown)
+    return study.words("and_more", names=study.words("comma").join(shown), count=len(names) - NAMED)
