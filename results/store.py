@@ -76,20 +76,20 @@ class ResultSet:
     def create(cls, path: Path, *, name: str, study: Mapping[str, Any], command: str | None = None) -> ResultSet:
         """A new set in the folder ``path``, which is made.
 
-        Raises RequestError where a set or anything else is there already (none is ever replaced), StoreError where
-        the storage refuses.
+        Other sets may lie in it, in folders of their own. Raises RequestError where a set or anything else is there
+        already (none is ever replaced), StoreError where the storage refuses.
         """
         manifest = Manifest.new(name, study, command)
         with explained("create the result set", path):
             path.mkdir(parents=True, exist_ok=True)
             with _lock(path):
-                occupants = {p.name for p in path.iterdir() if p.name != _LOCK and not p.name.startswith(TEMPORARY)}
+                occupants = {p.name for p in path.iterdir() if not _belongs(p)}
                 if "set.json" in occupants:
                     raise RequestError(
                         f"{path} already holds a result set: continue it with --resume, or choose another --name"
                     )
                 if occupants:
-                    raise RequestError(f"{path} is not empty ({min(occupants)} is there): choose another --name")
+                    raise RequestError(f"{path} is not empty ({min(occupants)} is there): choose another place")
                 manifest.write(path / "set.json")
         return cls(path, manifest)
 
@@ -275,6 +275,11 @@ class ResultSet:
     def conformance(self) -> dict[str, BackendConformance]:
         """What was kept of the conformance suite, by backend; empty where nothing was."""
         return read_conformance(self.path / "conformance.json")
+
+
+def _belongs(path: Path) -> bool:
+    """Whether what lies where a set shall be made is in nobody's way."""
+    return path.name == _LOCK or path.name.startswith(TEMPORARY) or (path / "set.json").is_file()
 
 
 def _lock(folder: Path) -> filelock.BaseFileLock:

@@ -91,7 +91,7 @@ def compare(
         raise unknown("baseline", chosen.baseline, chosen.backends, where="--baseline")
     plans = matrix(chosen, data_dir=data_dir)
     Matrix.check(plans, data_dir)
-    place = (out or DEFAULT_SETS) / chosen.name
+    place = (out or options.SETS) / chosen.name
     if dry_run:
         print_plan(chosen, plans, place, data_dir)
         return 0
@@ -114,9 +114,6 @@ def compare(
     print(report.html)
     rows, _ = results.rows()
     return 0 if all(row.status in ("ok", "unsupported") for row in rows) else 1
-
-
-DEFAULT_SETS = Path("results") / "runs"
 
 
 def _study(file: Path | None, given: dict[str, Any], name: str | None) -> Any:

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+SETS = Path("results") / "runs"
+"""Where single runs are recorded, and comparisons in folders of their own, unless --out says otherwise."""
+
 DATASET_HELP = "mnist, digits, a folder of IDX files or an .npz."
 Dataset = Annotated[
     str | None,

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.options import SETS
+
 if TYPE_CHECKING:
     from results.report import Report
 
-DEFAULT_SETS = Path("results") / "runs"
 TOLD = ("change", "speed", "accuracy", "problem", "warning")
 """Levels of findings that are told on the terminal; the report has all."""
 
@@ -53,4 +54,4 @@ def print_report(made: Report) -> None:
 
 
 def _find(path: Path) -> Path:
-    return DEFAULT_SETS / path if not path.exists() and (DEFAULT_SETS / path).is_dir() else path
+    return SETS / path if not path.exists() and (SETS / path).is_dir() else path

@@ -49,7 +49,7 @@ def run(
     from harness.cli.progress import RunDisplay, summary
     from harness.datasets import load_dataset
     from harness.planning.plan import RunPlan
-    from harness.planning.resolve import DEFAULT_SET, new_training, resolve_threads, resolve_tuning, resumed_training
+    from harness.planning.resolve import new_training, resolve_threads, resolve_tuning, resumed_training
     from harness.running.keeping import keep
     from harness.running.run import execute, new_run_id
     from results.store import ResultSet
@@ -82,7 +82,7 @@ def run(
     for notice in notices:
         print(f"note: {notice}", file=sys.stderr)
     data = load_dataset(plan.dataset, data_dir)
-    results = ResultSet.open_or_create(out or DEFAULT_SET, name="runs")
+    results = ResultSet.open_or_create(out or options.SETS, name="runs")
     run_id = new_run_id(plan)
     folder = results.run_folder(run_id)
     save_to = results.checkpoint_folder(run_id) if save else None

@@ -16,8 +16,6 @@ from specs.loading import default_recipe, load_architecture, load_recipe
 from specs.recipe import Recipe
 from specs.shapes import has_trailing_softmax
 
-DEFAULT_SET = Path("results") / "runs"
-
 
 def resolve_model(
     model: str, recipe: str | None, *, dataset: str | None, epochs: int | None, batch_size: int | None
