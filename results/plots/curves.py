@@ -98,7 +98,8 @@ def accuracy(study: Study, case: Case) -> Figure | None:
     if not drawn:
         return None
     left.set(xlabel="epoch", ylabel="test accuracy", title=short(study.labels.case(case.key), 40))
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.set_xlim(left.dataLim.x0 - 0.5, left.dataLim.x1 + 0.5)  # wide enough for a tick even of a single epoch
+    left.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     left.yaxis.set_major_formatter(PercentFormatter(1.0))
     right.set(xlabel="training time (s)")
     right.set_xlim(left=0)
