@@ -247,6 +247,27 @@ class TrainStep(nn.Cell):
         return loss
 
 
+class TrainSteps(nn.Cell):
+    """``count`` training steps in one graph; gives their losses. ``inputs``: the index of every step, then its scalars.
+
+    Between them nothing waits for Python, nor one thread for another.
+    """
+
+    def __init__(self, step: TrainStep, count: int) -> None:
+        super().__init__(auto_prefix=False)
+        self.step = step
+        self.count = count
+        self.scalar_count = step.update.scalar_count
+
+    def construct(self, images: Any, labels: Any, *inputs: Any) -> Any:
+        losses: Any = ()
+        for k in range(self.count):
+            first = self.count + k * self.scalar_count
+            scalars = inputs[first : first + self.scalar_count]
+            losses += (self.step(images, labels, inputs[k], *scalars),)
+        return losses
+
+
 class Gradients(nn.Cell):
     """The loss of one batch, its gradient with respect to the images, and those with respect to the weights."""
 

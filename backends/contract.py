@@ -116,6 +116,12 @@ class Session(Predictor):
         data then replaces what was placed before, which is given back, and nothing is compiled again.
         """
 
+    def prepare(self, batch_size: int, steps: int) -> None:
+        """Compile what calls of up to ``steps`` steps of this batch size can use beyond what a single step compiles.
+
+        Called after ``place``, before the clock of training starts. What is computed does not depend on it.
+        """
+
     @abstractmethod
     def train_steps(
         self,

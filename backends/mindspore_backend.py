@@ -17,6 +17,9 @@ from specs.errors import RequestError
 from specs.layers import Conv2d, Dropout
 from specs.shapes import buffer_shapes, infer, parameter_shapes
 
+# Training steps in one graph, where many are asked for; the calls of a run come in powers of two.
+_STEPS = 8
+
 # Samples predicted at once: every other number of samples costs a compilation of its own.
 _PREDICT_BATCH = 256
 
@@ -35,14 +38,15 @@ Masks = Mapping[str, NDArray[np.bool_]]
 class MindSporeSession(Session):
     """One network as an ``nn.SequentialCell`` with a training step over it.
 
-    With tuning the step is compiled (GRAPH_MODE), once per batch size; without, it runs in MindSpore's default
-    PYNATIVE_MODE. The mode is a setting of the whole process, so it is set anew with every call.
+    With tuning the step is compiled (GRAPH_MODE), once per batch size, and once more with others of its kind in one
+    graph where a run is to come (``prepare``); without, it runs in MindSpore's default PYNATIVE_MODE. The mode is a
+    setting of the whole process, so it is set anew with every call.
     """
 
     def __init__(self, spec: SessionSpec) -> None:
         import mindspore as ms
 
-        from backends._mindspore_cells import Gradients, Loss, TrainStep, build_network
+        from backends._mindspore_cells import Gradients, Loss, TrainStep, TrainSteps, build_network
         from backends._mindspore_updates import build_update
 
         self._ms = ms
@@ -67,6 +71,8 @@ class MindSporeSession(Session):
         }
         loss = Loss(self._network, self._dtype)
         self._train_step = TrainStep(loss, self._update)
+        self._train_together = TrainSteps(self._train_step, _STEPS)
+        self._together: int | None = None  # the batch size that it is compiled for
         self._gradients = Gradients(loss, weights)
         self._step = 0
         self._threads_apart = False
@@ -78,6 +84,15 @@ class MindSporeSession(Session):
         """Keep the training data as tensors, labels one-hot."""
         self._images, self._labels = self._tensor(images), self._one_hot(labels)
 
+    def prepare(self, batch_size: int, steps: int) -> None:
+        """Compile several steps into one graph, unless they would all drop the same cells."""
+        if self._spec.tuning and steps >= _STEPS and not self._drop_rates:
+            self._set_mode(training=True)
+            index = self._ms.Tensor(np.zeros(batch_size, np.int32))
+            scalars = [self._tensor(0.0)] * self._update.scalar_count
+            self._train_together.compile(self._images, self._labels, *[index] * _STEPS, *scalars * _STEPS)
+            self._together = batch_size
+
     def train_steps(
         self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], *, masks: Masks | None = None
     ) -> NDArray[np.float64]:
@@ -86,11 +101,16 @@ class MindSporeSession(Session):
             raise RuntimeError("train_steps before place")
         self._set_mode(training=True)
         losses = []
-        for k, (batch, rate) in enumerate(zip(order.astype(np.int32), learning_rates, strict=True)):
-            self._step += 1
-            scalars = self._scalars(self._update.scalars(self._step, float(rate)))
-            factors = self._scaled({name: mask[k] for name, mask in masks.items()} if masks else None, len(batch))
-            losses.append(self._train_step(self._images, self._labels, self._ms.Tensor(batch), *scalars, *factors))
+        together = len(order) // _STEPS * _STEPS if self._together == order.shape[1] and masks is None else 0
+        batches = [self._ms.Tensor(batch) for batch in order.astype(np.int32)]
+        for first in range(0, together, _STEPS):
+            steps = slice(first, first + _STEPS)
+            scalars = [scalar for rate in learning_rates[steps] for scalar in self._next_scalars(rate)]
+            losses += self._train_together(self._images, self._labels, *batches[steps], *scalars)
+        for k in range(together, len(order)):
+            scalars = self._next_scalars(learning_rates[k])
+            factors = self._scaled({name: mask[k] for name, mask in masks.items()} if masks else None, order.shape[1])
+            losses.append(self._train_step(self._images, self._labels, batches[k], *scalars, *factors))
         computed = np.array([float(loss.asnumpy()) for loss in losses], np.float64)
         if self._spec.tuning and not self._threads_apart:  # the first step has started all threads
             keep_threads_apart(self._spec.threads)
@@ -161,7 +181,8 @@ class MindSporeSession(Session):
         """As the contract says."""
         if not self._spec.tuning:
             return ()
-        done = ["each step one graph, the gather within", "update kernels in place of elementary operations"]
+        graph = "each step one graph" if self._drop_rates else f"up to {_STEPS} steps one graph"
+        done = [f"{graph}, the gather within", "update kernels in place of elementary operations"]
         if any(isinstance(layer, Conv2d) for layer in self._spec.architecture.layers):
             done.append("convolutions kept to AVX2, off MindSpore's reference kernel")
         if self._spec.threads > 1:
@@ -186,8 +207,10 @@ class MindSporeSession(Session):
         """A tensor of a copy in the session's precision."""
         return self._ms.Tensor(np.array(array, self._spec.dtype))
 
-    def _scalars(self, values: tuple[float, ...]) -> list[Any]:
-        """As tensors; those of the step before where nothing changed, for making them takes time of every step."""
+    def _next_scalars(self, rate: float) -> list[Any]:
+        """Of the next step, as tensors; those of the step before where nothing changed, for making them takes time."""
+        self._step += 1
+        values = self._update.scalars(self._step, float(rate))
         if values != self._last_scalars[0]:
             self._last_scalars = values, [self._tensor(value) for value in values]
         return self._last_scalars[1]

@@ -6,6 +6,7 @@ reference is then given that mask: loss and gradients agree only if the survivor
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
 
 import numpy as np
@@ -25,7 +26,8 @@ PROBABILITIES = (0.25, 0.5)
 SHAPE = (4, 16, 16)
 BATCH = 8
 MASKS = 4
-CALL = 3
+NEVER_KEPT = 4
+"""In a call of ``train_steps``: of so many cells, about, no step keeps any."""
 
 
 def native_dropout(open_session: Open, precision: str) -> list[Outcome]:
@@ -73,13 +75,15 @@ def _judge_masks(masks: NDArray[np.bool_], p: float, case: str, tally: Tally) ->
 
 
 def _judge_training_steps(session: Session, case: NetworkCase, spec: SessionSpec, p: float, tally: Tally) -> None:
-    """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** CALL."""
+    """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** steps."""
     before = session.parameters()["linear_1.weight"]
+    steps = round(math.log(NEVER_KEPT / math.prod(SHAPE), p))
     session.place(case.images.astype(spec.dtype), case.labels)
-    session.train_steps(np.zeros((CALL, 1), np.int64), np.full(CALL, 0.01))
+    session.prepare(1, steps)
+    session.train_steps(np.zeros((steps, 1), np.int64), np.full(steps, 0.01))
     unmoved = (session.parameters()["linear_1.weight"] == before).all(axis=0)
-    where = f"{unmoved.mean():.4f} never kept in {CALL} steps"
-    tally.add("training steps", _deviation(case.name, "training steps", unmoved, p**CALL, where=where))
+    where = f"{unmoved.mean():.4f} never kept in {steps} steps"
+    tally.add("training steps", _deviation(case.name, "training steps", unmoved, p**steps, where=where))
 
 
 def _judge_evaluation(session: Session, case: NetworkCase, spec: SessionSpec, tally: Tally) -> None:

@@ -102,6 +102,7 @@ class OptimizerCase:
         images, labels, parameters = problem(self.architecture)
         session.place(images.astype(dtype), labels)
         session.load_parameters(cast(parameters, dtype))
+        session.prepare(self.order.shape[1], len(self.order) - 1)
         first, last = slice(0, len(self.order) - 1), slice(len(self.order) - 1, None)
         losses = [session.train_steps(self.order[first], self.learning_rates[first])]
         before, state_before = session.parameters(), session.optimizer_state()
@@ -144,8 +145,9 @@ def probe(optimizer: Optimizer, architecture: Architecture = NETWORK) -> Optimiz
 
 
 def fifty_steps(optimizer: Optimizer) -> OptimizerCase:
-    """Fifty steps at the rule's own learning rate and epsilon, over gradients from 1 down to exact zeros."""
-    return _case("50 steps", optimizer, NETWORK, learning_rates=(optimizer.learning_rate,) * 50)
+    """Fifty steps at the rule's own epsilon and learning rate, halved on the way; gradients from 1 to exact zeros."""
+    rate = optimizer.learning_rate
+    return _case("50 steps", optimizer, NETWORK, learning_rates=(rate,) * 20 + (rate / 2,) * 30)
 
 
 def _case(

@@ -136,6 +136,7 @@ class DigitRuns:
             epochs=RECIPE.epochs,
             steps_per_epoch=steps,
         )
+        session.prepare(batch, len(images) // batch)
         for epoch, order in enumerate(batch_order(epochs, len(images), seed).astype(np.int64)):
             full = len(order) // batch
             now = rates[epoch * steps : (epoch + 1) * steps]

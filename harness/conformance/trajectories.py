@@ -72,6 +72,7 @@ class TrajectoryCase:
         """Quantities: losses by step, parameters after the last step, and evaluation (logits with them)."""
         session.place(self.images.astype(dtype), self.labels)
         session.load_parameters(initial(self.architecture, self.recipe, dtype))
+        session.prepare(len(self.batches[0]), STEPS - 1)
         rates = rates_of(self.recipe)
         losses: list[float] = []
         for call in (slice(0, 10), slice(10, STEPS - 1), slice(STEPS - 1, STEPS)):

@@ -122,6 +122,9 @@ class RemoteSession(RemotePredictor, Session):
     def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         self._call("place", {"images": images, "labels": labels})
 
+    def prepare(self, batch_size: int, steps: int) -> None:
+        self._call("prepare", batch_size=batch_size, steps=steps)
+
     def train_steps(
         self,
         order: NDArray[np.int64],

@@ -147,6 +147,11 @@ def _place(session: Session, request: Message) -> Answer:
     return {}, {}
 
 
+def _prepare(session: Session, request: Message) -> Answer:
+    session.prepare(request.fields["batch_size"], request.fields["steps"])
+    return {}, {}
+
+
 def _train_steps(session: Session, request: Message) -> Answer:
     a = request.arrays
     return {}, {"losses": session.train_steps(a["order"], a["learning_rates"], masks=_masks(a))}
@@ -200,6 +205,7 @@ def _peak_device_memory(session: Session, _: Message) -> Answer:
 
 CALLS: dict[str, Callable[[Any, Message], Answer]] = {  # an exported model can only predict
     "place": _place,
+    "prepare": _prepare,
     "train_steps": _train_steps,
     "predict": _predict,
     "loss_and_gradients": _loss_and_gradients,

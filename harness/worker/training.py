@@ -316,16 +316,16 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
 
 
 def _warm_up(session: Session, job: TrainingJob, inputs: Inputs, clock: Clock) -> float:
-    """Seconds of the first step of each batch size; parameters and optimizer are put back as they were."""
+    """Seconds of compilation and the first step of each batch size; parameters and optimizer are put back."""
     samples = inputs.order.shape[1]
     sizes = sorted({min(job.batch_size, samples), samples % job.batch_size} - {0}, reverse=True)
+    batches = [np.asarray(inputs.order[0, :size], np.int64)[np.newaxis] for size in sizes]
     parameters, state = session.parameters(), session.optimizer_state()
-    seconds = 0.0
-    for size in sizes:
-        batch = np.asarray(inputs.order[0, :size], np.int64)[np.newaxis]
-        start = clock()
+    start = clock()
+    for batch in batches:
         session.train_steps(batch, inputs.learning_rates[:1])
-        seconds += clock() - start
+    session.prepare(sizes[0], samples // sizes[0])
+    seconds = clock() - start
     session.load_parameters(parameters)
     session.load_optimizer_state(state)
     session.synchronize()
