@@ -72,6 +72,8 @@ class MindSporeSession(Session):
         loss = Loss(self._network, self._dtype)
         self._train_step = TrainStep(loss, self._update)
         self._train_together = TrainSteps(self._train_step, _STEPS)
+        # In a graph of several steps all of them drop the same cells, and float64 is rounded to float32 on the way.
+        self._may_group = spec.tuning and not self._drop_rates and spec.precision == "float32"
         self._together: int | None = None  # the batch size that it is compiled for
         self._gradients = Gradients(loss, weights)
         self._step = 0
@@ -85,8 +87,8 @@ class MindSporeSession(Session):
         self._images, self._labels = self._tensor(images), self._one_hot(labels)
 
     def prepare(self, batch_size: int, steps: int) -> None:
-        """Compile several steps into one graph, unless they would all drop the same cells."""
-        if self._spec.tuning and steps >= _STEPS and not self._drop_rates:
+        """Compile several steps into one graph where that computes the same."""
+        if self._may_group and steps >= _STEPS:
             self._set_mode(training=True)
             index = self._ms.Tensor(np.zeros(batch_size, np.int32))
             scalars = [self._tensor(0.0)] * self._update.scalar_count
@@ -181,7 +183,7 @@ class MindSporeSession(Session):
         """As the contract says."""
         if not self._spec.tuning:
             return ()
-        graph = "each step one graph" if self._drop_rates else f"up to {_STEPS} steps one graph"
+        graph = f"up to {_STEPS} steps one graph" if self._may_group else "each step one graph"
         done = [f"{graph}, the gather within", "update kernels in place of elementary operations"]
         if any(isinstance(layer, Conv2d) for layer in self._spec.architecture.layers):
             done.append("convolutions kept to AVX2, off MindSpore's reference kernel")
