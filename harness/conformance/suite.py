@@ -46,7 +46,7 @@ class Scope:
     """How much of everything is judged.
 
     ``layers_per_kind`` cuts the fixed cases short (None keeps all), ``every_option`` asks for all options of every
-    optimizer and for both precisions everywhere, ``tuning_off`` for the frameworks' default modes as well.
+    optimizer and for both precisions of layers and optimizers too, ``tuning_off`` for the frameworks' default modes.
     """
 
     name: str
@@ -73,7 +73,7 @@ QUICK = Scope(
     drawn_layers_per_kind=0,
     drawn_networks=4,
     every_option=False,
-    recipes=("lenet5",),
+    recipes=("mlp", "lenet5"),
     tuning_off=False,
 )
 
@@ -142,13 +142,13 @@ class Suite:
         for name in self.scope.recipes:
             architecture, recipe = load_architecture(name), default_recipe(name)
             random = _Lazy(partial(_one, trajectories.on_random_data, architecture, recipe))
-            for precision in self._precisions:
+            for precision in PRECISIONS:
                 yield self._check("trajectories", f"{name} on random data", precision, random)
             if self.scope.tuning_off and name in TRAJECTORIES_WITH_TUNING_OFF:
                 yield self._untuned("trajectories", f"{name} on random data", random)
             if self._mnist is not None:
                 digits = _Lazy(partial(_one, trajectories.on_dataset, architecture, recipe, self._mnist))
-                for precision in self._precisions:
+                for precision in PRECISIONS:
                     yield self._check("trajectories", f"{name} on mnist", precision, digits)
         yield Check(
             level="trajectories",
