@@ -58,10 +58,10 @@ def tutorial(model: str, inputs: Path, threads: int) -> None:
 
 
 def bare(model: str, inputs: Path, threads: int) -> None:
-    """Eight steps to a graph with the gather inside, update kernels, one-hot labels, threads kept apart.
+    """One graph with the gather inside, update kernels, one-hot labels, threads kept apart.
 
-    With dropout one step to a graph: eight would all drop the same cells. Compilation and the first steps come before
-    the first epoch and are undone.
+    For the two models of short steps a graph of eight. Compilation and the first steps come before the first epoch and
+    are undone.
     """
     ms = _import(model, threads)
     ms.set_context(mode=ms.GRAPH_MODE)
@@ -74,7 +74,7 @@ def bare(model: str, inputs: Path, threads: int) -> None:
     images = ms.Tensor(np.load(inputs / "train_images.npy"))
     labels = ms.Tensor(np.eye(10, dtype=np.float32)[np.load(inputs / "train_labels.npy")])
     step = _step(network, recipe["optimizer"])
-    group = 1 if any(kind == "dropout" for kind, *_ in NETWORKS[model]) else 8
+    group = 8 if model in ("mlp", "lenet5") else 1
     together = _together(step)
     state = step.parameters()
     initial = [parameter.asnumpy().copy() for parameter in state]
