@@ -5,6 +5,7 @@ stderr, results to stdout.
 """
 
 import sys
+from typing import Any
 
 import typer
 
@@ -25,6 +26,7 @@ from harness.cli import (
     setup,
     show,
 )
+from harness.cli.streams import lost_output, prepare_streams
 from harness.running.interrupts import stop_like_ctrl_c
 from specs.errors import RequestError
 
@@ -54,17 +56,28 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Run the command line and exit; a wrong request ends as one line on stderr and status 2."""
+    prepare_streams()
     stop_like_ctrl_c()
-    command = typer.main.get_command(app)
+    status = _status(typer.main.get_command(app))
+    if reason := lost_output():
+        status = status or _complain(f"stdout: {reason}: what was printed is not all there")
+    sys.exit(status)
+
+
+def _status(command: Any) -> int:
     try:
         status = command.main(sys.argv[1:] or ["--help"], prog_name="python -m harness", standalone_mode=False)
     except RequestError as error:
-        sys.exit(_complain(str(error)))
+        return _complain(str(error))
     except typer.TyperException as error:
-        sys.exit(_complain(error.format_message()))
+        return _complain(error.format_message())
+    except OSError as error:  # a name too long, a folder that may not be entered: the path is the user's
+        if error.filename is None:
+            raise
+        return _complain(f"{error.filename}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    sys.exit(status if isinstance(status, int) else 0)
+        return 130
+    return status if isinstance(status, int) else 0
 
 
 def _complain(message: str) -> int:

@@ -1,0 +1,119 @@
+"""No stream that a command is given ends it: not in ASCII, closed, full, nor a pipe whose reader has gone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness.cli.commands import ROOT, harness
+
+COMMANDS = {
+    "help": "compare --help",
+    "list": "list",
+    "show": "show zh.yaml",
+    "dry-run": "compare --dry-run --backends numpy --models mlp --datasets digits --name dry",
+    "report": "report set --lang zh",
+    "evaluate": "evaluate --checkpoint CHECKPOINT --limit-test 50",
+    "predict": "predict --checkpoint CHECKPOINT --index 1",
+    "data": "data show --dataset digits --count 3",
+    "run": "run --backend numpy --model mlp --dataset digits --limit-train 50 --epochs 1 --no-save --json --out set",
+    "doctor": "doctor numpy",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a result set, a checkpoint in it, and a network whose title is Chinese."""
+    folder = tmp_path_factory.mktemp("streams")
+    words = "run --backend numpy --model mlp --dataset digits --limit-train 100 --epochs 1 -q --out set"
+    done = harness(*words.split(), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    text = (ROOT / "specs" / "architectures" / "mlp.yaml").read_text()
+    (folder / "zh.yaml").write_text(text.replace("title: ", "title: 中文 "), encoding="utf-8")
+    return folder
+
+
+def shell(place: Path, command: str, ending: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command as bash runs it, its streams as ``ending`` says; the status is the command's own."""
+    (checkpoint,) = (place / "set" / "checkpoints").iterdir()
+    words = COMMANDS[command].replace("CHECKPOINT", shlex.quote(str(checkpoint)))
+    return subprocess.run(
+        ["bash", "-c", f"{shlex.quote(sys.executable)} -m harness {words} {ending}; exit ${{PIPESTATUS[0]}}"],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_in_ascii(place: Path, command: str) -> None:
+    done = shell(place, command, "", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout
+    assert (done.stdout + done.stderr).isascii()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_stderr_is_closed_and_the_reader_of_stdout_leaves(place: Path, command: str) -> None:
+    done = shell(place, command, "2>&- | head -1")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_stdout_is_full(place: Path, command: str) -> None:
+    """What was asked for is not all there, and no status 0 may say that it is."""
+    done = shell(place, command, "> /dev/full")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: stdout: No space left on device")
+
+
+@pytest.mark.parametrize("ending", [">&-", "2>/dev/full", "2>&1 | true", "<&- >&- 2>&-"])
+def test_nobody_listens(place: Path, ending: str) -> None:
+    """A run does its work and says so by its status and its record."""
+    records = place / "set" / "records.jsonl"
+    before = len(records.read_text().splitlines())
+    assert shell(place, "run", ending).returncode == 0
+    assert len(records.read_text().splitlines()) == before + 1
+
+
+def test_a_wrong_request_keeps_its_status_unheard(place: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.quote(sys.executable)} -m harness shwo 2>&-"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run --backend numpy --model mlp --dataset digits --out LONG",
+        "run --backend numpy --model mlp --data-dir LONG",
+        "data show --dataset digits --out LONG",
+        "evaluate --checkpoint LONG",
+        "show LONG.yaml",
+        "report LONG",
+        "compare LONG",
+    ],
+)
+def test_a_name_too_long_is_one_line(words: str) -> None:
+    done = harness(*words.replace("LONG", "a" * 300).split())
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "aaa" in line
