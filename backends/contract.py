@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,15 @@ Arrays = dict[str, NDArray[Any]]
 """Canonical name to array."""
 
 PRECISIONS = ("float32", "float64", "bfloat16")
+
+Manner = Literal["default", "recommended", "expert"]
+"""In what manner a framework is used; all three compute the same.
+
+"default": as the framework comes, what its first tutorial does. "recommended": public, documented API and the settings
+that the framework's own guides name. "expert": whatever makes the same computation fastest, private kernels included.
+"""
+
+MANNERS: tuple[Manner, ...] = get_args(Manner)
 
 
 class Unsupported(Exception):
@@ -39,7 +48,7 @@ class SessionSpec:
 
     ``device`` is "cpu", "cuda" or "cuda:N". ``precision`` is one of PRECISIONS; arrays cross the contract as float64
     when it is "float64", else as float32. ``seed`` seeds the framework's own generator, used for dropout alone.
-    ``tuning`` False asks for the framework as it comes: its documented default mode, with the same mathematics.
+    ``tuning`` is the manner in which the framework is used.
     """
 
     architecture: Architecture
@@ -48,7 +57,7 @@ class SessionSpec:
     precision: str = "float32"
     threads: int = 1
     seed: int = 0
-    tuning: bool = True
+    tuning: Manner = "recommended"
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -95,7 +104,7 @@ class Predictor(ABC):
 
     @abstractmethod
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Logits float[n, classes] of images float[n, C, H, W] in evaluation mode (dropout off, running estimates)."""
+        """Logits float[n, classes] of images float[n, C, H, W] in evaluation mode (dropout off, running statistics)."""
 
     def close(self) -> None:  # noqa: B027 - most frameworks free by garbage collection
         """Give back what it holds."""
@@ -109,33 +118,33 @@ class Session(Predictor):
     """
 
     @abstractmethod
-    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+    def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         """Hand the training data over: images float[N, C, H, W], labels int64[N].
 
         Batches are gathered from it where the model runs. Called once, or before every epoch whose images differ: the
-        data then replaces what was placed before, which is given back, and nothing is compiled again.
+        data then replaces the earlier, which is given back, and nothing is compiled again.
         """
 
-    def prepare(self, batch_size: int, steps: int) -> None:
+    def compile(self, batch_size: int, steps: int) -> None:
         """Compile what calls of up to ``steps`` steps of this batch size can use beyond what a single step compiles.
 
-        Called after ``place``, before the clock of training starts. What is computed does not depend on it.
+        Called after ``set_training_data``, before the clock of training starts. What is computed does not depend on it.
         """
 
     @abstractmethod
     def train_steps(
         self,
-        order: NDArray[np.int64],
+        batch_indices: NDArray[np.int64],
         learning_rates: NDArray[np.float64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
         """K optimizer steps; returns the K losses, each the batch mean before its update.
 
-        ``order`` is int64[K, batch] of indices into the placed data, ``learning_rates`` float64[K]. K and the batch
-        size are the caller's choice and may change from call to call; the result does not depend on how steps are
-        grouped into calls. ``masks`` maps the name of each dropout layer to bool[K, batch, *output_shape] (True keeps),
-        to be used in place of the framework's own generator.
+        ``batch_indices`` is int64[K, batch], indices into the training data; ``learning_rates`` is float64[K]. K and
+        the batch size are the caller's choice and may change from call to call; the result does not depend on how steps
+        are grouped into calls. ``dropout_masks`` maps the name of each dropout layer to bool[K, batch, *output_shape]
+        (True keeps), to be used in place of the framework's own generator.
         """
 
     @abstractmethod
@@ -144,18 +153,19 @@ class Session(Predictor):
         images: NDArray[Any],
         labels: NDArray[np.int64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
         """The forward and backward half of a training step, without the update.
 
-        Training mode: batch norm normalises with the batch and moves its running estimates; dropout uses ``masks``
-        (bool[n, *output_shape] per dropout layer) or else the framework's own generator. Returns the mean loss and
-        the gradient of every parameter under its name, and of the images under "input", before weight decay.
+        Training mode: batch norm normalises with the batch and moves its running statistics; dropout uses
+        ``dropout_masks`` (bool[n, *output_shape] per dropout layer) or else the framework's own generator. Returns the
+        mean loss and the gradient of every parameter under its name, and of the images under "input", before weight
+        decay.
         """
 
     @abstractmethod
     def parameters(self) -> Arrays:
-        """Copies of all trained parameters and buffers (batch norm's running estimates) under canonical names."""
+        """Copies of all trained parameters and buffers (batch norm's running statistics) under canonical names."""
 
     @abstractmethod
     def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
@@ -206,9 +216,11 @@ class Backend(ABC):
     name: ClassVar[str]
     export_format: ClassVar[str | None] = None
     """What ``Session.export`` writes, as users name it; None where there is no such thing."""
+    manners: ClassVar[tuple[Manner, ...]] = ("default", "recommended")
+    """The manners that it has; "expert" only where there is an engine for it."""
 
     @abstractmethod
-    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
+    def environment(self, *, architecture: Architecture | None, threads: int, tuning: Manner) -> dict[str, str]:
         """Environment variables a worker must be started with. Called in the parent: imports no framework.
 
         Worker environments are built from nothing (no variable of the user's gets in), so this is where thread counts,

@@ -1,4 +1,4 @@
-"""The backends by name. Adding a framework: one line here, its adapter file and its requirements file."""
+"""The backends by name. Adding a framework: one line here, its folder and its requirements file."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Registration:
 
 # fmt: off
 _REGISTERED = (
-    Registration(name="torch", title="PyTorch", adapter="backends.torch_backend:TorchBackend", framework="torch", aliases=("pytorch",)),
-    Registration(name="keras", title="Keras", adapter="backends.keras_backend:KerasBackend", framework="keras", aliases=("tensorflow", "tf")),
-    Registration(name="paddle", title="PaddlePaddle", adapter="backends.paddle_backend:PaddleBackend", framework="paddle", aliases=("paddlepaddle", "pp")),
-    Registration(name="mindspore", title="MindSpore", adapter="backends.mindspore_backend:MindSporeBackend", framework="mindspore", aliases=("ms",)),
-    Registration(name="numpy", title="NumPy", adapter="backends.numpy_backend:NumpyBackend", framework="numpy", aliases=("np", "reference")),
+    Registration(name="torch", title="PyTorch", adapter="backends.torch.adapter:TorchBackend", framework="torch", aliases=("pytorch",)),
+    Registration(name="keras", title="Keras", adapter="backends.keras.adapter:KerasBackend", framework="keras", aliases=("tensorflow", "tf")),
+    Registration(name="paddle", title="PaddlePaddle", adapter="backends.paddle.adapter:PaddleBackend", framework="paddle", aliases=("paddlepaddle", "pp")),
+    Registration(name="mindspore", title="MindSpore", adapter="backends.mindspore.adapter:MindSporeBackend", framework="mindspore", aliases=("ms",)),
+    Registration(name="numpy", title="NumPy", adapter="backends.numpy.adapter:NumpyBackend", framework="numpy", aliases=("np", "reference")),
 )
 # fmt: on
 

@@ -111,9 +111,9 @@ class GlobalAvgPool:
 class BatchNorm2d:
     """y = gamma * (x - mean) / sqrt(var + epsilon) + beta per channel (Ioffe & Szegedy 2015).
 
-    Training normalises with the batch's mean and biased variance and moves the running estimates by
+    Training normalises with the batch's mean and biased variance and moves the running statistics by
     running = (1 - momentum) * running + momentum * batch, where the batch variance is the unbiased one.
-    Evaluation normalises with the running estimates. gamma starts at 1, beta at 0, running mean at 0, variance at 1.
+    Evaluation normalises with the running statistics. gamma starts at 1, beta at 0, running mean at 0, variance at 1.
     """
 
     kind: ClassVar[str] = "batch_norm2d"

@@ -37,7 +37,7 @@ class ShapedLayer:
     """One layer in its place: its name within the network and everything that follows from its input shape.
 
     ``name`` is the kind and its ordinal among layers of that kind, from 1: conv2d_1, linear_2. ``parameters`` (trained)
-    and ``buffers`` (batch norm's running estimates) map full canonical names such as ``conv2d_1.weight`` to shapes.
+    and ``buffers`` (batch norm's running statistics) map full canonical names such as ``conv2d_1.weight`` to shapes.
     ``product_flops`` is the share of ``forward_flops`` that is a matrix product, without biases.
     """
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends import registry
-from backends.contract import Arrays, Backend, Description, Session, SessionSpec, Unsupported, check_names
+from backends.contract import Arrays, Backend, Description, Manner, Session, SessionSpec, Unsupported, check_names
 from backends.registry import Registration
 from specs.architecture import Architecture
 from specs.errors import RequestError
@@ -99,7 +99,7 @@ class FakeBackend(Backend):
         if "pytest" not in sys.modules:
             misbehave("construct")
 
-    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
+    def environment(self, *, architecture: Architecture | None, threads: int, tuning: Manner) -> dict[str, str]:
         return {VARIABLE: os.environ[self.variable], "OPENBLAS_NUM_THREADS": "1"}
 
     def load(self, *, threads: int) -> None:
@@ -146,19 +146,19 @@ class FakeSession(Session):
         self.pool = ThreadPoolExecutor(behaviour.get("burn_threads", 1))
         self.durations: list[float] = []
 
-    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
-        misbehave("place")
+    def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+        misbehave("set_training_data")
         self.hoard += hoard("allocate", self.behaviour)
 
     def train_steps(
         self,
-        order: NDArray[np.int64],
+        batch_indices: NDArray[np.int64],
         learning_rates: NDArray[np.float64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
-        losses = np.empty(len(order))
-        for k in range(len(order)):
+        losses = np.empty(len(batch_indices))
+        for k in range(len(batch_indices)):
             losses[k] = 1 / (self.step + 1)
             self.step += 1
             if self.step == 5:  # warm-up has two steps at the most, and is undone
@@ -188,7 +188,7 @@ class FakeSession(Session):
         images: NDArray[Any],
         labels: NDArray[np.int64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
         return 1.0, {**{name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}, "input": images * 0}
 

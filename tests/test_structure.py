@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from backends.registry import BACKENDS
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("specs", "backends", "harness", "results")
 MAY_IMPORT = {
@@ -26,7 +28,8 @@ FRAMEWORKS = {"torch", "tensorflow", "keras", "paddle", "mindspore"}
 # What a worker process may import beside its framework.
 LIGHT = sorted(
     {
-        *(f"backends.{p.stem}" for p in (ROOT / "backends").glob("*.py") if not p.stem.startswith("_")),
+        *(f"backends.{p.stem}" for p in (ROOT / "backends").glob("*.py")),
+        *(f"backends.{p.parent.name}.adapter" for p in (ROOT / "backends").glob("*/adapter.py")),
         *(f"specs.{p.stem}" for p in (ROOT / "specs").glob("*.py")),
         *(f"harness.worker.{p.stem}" for p in (ROOT / "harness" / "worker").glob("*.py") if not p.stem.startswith("_")),
     }
@@ -78,18 +81,17 @@ def test_every_folder_of_the_harness_has_its_place() -> None:
 @pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_adapters_name_frameworks(path: Path) -> None:
     frameworks = {name.partition(".")[0] for name in imported(path, top_level=False)} & FRAMEWORKS
-    assert not frameworks or path.parent.name == "backends", f"imports {sorted(frameworks)}"
+    inside = path.relative_to(ROOT).parts
+    assert not frameworks or (inside[0] == "backends" and len(inside) > 2), f"imports {sorted(frameworks)}"
 
 
 def test_no_adapter_imports_another() -> None:
-    names = {"numpy", "torch", "keras", "paddle", "mindspore"}
-    for path in (ROOT / "backends").glob("*.py"):
-        own = path.stem.lstrip("_").partition("_")[0]
-        if own not in names:
-            continue
-        for module in imported(path, top_level=False):
-            other = module.removeprefix("backends.").lstrip("_").partition("_")[0]
-            assert not (module.startswith("backends.") and other in names - {own}), f"{path.name} imports {module}"
+    folders = {path.parent for path in (ROOT / "backends").glob("*/adapter.py")}
+    assert {folder.name for folder in folders} == set(BACKENDS)
+    for folder in folders:
+        for path in folder.rglob("*.py"):
+            others = {name.split(".")[1] for name in imported(path, top_level=False) if name.startswith("backends.")}
+            assert not others & (set(BACKENDS) - {folder.name}), f"{path.relative_to(ROOT)} imports another adapter"
 
 
 def run(code: str) -> str:

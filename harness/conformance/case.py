@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Session, SessionSpec
+from backends.contract import Arrays, Manner, Session, SessionSpec
 from specs.architecture import Architecture
 from specs.layers import Dropout, Layer
 from specs.optimizers import SGD, Optimizer
@@ -45,7 +45,7 @@ class NetworkCase:
 
     The step is there because an adapter may train in another way than it hands out gradients (a compiled step, say).
 
-    ``images`` float32[n, C, H, W], ``labels`` int64[n], ``masks`` bool[n, *shape] per dropout layer.
+    ``images`` float32[n, C, H, W], ``labels`` int64[n], ``dropout_masks`` bool[n, *shape] per dropout layer.
     """
 
     name: str
@@ -53,8 +53,8 @@ class NetworkCase:
     parameters: Arrays
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
-    masks: Masks = field(default_factory=dict)
-    tuning: bool = True
+    dropout_masks: Masks = field(default_factory=dict)
+    tuning: Manner = "expert"
 
     def spec(self, precision: str) -> SessionSpec:
         """Plain SGD, whose step at rate 1 shows the gradients it took."""
@@ -66,19 +66,19 @@ class NetworkCase:
         return self
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
-        """Quantities: round trip, logits, loss, gradients, step, and running estimates where there are any.
+        """Quantities: round trip, logits, loss, gradients, step, and running statistics where there are any.
 
-        "step" is what a step at rate 1 takes off the parameters; both passes in training move the running estimates.
+        "step" is what a step at rate 1 takes off the parameters; both passes in training move the running statistics.
         """
         images = self.images.astype(dtype)
         session.load_parameters(cast(self.parameters, dtype))
         round_trip = session.parameters()
         logits = session.predict(images)
-        loss, gradients = session.loss_and_gradients(images, self.labels, masks=self.masks or None)
-        session.place(images, self.labels)
+        loss, gradients = session.loss_and_gradients(images, self.labels, dropout_masks=self.dropout_masks or None)
+        session.set_training_data(images, self.labels)
         everything = np.arange(len(images), dtype=np.int64)[None]
-        masks = {name: mask[None] for name, mask in self.masks.items()}
-        step_losses = session.train_steps(everything, np.ones(1), masks=masks or None)
+        dropout_masks = {name: mask[None] for name, mask in self.dropout_masks.items()}
+        step_losses = session.train_steps(everything, np.ones(1), dropout_masks=dropout_masks or None)
         after = session.parameters()
         observed: Observation = {
             "round trip": round_trip,
@@ -88,7 +88,7 @@ class NetworkCase:
             "step": {name: round_trip[name] - after[name] for name in parameter_shapes(self.architecture)},
         }
         if estimates := buffer_shapes(self.architecture).keys():
-            observed["running estimates"] = {name: after[name] for name in estimates}
+            observed["running statistics"] = {name: after[name] for name in estimates}
         return observed
 
 
@@ -109,7 +109,7 @@ def network_case(
         parameters=draw_parameters(architecture, generator),
         images=images,
         labels=generator.integers(architecture.classes, size=batch),
-        masks=draw_masks(architecture, (batch,), generator),
+        dropout_masks=draw_masks(architecture, (batch,), generator),
     )
 
 

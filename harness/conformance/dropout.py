@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, Session, SessionSpec
-from backends.numpy_backend import NumpySession
+from backends.numpy.session import NumpySession
 from harness.conformance.case import NetworkCase, cast, network_case
 from harness.conformance.judge import Measurement, Open, Tally, measure
 from harness.conformance.layer_cases import isolated
@@ -40,8 +40,8 @@ def native_dropout(open_session: Open, precision: str) -> list[Outcome]:
             spec = SessionSpec(architecture=architecture, optimizer=SGD(), precision=precision, seed=1)
             with closing(open_session(spec)) as session:
                 session.load_parameters(cast(case.parameters, spec.dtype))
-                masks = _masks(session, case, spec, tally)
-                _judge_masks(masks, p, case.name, tally)
+                dropout_masks = _masks(session, case, spec, tally)
+                _judge_masks(dropout_masks, p, case.name, tally)
                 _judge_training_steps(session, case, spec, p, tally)
                 _judge_evaluation(session, case, spec, tally)
     return tally.outcomes("trajectories", "native dropout", precision)
@@ -52,24 +52,26 @@ def _masks(session: Session, case: NetworkCase, spec: SessionSpec, tally: Tally)
     reference = NumpySession(SessionSpec(architecture=case.architecture, optimizer=SGD(), precision="float64"))
     reference.load_parameters(case.parameters)
     images = case.images.astype(spec.dtype)
-    masks = []
+    dropout_masks = []
     for _ in range(MASKS):
         loss, gradients = session.loss_and_gradients(images, case.labels)
-        masks.append(gradients["input"] != 0)
-        wanted_loss, wanted = reference.loss_and_gradients(images, case.labels, masks={"dropout_1": masks[-1]})
+        dropout_masks.append(gradients["input"] != 0)
+        wanted_loss, wanted = reference.loss_and_gradients(
+            images, case.labels, dropout_masks={"dropout_1": dropout_masks[-1]}
+        )
         got = {**gradients, "loss": np.asarray(loss, spec.dtype)}
         want: Arrays = {**wanted, "loss": np.asarray(wanted_loss)}
         tally.add("scaling", measure(case.name, "scaling", got, want, spec.precision))
-    return np.stack(masks)
+    return np.stack(dropout_masks)
 
 
-def _judge_masks(masks: NDArray[np.bool_], p: float, case: str, tally: Tally) -> None:
-    tally.add("rate", _deviation(case, "rate", ~masks, p, where=f"dropped {1 - masks.mean():.4f}"))
+def _judge_masks(dropout_masks: NDArray[np.bool_], p: float, case: str, tally: Tally) -> None:
+    tally.add("rate", _deviation(case, "rate", ~dropout_masks, p, where=f"dropped {1 - dropout_masks.mean():.4f}"))
     alike = p**2 + (1 - p) ** 2
     for where, first, second in (
-        ("from step to step", masks[:-1], masks[1:]),
-        ("from sample to sample", masks[:, :-1], masks[:, 1:]),
-        ("from channel to channel", masks[:, :, :-1], masks[:, :, 1:]),
+        ("from step to step", dropout_masks[:-1], dropout_masks[1:]),
+        ("from sample to sample", dropout_masks[:, :-1], dropout_masks[:, 1:]),
+        ("from channel to channel", dropout_masks[:, :, :-1], dropout_masks[:, :, 1:]),
     ):
         tally.add("independence", _deviation(case, "independence", first == second, alike, where=where))
 
@@ -78,8 +80,8 @@ def _judge_training_steps(session: Session, case: NetworkCase, spec: SessionSpec
     """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** steps."""
     before = session.parameters()["linear_1.weight"]
     steps = round(math.log(NEVER_KEPT / math.prod(SHAPE), p))
-    session.place(case.images.astype(spec.dtype), case.labels)
-    session.prepare(1, steps)
+    session.set_training_data(case.images.astype(spec.dtype), case.labels)
+    session.compile(1, steps)
     session.train_steps(np.zeros((steps, 1), np.int64), np.full(steps, 0.01))
     unmoved = (session.parameters()["linear_1.weight"] == before).all(axis=0)
     where = f"{unmoved.mean():.4f} never kept in {steps} steps"

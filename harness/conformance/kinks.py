@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from backends.contract import Arrays
-from backends.numpy_backend import Masks, NumpySession
+from backends.numpy.session import Masks, NumpySession
 from specs.architecture import Architecture
 from specs.layers import LeakyReLU, MaxPool2d, ReLU
 from specs.shapes import infer
@@ -31,13 +31,13 @@ def kinks_per_sample(architecture: Architecture) -> int:
 
 
 def margin(
-    session: NumpySession, architecture: Architecture, images: NDArray[Any], *, masks: Masks | None = None
+    session: NumpySession, architecture: Architecture, images: NDArray[Any], *, dropout_masks: Masks | None = None
 ) -> float:
     """The smallest distance to a kink in training mode, relative to the root mean square of the layer's input.
 
     inf for a network without kinks. Exact ties do not count: every precision sees them as ties.
     """
-    activations: Arrays = {"": images, **session.activations(images, training=True, masks=masks)}
+    activations: Arrays = {"": images, **session.activations(images, training=True, dropout_masks=dropout_masks)}
     smallest = math.inf
     for shaped, x in zip(infer(architecture), activations.values(), strict=False):
         match shaped.layer:

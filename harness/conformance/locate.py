@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from backends.contract import Unsupported
-from backends.numpy_backend import NumpySession
+from backends.numpy.session import NumpySession
 from harness.conformance.case import Case, NetworkCase, draw_parameters, seeded
 from harness.conformance.judge import Measurement, Open, compare, observe
 from harness.conformance.layer_cases import isolated
@@ -18,7 +18,7 @@ from specs.shapes import ShapedLayer, infer
 
 _ORDER = (
     ("logits", "forward"),
-    ("running estimates", "forward"),
+    ("running statistics", "forward"),
     ("loss", "forward in training"),
     ("gradients", "backward"),
     ("step", "backward in a training step"),
@@ -68,7 +68,7 @@ def _first_batch(case: TrajectoryCase) -> NetworkCase:
         parameters=initial(case.architecture, case.recipe, np.dtype(np.float32)),
         images=case.images[batch],
         labels=case.labels[batch],
-        masks=case.masks[0],
+        dropout_masks=case.dropout_masks[0],
         tuning=case.tuning,
     )
 
@@ -77,7 +77,7 @@ def _alone(case: NetworkCase) -> Iterator[tuple[ShapedLayer, NetworkCase]]:
     """Every layer of ``case`` in isolation on what reaches it in the reference."""
     session = NumpySession(case.spec("float64"))
     session.load_parameters(case.parameters)
-    activations = session.activations(case.images, training=True, masks=case.masks)
+    activations = session.activations(case.images, training=True, dropout_masks=case.dropout_masks)
     for shaped, x in zip(infer(case.architecture), [case.images, *activations.values()], strict=False):
         architecture = isolated(shaped.layer, shaped.input_shape)
         name = f"{shaped.name} of {case.name}"
@@ -95,7 +95,9 @@ def _alone(case: NetworkCase) -> Iterator[tuple[ShapedLayer, NetworkCase]]:
                 parameters={**draw_parameters(architecture, generator), **kept},
                 images=x.astype(np.float32).reshape(len(x), *architecture.input),
                 labels=generator.integers(architecture.classes, size=len(x)),
-                masks={f"{shaped.layer.kind}_1": case.masks[shaped.name]} if shaped.name in case.masks else {},
+                dropout_masks={f"{shaped.layer.kind}_1": case.dropout_masks[shaped.name]}
+                if shaped.name in case.dropout_masks
+                else {},
                 tuning=case.tuning,
             ),
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Session, SessionSpec
+from backends.contract import Arrays, Manner, Session, SessionSpec
 from harness.conformance.case import Case, Observation, cast, described, draw_parameters, seeded
 from specs.architecture import Architecture
 from specs.layers import BatchNorm2d, Conv2d, Flatten, Linear, Tanh
@@ -80,7 +80,7 @@ class OptimizerCase:
     learning_rates: NDArray[np.float64]
     quantity: str
     architecture: Architecture = NETWORK
-    tuning: bool = True
+    tuning: Manner = "expert"
 
     def spec(self, precision: str) -> SessionSpec:
         """A session with the optimizer of the case."""
@@ -100,9 +100,9 @@ class OptimizerCase:
         before it, and then repeated.
         """
         images, labels, parameters = problem(self.architecture)
-        session.place(images.astype(dtype), labels)
+        session.set_training_data(images.astype(dtype), labels)
         session.load_parameters(cast(parameters, dtype))
-        session.prepare(self.order.shape[1], len(self.order) - 1)
+        session.compile(self.order.shape[1], len(self.order) - 1)
         first, last = slice(0, len(self.order) - 1), slice(len(self.order) - 1, None)
         losses = [session.train_steps(self.order[first], self.learning_rates[first])]
         before, state_before = session.parameters(), session.optimizer_state()

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from backends.numpy_backend import NumpySession
+from backends.numpy.session import NumpySession
 from harness.conformance.case import Case, Observation
 
 

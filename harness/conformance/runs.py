@@ -13,7 +13,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, Session, SessionSpec
-from backends.numpy_backend import NumpySession
+from backends.numpy.session import NumpySession
 from harness.conformance.case import cast
 from harness.conformance.judge import Measurement, Open, Subject, Tally, measure
 from harness.conformance.outcome import Outcome
@@ -125,7 +125,7 @@ class DigitRuns:
     def _train(self, session: Session, spec: SessionSpec, seed: int, epochs: int) -> None:
         """Some epochs from the initial weights of ``seed``, each a call for its full batches and one for the rest."""
         images, labels, _, _ = self._data
-        session.place(images.astype(spec.dtype), labels)
+        session.set_training_data(images.astype(spec.dtype), labels)
         initial = initial_parameters(spec.architecture, RECIPE.initializer, seed)
         session.load_parameters(cast(initial, spec.dtype))
         batch = RECIPE.batch_size
@@ -136,7 +136,7 @@ class DigitRuns:
             epochs=RECIPE.epochs,
             steps_per_epoch=steps,
         )
-        session.prepare(batch, len(images) // batch)
+        session.compile(batch, len(images) // batch)
         for epoch, order in enumerate(batch_order(epochs, len(images), seed).astype(np.int64)):
             full = len(order) // batch
             now = rates[epoch * steps : (epoch + 1) * steps]

@@ -53,7 +53,7 @@ def _file(backend: str, framework_version: str) -> Path:
 
     digest = hashlib.sha256(f"{backend} {framework_version}".encode())
     for room in ("specs", "backends"):
-        for source in sorted((CODE / room).glob("*.py")):
-            digest.update(source.name.encode() + source.read_bytes())
+        for source in sorted((CODE / room).rglob("*.py")):
+            digest.update(str(source.relative_to(CODE)).encode() + source.read_bytes())
     folder = Path(platformdirs.user_cache_dir("framework-harness")) / "conformance"
     return folder / f"{backend}-{digest.hexdigest()[:16]}.json"

@@ -192,7 +192,7 @@ def _of_kind(cases: Callable[[], Mapping[str, Sequence[Case]]], kind: str) -> Se
 
 
 def _without_tuning(case: Case) -> Case:
-    untuned: Case = replace(case, tuning=False)  # type: ignore[type-var]  # every case is a dataclass
+    untuned: Case = replace(case, tuning="default")  # type: ignore[type-var]  # every case is a dataclass
     return untuned
 
 

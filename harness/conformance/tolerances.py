@@ -64,7 +64,7 @@ _FLOAT32: dict[str, Tolerance] = {
         floor=_GRADIENT_FLOOR,
         reason="as for gradients, and the rounding of the parameters that they were taken off",
     ),
-    "running estimates": Tolerance(
+    "running statistics": Tolerance(
         limit=1e-5, yardstick=YARDSTICK, reason="a mean and a variance over the batch: as for the forward pass"
     ),
     # Level 3: optimizers.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Session, SessionSpec
-from backends.numpy_backend import NumpySession
+from backends.contract import Arrays, Manner, Session, SessionSpec
+from backends.numpy.session import NumpySession
 from harness.conformance.case import Case, Masks, Observation, cast, draw_masks, seeded
 from harness.conformance.kinks import kinks_per_sample, margin
 from harness.datasets import Dataset
@@ -41,8 +41,9 @@ DRAWS = 40
 class TrajectoryCase:
     """Training as a run does it: some steps in one call, some in another, a smaller last batch; then evaluation.
 
-    ``images`` float32[n, C, H, W] and ``labels`` int64[n] are placed, ``batches`` holds int64[batch] indices per step
-    and ``masks`` bool[batch, *shape] per step and dropout layer. The last batch has half the size of the others.
+    ``images`` float32[n, C, H, W] and ``labels`` int64[n] are the training data; per step ``batches`` holds
+    indices int64[batch] and ``dropout_masks`` bool[batch, *shape] per dropout layer. The last batch has half the size
+    of the others.
     ``clear``: whether the reference passes them all clear of kinks.
     """
 
@@ -52,9 +53,9 @@ class TrajectoryCase:
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
     batches: tuple[NDArray[np.int64], ...]
-    masks: tuple[Masks, ...]
+    dropout_masks: tuple[Masks, ...]
     clear: bool
-    tuning: bool = True
+    tuning: Manner = "expert"
 
     def spec(self, precision: str) -> SessionSpec:
         """A session as the recipe wants it."""
@@ -70,14 +71,18 @@ class TrajectoryCase:
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
         """Quantities: losses by step, parameters after the last step, and evaluation (logits with them)."""
-        session.place(self.images.astype(dtype), self.labels)
+        session.set_training_data(self.images.astype(dtype), self.labels)
         session.load_parameters(initial(self.architecture, self.recipe, dtype))
-        session.prepare(len(self.batches[0]), STEPS - 1)
+        session.compile(len(self.batches[0]), STEPS - 1)
         rates = rates_of(self.recipe)
         losses: list[float] = []
         for call in (slice(0, 10), slice(10, STEPS - 1), slice(STEPS - 1, STEPS)):
-            masks = {name: np.stack([step[name] for step in self.masks[call]]) for name in self.masks[0]}
-            losses.extend(session.train_steps(np.stack(self.batches[call]), rates[call], masks=masks or None))
+            dropout_masks = {
+                name: np.stack([step[name] for step in self.dropout_masks[call]]) for name in self.dropout_masks[0]
+            }
+            losses.extend(
+                session.train_steps(np.stack(self.batches[call]), rates[call], dropout_masks=dropout_masks or None)
+            )
         near = "" if self.clear else " near kinks"
         return {
             f"losses{near}": {f"step {step}": np.asarray(loss, dtype) for step, loss in enumerate(losses, start=1)},
@@ -86,7 +91,9 @@ class TrajectoryCase:
         }
 
 
-def trajectory_spec(architecture: Architecture, recipe: Recipe, precision: str, *, tuning: bool = True) -> SessionSpec:
+def trajectory_spec(
+    architecture: Architecture, recipe: Recipe, precision: str, *, tuning: Manner = "expert"
+) -> SessionSpec:
     """A session that trains ``architecture`` with the recipe's optimizer."""
     return SessionSpec(architecture=architecture, optimizer=recipe.optimizer, precision=precision, tuning=tuning)
 
@@ -120,7 +127,7 @@ def on_dataset(architecture: Architecture, recipe: Recipe, dataset: Dataset) -> 
         images=recipe.preprocessing.apply(dataset.train_images[:DATASET_SAMPLES]),
         labels=labels,
         batches=tuple(generator.integers(len(labels), size=size) for size in sizes),
-        masks=tuple(draw_masks(architecture, (size,), generator) for size in sizes),
+        dropout_masks=tuple(draw_masks(architecture, (size,), generator) for size in sizes),
         clear=False,
     )
 
@@ -135,20 +142,20 @@ def on_random_data(architecture: Architecture, recipe: Recipe) -> TrajectoryCase
     generator = seeded(name)
     images, labels = random_data(architecture, RANDOM_SAMPLES, generator)
     session = NumpySession(trajectory_spec(architecture, recipe, "float64"))
-    session.place(images, labels)
+    session.set_training_data(images, labels)
     session.load_parameters(initial(architecture, recipe, np.dtype(np.float64)))
     batches: list[NDArray[np.int64]] = []
-    masks: list[Masks] = []
+    dropout_masks: list[Masks] = []
     for size, rate in zip(_batch_sizes(architecture), rates_of(recipe), strict=True):
         for _ in range(DRAWS):
             batch, mask = generator.integers(len(images), size=size), draw_masks(architecture, (size,), generator)
-            if margin(session, architecture, images[batch], masks=mask) > CLEARANCE:
+            if margin(session, architecture, images[batch], dropout_masks=mask) > CLEARANCE:
                 break
         else:
             raise RuntimeError(f"{name}: no batch clear of kinks in {DRAWS} draws at step {len(batches) + 1}")
         batches.append(batch)
-        masks.append(mask)
-        session.train_steps(batch[None], np.array([rate]), masks={n: m[None] for n, m in mask.items()})
+        dropout_masks.append(mask)
+        session.train_steps(batch[None], np.array([rate]), dropout_masks={n: m[None] for n, m in mask.items()})
     return TrajectoryCase(
         name=name,
         architecture=architecture,
@@ -156,7 +163,7 @@ def on_random_data(architecture: Architecture, recipe: Recipe) -> TrajectoryCase
         images=images,
         labels=labels,
         batches=tuple(batches),
-        masks=tuple(masks),
+        dropout_masks=tuple(dropout_masks),
         clear=True,
     )
 

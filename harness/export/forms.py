@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from backends.contract import Arrays, Predictor, SessionSpec
-from backends.numpy_backend import NumpyBackend
+from backends.numpy.adapter import NumpyBackend
 from backends.registry import BACKENDS, Registration
 from harness.checkpoints import Checkpoint
 from harness.export.onnx_runtime import FILE, ONNX_RUNTIME
@@ -105,8 +105,8 @@ def write(form: Form, trained: Trained, directory: Path, *, threads: int) -> Non
         (directory / FILE).write_bytes(model.SerializeToString(deterministic=True))
         return
     # As the framework comes: what is handed on is made of its own layers in its documented way.
-    with open_worker(form.runner.name, threads=threads, tuning=False, architecture=trained.architecture) as worker:
-        spec = SessionSpec(architecture=trained.architecture, optimizer=SGD(), threads=threads, tuning=False)
+    with open_worker(form.runner.name, threads=threads, tuning="default", architecture=trained.architecture) as worker:
+        spec = SessionSpec(architecture=trained.architecture, optimizer=SGD(), threads=threads, tuning="default")
         session = worker.open(spec)
         session.load_parameters(trained.parameters)
         session.export(directory)

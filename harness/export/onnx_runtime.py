@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Backend, Description, Predictor, Session, SessionSpec, Unsupported
+from backends.contract import Backend, Description, Manner, Predictor, Session, SessionSpec, Unsupported
 from backends.registry import Registration
 from specs.architecture import Architecture
 
@@ -28,7 +28,7 @@ class OnnxRuntime(Backend):
     name = "onnxruntime"
     export_format = "onnx"
 
-    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
+    def environment(self, *, architecture: Architecture | None, threads: int, tuning: Manner) -> dict[str, str]:
         """None: sessions are told their threads."""
         return {}
 

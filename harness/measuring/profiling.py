@@ -106,7 +106,7 @@ class _Backends:
             name,
             python=self.plan.backends[name],
             threads=self.plan.threads,
-            tuning=self.plan.tuning,
+            tuning="expert" if self.plan.tuning else "default",
             architecture=self.plan.architecture,
             timeout_s=self.plan.timeout_s,
         )
@@ -188,12 +188,12 @@ class _Subject:
             optimizer=self._plan.recipe.optimizer,
             device=self._plan.device,
             threads=self._plan.threads,
-            tuning=self._plan.tuning,
+            tuning="expert" if self._plan.tuning else "default",
         )
         session = self.worker.open(spec)
         session.load_parameters(initial_parameters(network, self._plan.recipe.initializer, seed=0))
         labels = np.arange(PLACED_BATCHES * self._plan.recipe.batch_size) % 2
-        session.place(_images(self._plan, PLACED_BATCHES), labels)
+        session.set_training_data(_images(self._plan, PLACED_BATCHES), labels)
         return session
 
 

@@ -83,7 +83,7 @@ class RunPlan:
             precision=self.precision,
             threads=self.threads,
             seed=dropout_seed(self.seed, self.start_epoch),
-            tuning=self.tuning,
+            tuning="expert" if self.tuning else "default",
         )
 
     def command(self) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from backends.contract import Manner
 from backends.registry import Registration
 from harness.processes.worker_log import WorkerLog
 from harness.worker.limits import oom_kills
@@ -94,7 +95,7 @@ class WorkerProcess:
         *,
         python: Path,
         threads: int,
-        tuning: bool = True,
+        tuning: Manner = "expert",
         architecture: Architecture | None = None,
         log: Path | None = None,
         memory_limit_mb: int | None = None,
@@ -293,14 +294,14 @@ def _signal_name(number: int) -> str:
 
 
 def worker_environment(
-    registration: Registration, *, architecture: Architecture | None, threads: int, tuning: bool
+    registration: Registration, *, architecture: Architecture | None, threads: int, tuning: Manner
 ) -> dict[str, str]:
     """All variables of a worker: the few inherited, the adapter's, and the allocator's settings when tuning."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     adapter = registration.create().environment(architecture=architecture, threads=threads, tuning=tuning)
     return {
         **inherited,
-        **(MALLOC if tuning else {}),
+        **(MALLOC if tuning == "expert" else {}),
         **adapter,
         "PYTHONPATH": str(CODE),
         "PYTHONSAFEPATH": "1",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Predictor, Session, SessionSpec
+from backends.contract import Arrays, Manner, Predictor, Session, SessionSpec
 from backends.contract import Unsupported as UnsupportedError
 from backends.registry import find
 from harness.processes.environments import find_python
@@ -76,7 +76,7 @@ def open_worker(
     *,
     python: Path | None = None,
     threads: int = 1,
-    tuning: bool = True,
+    tuning: Manner = "expert",
     architecture: Architecture | None = None,
     log: Path | None = None,
     timeout_s: float | None = None,
@@ -119,20 +119,20 @@ class RemoteSession(RemotePredictor, Session):
         super().__init__(worker, number)
         self._tuning = tuning
 
-    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
-        self._call("place", {"images": images, "labels": labels})
+    def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+        self._call("set_training_data", {"images": images, "labels": labels})
 
-    def prepare(self, batch_size: int, steps: int) -> None:
-        self._call("prepare", batch_size=batch_size, steps=steps)
+    def compile(self, batch_size: int, steps: int) -> None:
+        self._call("compile", batch_size=batch_size, steps=steps)
 
     def train_steps(
         self,
-        order: NDArray[np.int64],
+        batch_indices: NDArray[np.int64],
         learning_rates: NDArray[np.float64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
-        arrays = {"order": order, "learning_rates": learning_rates, **_named(masks)}
+        arrays = {"batch_indices": batch_indices, "learning_rates": learning_rates, **_named(dropout_masks)}
         return self._call("train_steps", arrays).arrays["losses"]
 
     def loss_and_gradients(
@@ -140,9 +140,9 @@ class RemoteSession(RemotePredictor, Session):
         images: NDArray[Any],
         labels: NDArray[np.int64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
-        answer = self._call("loss_and_gradients", {"images": images, "labels": labels, **_named(masks)})
+        answer = self._call("loss_and_gradients", {"images": images, "labels": labels, **_named(dropout_masks)})
         return answer.fields["loss"], answer.arrays
 
     def parameters(self) -> Arrays:
@@ -174,5 +174,5 @@ class RemoteSession(RemotePredictor, Session):
         return self._tuning
 
 
-def _named(masks: Mapping[str, NDArray[np.bool_]] | None) -> dict[str, NDArray[np.bool_]]:
-    return {f"mask:{layer}": mask for layer, mask in (masks or {}).items()}
+def _named(dropout_masks: Mapping[str, NDArray[np.bool_]] | None) -> dict[str, NDArray[np.bool_]]:
+    return {f"mask:{layer}": mask for layer, mask in (dropout_masks or {}).items()}

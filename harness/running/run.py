@@ -204,7 +204,7 @@ def _train(
         plan.backend,
         python=python,
         threads=plan.threads,
-        tuning=plan.tuning,
+        tuning="expert" if plan.tuning else "default",
         architecture=plan.architecture,
         log=log,
         memory_limit_mb=plan.memory_limit_mb,

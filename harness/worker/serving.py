@@ -138,23 +138,23 @@ class Worker:
 
 def _masks(arrays: dict[str, Any]) -> dict[str, Any] | None:
     """The dropout masks among a request's arrays: those named "mask:<layer>"."""
-    masks = {name.removeprefix("mask:"): array for name, array in arrays.items() if name.startswith("mask:")}
-    return masks or None
+    dropout_masks = {name.removeprefix("mask:"): array for name, array in arrays.items() if name.startswith("mask:")}
+    return dropout_masks or None
 
 
-def _place(session: Session, request: Message) -> Answer:
-    session.place(request.arrays["images"], request.arrays["labels"])
+def _set_training_data(session: Session, request: Message) -> Answer:
+    session.set_training_data(request.arrays["images"], request.arrays["labels"])
     return {}, {}
 
 
-def _prepare(session: Session, request: Message) -> Answer:
-    session.prepare(request.fields["batch_size"], request.fields["steps"])
+def _compile(session: Session, request: Message) -> Answer:
+    session.compile(request.fields["batch_size"], request.fields["steps"])
     return {}, {}
 
 
 def _train_steps(session: Session, request: Message) -> Answer:
     a = request.arrays
-    return {}, {"losses": session.train_steps(a["order"], a["learning_rates"], masks=_masks(a))}
+    return {}, {"losses": session.train_steps(a["batch_indices"], a["learning_rates"], dropout_masks=_masks(a))}
 
 
 def _predict(session: Predictor, request: Message) -> Answer:
@@ -163,7 +163,7 @@ def _predict(session: Predictor, request: Message) -> Answer:
 
 def _loss_and_gradients(session: Session, request: Message) -> Answer:
     a = request.arrays
-    loss, gradients = session.loss_and_gradients(a["images"], a["labels"], masks=_masks(a))
+    loss, gradients = session.loss_and_gradients(a["images"], a["labels"], dropout_masks=_masks(a))
     return {"loss": float(loss)}, gradients
 
 
@@ -204,8 +204,8 @@ def _peak_device_memory(session: Session, _: Message) -> Answer:
 
 
 CALLS: dict[str, Callable[[Any, Message], Answer]] = {  # an exported model can only predict
-    "place": _place,
-    "prepare": _prepare,
+    "set_training_data": _set_training_data,
+    "compile": _compile,
     "train_steps": _train_steps,
     "predict": _predict,
     "loss_and_gradients": _loss_and_gradients,

@@ -126,7 +126,7 @@ def train(backend: Backend, job: TrainingJob, *, emit: Emit, clock: Clock = time
     session = backend.open(job.spec)
     session.load_parameters(inputs.initial_weights)
     dtype = job.spec.dtype
-    session.place(inputs.images_of(job.start_epoch), inputs.train_labels)
+    session.set_training_data(inputs.images_of(job.start_epoch), inputs.train_labels)
     if inputs.optimizer_state is not None:
         session.load_optimizer_state(inputs.optimizer_state)
     session.synchronize()
@@ -239,7 +239,7 @@ class _Loop:
 
     def _place(self, epoch: int) -> None:
         start = self.clock()
-        self.session.place(self.inputs.images_of(epoch), self.inputs.train_labels)
+        self.session.set_training_data(self.inputs.images_of(epoch), self.inputs.train_labels)
         self.session.synchronize()
         self.place_s += self.clock() - start
 
@@ -324,7 +324,7 @@ def _warm_up(session: Session, job: TrainingJob, inputs: Inputs, clock: Clock) -
     start = clock()
     for batch in batches:
         session.train_steps(batch, inputs.learning_rates[:1])
-    session.prepare(sizes[0], samples // sizes[0])
+    session.compile(sizes[0], samples // sizes[0])
     seconds = clock() - start
     session.load_parameters(parameters)
     session.load_optimizer_state(state)

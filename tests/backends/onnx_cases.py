@@ -21,8 +21,8 @@ from onnx import numpy_helper
 from onnx.backend.test.case import node as node_cases
 from onnx.backend.test.loader import load_model_tests
 
-from backends.numpy_layers import cross_entropy, forward
-from backends.numpy_optimizers import update
+from backends.numpy.layers import cross_entropy, forward
+from backends.numpy.optimizers import update
 from specs.layers import (
     GELU,
     LAYERS,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from backends.numpy_layers import cross_entropy, forward
+from backends.numpy.layers import cross_entropy, forward
 from specs.layers import (
     GELU,
     LAYERS,

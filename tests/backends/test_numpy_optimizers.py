@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backends.numpy_optimizers import update
+from backends.numpy.optimizers import update
 from specs.optimizers import (
     OPTIMIZERS,
     SGD,

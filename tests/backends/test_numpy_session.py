@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from backends.contract import SessionSpec, Unsupported
-from backends.numpy_backend import NumpyBackend, NumpySession
-from backends.numpy_layers import cross_entropy
-from backends.numpy_optimizers import update
+from backends.numpy.adapter import NumpyBackend
+from backends.numpy.layers import cross_entropy
+from backends.numpy.optimizers import update
+from backends.numpy.session import NumpySession
 from backends.registry import find
 from specs.architecture import Architecture
 from specs.errors import RequestError
@@ -112,13 +113,13 @@ def assert_equal(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> None
 def test_gradients_of_a_whole_network_are_the_derivatives() -> None:
     session = open_session(WHOLE)
     images, labels = data(WHOLE, 4)
-    masks = draw_masks(WHOLE, 4)
+    dropout_masks = draw_masks(WHOLE, 4)
     start = session.parameters()
-    _, gradients = session.loss_and_gradients(images, labels, masks=masks)
+    _, gradients = session.loss_and_gradients(images, labels, dropout_masks=dropout_masks)
 
     def loss(images: Array = images, **changed: Array) -> float:
         session.load_parameters(start | changed)
-        return session.loss_and_gradients(images, labels, masks=masks)[0]
+        return session.loss_and_gradients(images, labels, dropout_masks=dropout_masks)[0]
 
     trained = [name for name in start if "running" not in name]
     assert list(gradients) == [*trained, "input"]
@@ -143,7 +144,7 @@ def test_first_step_by_hand() -> None:
     assert gradients["linear_1.weight"].tolist() == [[-1.5, 2], [1.5, -2]]
     assert gradients["linear_1.bias"].tolist() == [-0.5, 0.5]
     assert gradients["input"].tolist() == [[[[0, 0]]]]
-    session.place(image, label)
+    session.set_training_data(image, label)
     assert session.train_steps(np.array([[0]]), np.array([0.1])) == pytest.approx([math.log(2)], rel=1e-15)
     assert session.parameters()["linear_1.weight"] == pytest.approx(np.array([[0.15, -0.2], [-0.15, 0.2]]), rel=1e-15)
     # Logits 3 * 0.15 + 4 * 0.2 + 0.05 = 1.3 and -1.3.
@@ -156,13 +157,13 @@ def test_train_steps_are_gradients_and_updates_in_turn(rule: str) -> None:
     session, shadow = open_session(SMALL, optimizer), open_session(SMALL, optimizer)
     images, labels = data(SMALL, 12)
     order, rates = np.random.default_rng(0).permutation(12).reshape(3, 4), np.array([0.1, 0.05, 0.02])
-    masks = draw_masks(SMALL, 3, 4)
-    session.place(images, labels)
-    losses = session.train_steps(order, rates, masks=masks)
+    dropout_masks = draw_masks(SMALL, 3, 4)
+    session.set_training_data(images, labels)
+    losses = session.train_steps(order, rates, dropout_masks=dropout_masks)
     state = {n: {s: np.zeros_like(a) for s in optimizer.slots} for n, a in shadow.parameters().items()}
     for k, (batch, rate) in enumerate(zip(order, rates, strict=True)):
         loss, gradients = shadow.loss_and_gradients(
-            images[batch], labels[batch], masks={n: m[k] for n, m in masks.items()}
+            images[batch], labels[batch], dropout_masks={n: m[k] for n, m in dropout_masks.items()}
         )
         assert losses[k] == loss
         values = shadow.parameters()
@@ -180,7 +181,7 @@ def test_grouping_steps_into_calls_changes_nothing(groups: list[int]) -> None:
     order, rates = np.arange(24).reshape(6, 4), np.linspace(0.1, 0.01, 6)
     together, apart = open_session(SMALL, Adam(), seed=3), open_session(SMALL, Adam(), seed=3)
     for session in (together, apart):
-        session.place(images, labels)
+        session.set_training_data(images, labels)
     losses = together.train_steps(order, rates)
     ends = np.cumsum(groups)[:-1]
     parts = [apart.train_steps(o, r) for o, r in zip(np.split(order, ends), np.split(rates, ends), strict=True)]
@@ -192,11 +193,13 @@ def test_grouping_steps_into_calls_changes_nothing(groups: list[int]) -> None:
 def test_last_partial_batch_is_averaged_over_its_own_size() -> None:
     session, alone = open_session(SMALL), open_session(SMALL)
     images, labels = data(SMALL, 7)
-    masks = draw_masks(SMALL, 1, 3)
-    session.place(images, labels)
+    dropout_masks = draw_masks(SMALL, 1, 3)
+    session.set_training_data(images, labels)
     batch = np.array([[4, 5, 6]])
-    (loss,) = session.train_steps(batch, np.array([0.1]), masks=masks)
-    logits = alone.activations(images[4:], training=True, masks={n: m[0] for n, m in masks.items()})["linear_1"]
+    (loss,) = session.train_steps(batch, np.array([0.1]), dropout_masks=dropout_masks)
+    logits = alone.activations(images[4:], training=True, dropout_masks={n: m[0] for n, m in dropout_masks.items()})[
+        "linear_1"
+    ]
     each = [cross_entropy(logits[i : i + 1], labels[4 + i : 5 + i])[0] for i in range(3)]
     assert loss == pytest.approx(sum(each) / 3, rel=1e-14)
     assert session.train_steps(np.array([[0, 1, 2, 3]]), np.array([0.1])).shape == (1,)
@@ -208,9 +211,9 @@ def test_given_masks_decide() -> None:
     session = open_session(net)
     images, labels = data(net, 5)
     mask = np.random.default_rng(0).random((5, 6)) < 0.5
-    dropped = session.activations(images, training=True, masks={"dropout_1": mask})["dropout_1"]
+    dropped = session.activations(images, training=True, dropout_masks={"dropout_1": mask})["dropout_1"]
     assert np.array_equal(dropped, np.where(mask, images.reshape(5, 6) * 4, 0))
-    _, gradients = session.loss_and_gradients(images, labels, masks={"dropout_1": mask})
+    _, gradients = session.loss_and_gradients(images, labels, dropout_masks={"dropout_1": mask})
     assert np.array_equal(gradients["input"].reshape(5, 6) != 0, mask)
     plain = session.predict(images)
     assert np.array_equal(plain, session.activations(images)["linear_1"])
@@ -239,20 +242,20 @@ def test_wrong_masks_are_named() -> None:
     images, labels = data(SMALL, 4)
     (name, mask), *_ = draw_masks(SMALL, 4).items()
     with pytest.raises(KeyError, match="missing array 'dropout_1'"):
-        session.loss_and_gradients(images, labels, masks={})
+        session.loss_and_gradients(images, labels, dropout_masks={})
     with pytest.raises(KeyError, match="missing array 'dropout_1'"):
         session.activations(images, training=True)
     with pytest.raises(KeyError, match="surplus array 'dropout_2'"):
-        session.loss_and_gradients(images, labels, masks={name: mask, "dropout_2": mask})
+        session.loss_and_gradients(images, labels, dropout_masks={name: mask, "dropout_2": mask})
     with pytest.raises(ValueError, match=r"'dropout_1' has shape \[3, 2\], expected \[4, 2\]"):
-        session.loss_and_gradients(images, labels, masks={name: mask[:3]})
+        session.loss_and_gradients(images, labels, dropout_masks={name: mask[:3]})
 
 
 def test_batch_norm_estimates_move_with_every_training_forward_and_serve_evaluation() -> None:
     net = network(BatchNorm2d(momentum=0.25), Flatten(), Linear(out_features=2), image=(2, 2, 3), classes=2)
     session = open_session(net)
     images, labels = data(net, 12)
-    session.place(images, labels)
+    session.set_training_data(images, labels)
     mean, variance = (session.parameters()[f"batch_norm2d_1.running_{what}"] for what in ("mean", "variance"))
     order = np.arange(12).reshape(3, 4)
     session.train_steps(order[:2], np.full(2, 0.1))
@@ -273,16 +276,16 @@ def test_batch_norm_estimates_move_with_every_training_forward_and_serve_evaluat
 def test_diagnosis_agrees_with_the_session_and_changes_nothing() -> None:
     session = open_session(WHOLE)
     images, labels = data(WHOLE, 4)
-    masks = draw_masks(WHOLE, 4)
+    dropout_masks = draw_masks(WHOLE, 4)
     before, state = session.parameters(), session.optimizer_state()
-    outputs = session.activations(images, training=True, masks=masks)
-    gradients = session.layer_gradients(images, labels, masks=masks)
+    outputs = session.activations(images, training=True, dropout_masks=dropout_masks)
+    gradients = session.layer_gradients(images, labels, dropout_masks=dropout_masks)
     assert_equal(session.parameters(), before)
     assert_equal(session.optimizer_state(), state)
     assert list(outputs) == list(gradients)
     assert list(outputs)[-1] == "linear_3", "the trailing softmax takes no part"
     assert {n: a.shape for n, a in outputs.items()} == {n: a.shape for n, a in gradients.items()}
-    loss, parameter_gradients = session.loss_and_gradients(images, labels, masks=masks)
+    loss, parameter_gradients = session.loss_and_gradients(images, labels, dropout_masks=dropout_masks)
     assert cross_entropy(outputs["linear_3"], labels)[0] == loss
     assert np.array_equal(gradients["linear_3"], cross_entropy(outputs["linear_3"], labels)[1])
     assert np.array_equal(gradients["linear_1"].sum(axis=0), parameter_gradients["linear_1.bias"])
@@ -297,16 +300,16 @@ def test_a_session_continues_from_another_ones_state(rule: str) -> None:
     first, second = open_session(SMALL, optimizer), open_session(SMALL, optimizer)
     images, labels = data(SMALL, 24)
     order, rates = np.arange(24).reshape(6, 4), np.linspace(0.1, 0.01, 6)
-    masks = draw_masks(SMALL, 3, 4)
+    dropout_masks = draw_masks(SMALL, 3, 4)
     for session in (first, second):
-        session.place(images, labels)
+        session.set_training_data(images, labels)
     assert all(not np.any(array) for array in first.optimizer_state().values())
-    first.train_steps(order[:3], rates[:3], masks=masks)
+    first.train_steps(order[:3], rates[:3], dropout_masks=dropout_masks)
     second.load_parameters(first.parameters())
     second.load_optimizer_state(first.optimizer_state())
     assert_equal(first.optimizer_state(), second.optimizer_state())
     assert second.optimizer_state()["step"] == 3
-    ends = [session.train_steps(order[3:], rates[3:], masks=masks) for session in (first, second)]
+    ends = [session.train_steps(order[3:], rates[3:], dropout_masks=dropout_masks) for session in (first, second)]
     assert np.array_equal(*ends)
     assert_equal(first.parameters(), second.parameters())
 
@@ -353,7 +356,7 @@ def test_wrong_parameters_are_named() -> None:
 def test_saved_files_hold_parameters_and_state(tmp_path: Path) -> None:
     session = open_session(SMALL)
     images, labels = data(SMALL, 4)
-    session.place(images, labels)
+    session.set_training_data(images, labels)
     session.train_steps(np.arange(4)[None], np.array([0.1]))
     files = session.save(tmp_path / "new" / "folder")
     assert [file.name for file in files] == ["parameters.npz", "optimizer.npz"]
@@ -371,27 +374,27 @@ def test_predict_does_not_depend_on_its_own_batches() -> None:
 def test_float32_is_float64_rounded() -> None:
     exact, rounded = open_session(SMALL), open_session(SMALL, precision="float32")
     images, labels = data(SMALL, 8)
-    masks = draw_masks(SMALL, 8)
-    results = [s.loss_and_gradients(images, labels, masks=masks)[1] for s in (exact, rounded)]
+    dropout_masks = draw_masks(SMALL, 8)
+    results = [s.loss_and_gradients(images, labels, dropout_masks=dropout_masks)[1] for s in (exact, rounded)]
     for name, gradient in results[0].items():
         assert results[1][name].dtype == np.float32
         # Sums of some hundred products, each rounded to 6e-8.
         assert relative_error(results[1][name], gradient) < 5e-6, name
-    rounded.place(images, labels)
+    rounded.set_training_data(images, labels)
     rounded.train_steps(np.arange(8)[None], np.array([0.1]))
     arrays = [*rounded.parameters().values(), rounded.predict(images)]
     assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
 
 
-def test_training_before_place_is_refused() -> None:
-    with pytest.raises(RuntimeError, match="before place"):
+def test_training_without_data_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="before set_training_data"):
         open_session(SMALL).train_steps(np.zeros((1, 1), np.int64), np.ones(1))
 
 
 def test_backend() -> None:
     backend = find("reference").create()
     assert isinstance(backend, NumpyBackend)
-    environment = backend.environment(architecture=None, threads=3, tuning=True)
+    environment = backend.environment(architecture=None, threads=3, tuning="expert")
     assert environment == dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "3")
     backend.load(threads=1)
     description = backend.describe()
@@ -399,7 +402,7 @@ def test_backend() -> None:
     assert description.devices == ("cpu",)
     assert description.precisions == ("float32", "float64")
     spec = {"architecture": SMALL, "optimizer": SGD()}
-    with pytest.raises(RequestError, match="numpy: no device 'cuda:1'"):
+    with pytest.raises(RequestError, match="device 'cuda:1' is not there"):
         backend.open(SessionSpec(**spec, device="cuda:1"))
     with pytest.raises(Unsupported, match="no bfloat16"):
         backend.open(SessionSpec(**spec, precision="bfloat16"))

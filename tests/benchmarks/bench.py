@@ -123,7 +123,7 @@ def _programs(
     for file in ("train_images.npy", "train_labels.npy"):
         (folder / file).symlink_to(data.folder / file)
 
-    tuned = worker_environment(registration, architecture=architecture, threads=threads, tuning=True)
+    tuned = worker_environment(registration, architecture=architecture, threads=threads, tuning="expert")
     plain = {name: os.environ[name] for name in BARE_VARIABLES if name in os.environ}
     python = find_python(registration.name, None)
     for name, arguments, environment in (

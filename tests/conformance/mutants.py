@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backends import numpy_backend, numpy_optimizers
+from backends.numpy import optimizers as numpy_optimizers
+from backends.numpy import session as numpy_session
 from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, LeakyReLU, MaxPool2d, Tanh
 from specs.optimizers import SGD, Adam
 from tests.conformance import wrong_layers as layers
@@ -31,12 +32,12 @@ MUTANTS = _mutants(
         ),
         ("layers", "biased for unbiased running variance"): computing(BatchNorm2d, layers.biased_running_variance),
         ("layers", "ties in max pooling broadcast to all winners"): computing(MaxPool2d, layers.every_winner_pooling),
-        ("networks", "sum for mean in the loss"): patched(numpy_backend, cross_entropy=layers.summed_loss),
-        ("networks", "softmax applied twice"): patched(numpy_backend, cross_entropy=layers.loss_of_probabilities),
+        ("networks", "sum for mean in the loss"): patched(numpy_session, cross_entropy=layers.summed_loss),
+        ("networks", "softmax applied twice"): patched(numpy_session, cross_entropy=layers.loss_of_probabilities),
         ("optimizers", "epsilon inside the root"): patched(numpy_optimizers, _divided=training.epsilon_inside),
         ("optimizers", "Adam without bias correction"): stepping(Adam, training.uncorrected_adam),
         ("optimizers", "momentum scaled by 1 - dampening"): stepping(SGD, training.dampened_sgd),
-        ("optimizers", "learning rate folded into the buffer"): patched(numpy_backend, update=training.rate_in_buffer),
+        ("optimizers", "learning rate folded into the buffer"): patched(numpy_session, update=training.rate_in_buffer),
         ("optimizers", "weight decay coupled in AdamW"): optimizing(training.coupled),
         ("optimizers", "epsilon-hat Adam"): stepping(Adam, training.epsilon_hat_adam),
         ("optimizers", "Nesterov silently ignored"): optimizing(
@@ -56,7 +57,7 @@ FURTHER = _mutants(
         ("layers", "leaky relu with derivative 1 at 0 (Paddle)"): computing(LeakyReLU, layers.steep_leaky_relu),
         ("layers", "tanh flat from 5 on (MindSpore)"): computing(Tanh, layers.clamped_tanh),
         ("networks", "loss of a sample cut off at 64 (Paddle)"): patched(
-            numpy_backend, cross_entropy=layers.clipped_loss
+            numpy_session, cross_entropy=layers.clipped_loss
         ),
         ("networks", "weights stored in half precision"): training.RoundedWeights,
         ("optimizers", "decay that spares gamma and beta (MindSpore)"): training.DecaySparesBatchNorm,

@@ -12,10 +12,11 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
-from backends import numpy_backend, numpy_optimizers
 from backends.contract import Arrays, Session, SessionSpec
-from backends.numpy_backend import NumpySession
-from backends.numpy_layers import Computed, forward
+from backends.numpy import optimizers as numpy_optimizers
+from backends.numpy import session as numpy_session
+from backends.numpy.layers import Computed, forward
+from backends.numpy.session import NumpySession
 from specs.layers import Layer
 from specs.optimizers import Optimizer
 
@@ -70,7 +71,7 @@ def computing(kind: type, mistaken: Callable[..., Computed]) -> Open:
     def wrong(layer: Layer, x: Array, values: Any = None, **keywords: Any) -> Computed:
         return (mistaken if isinstance(layer, kind) else forward)(layer, x, values, **keywords)
 
-    return patched(numpy_backend, forward=wrong)
+    return patched(numpy_session, forward=wrong)
 
 
 def stepping(kind: type, mistaken: Callable[..., Array]) -> Open:

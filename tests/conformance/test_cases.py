@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backends.contract import SessionSpec
-from backends.numpy_backend import NumpySession
+from backends.numpy.session import NumpySession
 from harness.conformance import layer_cases, network_cases
 from harness.conformance.case import Case, cast
 from harness.conformance.kinks import kinks_per_sample, margin
@@ -114,7 +114,7 @@ def test_random_trajectories_keep_clear_of_kinks() -> None:
     architecture, recipe = load_architecture("lenet5"), default_recipe("lenet5")
     case = on_random_data(architecture, recipe)
     session = NumpySession(case.spec("float64"))
-    session.place(case.images, case.labels)
+    session.set_training_data(case.images, case.labels)
     session.load_parameters(initial(architecture, recipe, np.dtype(np.float64)))
     for batch, rate in zip(case.batches, rates_of(recipe), strict=True):
         assert margin(session, architecture, case.images[batch]) > CLEARANCE

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backends.contract import Session, SessionSpec, Unsupported
-from backends.numpy_backend import NumpySession
+from backends.numpy.session import NumpySession
 from harness.conformance.judge import Measurement, compare, judge, measure, observe
 from harness.conformance.layer_cases import layer_case
 from harness.conformance.locate import first_difference

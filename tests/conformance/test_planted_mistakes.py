@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from backends.numpy_backend import NumpySession
+from backends.numpy.session import NumpySession
 from harness.conformance.judge import Subject
 from harness.conformance.matrix import line
 from harness.conformance.outcome import LEVELS, Outcome

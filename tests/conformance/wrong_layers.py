@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.numpy_layers import Computed, cross_entropy, forward
+from backends.numpy.layers import Computed, cross_entropy, forward
 from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, LeakyReLU, MaxPool2d, Tanh
 from tests.conformance.planting import Array
 
@@ -56,7 +56,7 @@ def padding_counted(layer: AvgPool2d) -> AvgPool2d:
 
 
 def biased_running_variance(layer: BatchNorm2d, x: Array, values: Any, *, training: bool = False, **_: Any) -> Computed:
-    """The running estimate moved by the variance that normalises."""
+    """The running statistic moved by the variance that normalises."""
     right = forward(layer, x, values, training=training)
     if not training:
         return right

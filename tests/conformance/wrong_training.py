@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, SessionSpec
-from backends.numpy_backend import NumpySession
-from backends.numpy_optimizers import update
+from backends.numpy.optimizers import update
+from backends.numpy.session import NumpySession
 from specs.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from tests.conformance.planting import Array
 
@@ -116,26 +116,32 @@ class _StepByStep(NumpySession):
     """One step at a time, for mistakes that happen at each."""
 
     def train_steps(
-        self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], *, masks: Any = None
+        self, batch_indices: NDArray[np.int64], learning_rates: NDArray[np.float64], *, dropout_masks: Any = None
     ) -> NDArray[np.float64]:
         losses = [
             self._one_step(
-                order[k : k + 1], learning_rates[k : k + 1], masks and {n: m[k : k + 1] for n, m in masks.items()}
+                batch_indices[k : k + 1],
+                learning_rates[k : k + 1],
+                dropout_masks and {n: m[k : k + 1] for n, m in dropout_masks.items()},
             )
-            for k in range(len(order))
+            for k in range(len(batch_indices))
         ]
         return np.concatenate(losses)
 
-    def _one_step(self, order: NDArray[np.int64], rate: NDArray[np.float64], masks: Any) -> NDArray[np.float64]:
-        return super().train_steps(order, rate, masks=masks)
+    def _one_step(
+        self, batch_indices: NDArray[np.int64], rate: NDArray[np.float64], dropout_masks: Any
+    ) -> NDArray[np.float64]:
+        return super().train_steps(batch_indices, rate, dropout_masks=dropout_masks)
 
 
 class OneBiasNotTrained(_StepByStep):
     """The first bias is left out of what the optimizer was given."""
 
-    def _one_step(self, order: NDArray[np.int64], rate: NDArray[np.float64], masks: Any) -> NDArray[np.float64]:
+    def _one_step(
+        self, batch_indices: NDArray[np.int64], rate: NDArray[np.float64], dropout_masks: Any
+    ) -> NDArray[np.float64]:
         left_out = {name: self._values[name].copy() for name in [n for n in self._trained if n.endswith(".bias")][:1]}
-        loss = super()._one_step(order, rate, masks)
+        loss = super()._one_step(batch_indices, rate, dropout_masks)
         self._values.update(left_out)
         return loss
 
@@ -145,10 +151,12 @@ class PartialBatchDropped(_StepByStep):
 
     _batch = 0
 
-    def _one_step(self, order: NDArray[np.int64], rate: NDArray[np.float64], masks: Any) -> NDArray[np.float64]:
-        kept = self.parameters() if order.shape[1] < self._batch else {}
-        self._batch = max(self._batch, order.shape[1])
-        loss = super()._one_step(order, rate, masks)
+    def _one_step(
+        self, batch_indices: NDArray[np.int64], rate: NDArray[np.float64], dropout_masks: Any
+    ) -> NDArray[np.float64]:
+        kept = self.parameters() if batch_indices.shape[1] < self._batch else {}
+        self._batch = max(self._batch, batch_indices.shape[1])
+        loss = super()._one_step(batch_indices, rate, dropout_masks)
         self._values.update(kept)
         return loss
 
@@ -156,8 +164,8 @@ class PartialBatchDropped(_StepByStep):
 class Shuffled(NumpySession):
     """The framework's own loader shuffles once more."""
 
-    def train_steps(self, order: NDArray[np.int64], *arguments: Any, **keywords: Any) -> NDArray[np.float64]:
-        shuffled = np.random.default_rng(0).permutation(order.reshape(-1)).reshape(order.shape)
+    def train_steps(self, batch_indices: NDArray[np.int64], *arguments: Any, **keywords: Any) -> NDArray[np.float64]:
+        shuffled = np.random.default_rng(0).permutation(batch_indices.reshape(-1)).reshape(batch_indices.shape)
         return super().train_steps(shuffled, *arguments, **keywords)
 
 
@@ -165,7 +173,7 @@ class DropoutInEvaluation(NumpySession):
     """predict in training mode."""
 
     def predict(self, images: Array) -> Array:
-        return self._forward(images, training=True, masks=self._draw(len(images)))[-1].output
+        return self._forward(images, training=True, dropout_masks=self._draw(len(images)))[-1].output
 
 
 class StaleEvaluation(NumpySession):
@@ -220,6 +228,6 @@ class TenthOfTheRate(NumpySession):
     """A learning rate read from the wrong place."""
 
     def train_steps(
-        self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], **keywords: Any
+        self, batch_indices: NDArray[np.int64], learning_rates: NDArray[np.float64], **keywords: Any
     ) -> NDArray[np.float64]:
-        return super().train_steps(order, learning_rates / 10, **keywords)
+        return super().train_steps(batch_indices, learning_rates / 10, **keywords)

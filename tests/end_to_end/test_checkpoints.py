@@ -62,7 +62,7 @@ class Place:
         session = self.session(backend, model)
         session.load_parameters(initial_parameters(architecture, recipe.initializer, 0))
         images = DATA.train_images[: STEPS * BATCH]
-        session.place(recipe.preprocessing.apply(images), DATA.train_labels[: len(images)])
+        session.set_training_data(recipe.preprocessing.apply(images), DATA.train_labels[: len(images)])
         order = np.arange(STEPS * BATCH).reshape(STEPS, BATCH)
         losses = session.train_steps(order, np.full(STEPS, recipe.optimizer.learning_rate))
         assert np.isfinite(losses).all()

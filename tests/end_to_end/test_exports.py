@@ -29,7 +29,7 @@ def workers(
     form: Form = forms()[request.param]
     python = backend_python(form.runner.name)
     with ExitStack() as stack:
-        writer = stack.enter_context(open_worker(form.runner.name, python=python, tuning=False))
+        writer = stack.enter_context(open_worker(form.runner.name, python=python, tuning="default"))
         process = stack.enter_context(WorkerProcess(form.runner, python=python, threads=1))
         yield writer, RemoteWorker(process, timeout_s=None)
 
@@ -40,7 +40,7 @@ def test_a_frameworks_own_form(
 ) -> None:
     writer, runner = workers
     network = trained(architecture)
-    session = writer.open(SessionSpec(architecture=architecture, optimizer=SGD(), tuning=False))
+    session = writer.open(SessionSpec(architecture=architecture, optimizer=SGD(), tuning="default"))
     session.load_parameters(network.parameters)
     session.export(tmp_path)
     session.close()

@@ -41,6 +41,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ignored = shutil.ignore_patterns("__pycache__", "runs", "reference")
         shutil.copytree(ROOT / room, copy / room, ignore=ignored)
     for path, content in files().items():
+        (copy / path).parent.mkdir(exist_ok=True)
         (copy / path).write_text(content if path != REGISTRY else registered(content))
     return copy
 
@@ -71,7 +72,7 @@ def test_the_page_has_what_it_promises() -> None:
         "my_net.yaml",
         "my_recipe.yaml",
         "make_bars.py",
-        "backends/tiny_backend.py",
+        "backends/tiny/adapter.py",
         "backends/requirements/tiny.txt",
         REGISTRY,
     }

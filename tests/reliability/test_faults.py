@@ -52,7 +52,7 @@ FAULTS = [
     Fault("construct", "raise", "failed", "RuntimeError: asked to fail in construct", "traceback"),
     Fault("load", "raise", "failed", "asked to fail in load", "traceback"),
     Fault("open", "raise", "failed", "asked to fail in open", "traceback"),
-    Fault("place", "raise", "failed", "asked to fail in place", "traceback"),
+    Fault("set_training_data", "raise", "failed", "asked to fail in set_training_data", "traceback"),
     Fault("train", "raise", "failed", "asked to fail in train", "traceback"),
     Fault("predict", "raise", "failed", "asked to fail in predict", "traceback"),
     Fault("train", "recursion", "failed", "RecursionError", "traceback"),
@@ -76,7 +76,7 @@ FAULTS = [
     Fault("load", "sys_exit", "crashed", "ended with exit code 4", LOG, exit_code=4),
     Fault("train", "children", "crashed", "ended with exit code 7", LOG, exit_code=7),
     # Memory.
-    Fault("place", "memory_error", "out_of_memory", "MemoryError", "--batch-size"),
+    Fault("set_training_data", "memory_error", "out_of_memory", "MemoryError", "--batch-size"),
     Fault("train", "device_out_of_memory", "out_of_memory", "CUDA out of memory", "--batch-size"),
     Fault("train", "bad_alloc", "out_of_memory", "killed by SIGABRT", "--batch-size", signal="SIGABRT"),
     Fault("train", "leak", "out_of_memory", "", "--memory-limit", {"memory_limit_mb": 400},

@@ -61,7 +61,7 @@ POOLED = Architecture(
 
 
 def trained(architecture: Architecture, seed: int = 0) -> Trained:
-    """The network with random weights, and with running estimates unlike those it starts from."""
+    """The network with random weights, and with running statistics unlike those it starts from."""
     parameters = initial_parameters(architecture, Initializer(weights=HeNormal()), seed)
     generator = np.random.default_rng(seed)
     for name in (name for shaped in infer(architecture) for name in shaped.buffers):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backends.contract import Backend, SessionSpec, Unsupported
-from backends.numpy_backend import NumpyBackend
+from backends.numpy.adapter import NumpyBackend
 from backends.registry import BACKENDS
 from harness.export import forms as forms_module
 from harness.export.benchmark import BATCHES, benchmark

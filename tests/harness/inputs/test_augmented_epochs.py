@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from backends.contract import SessionSpec
-from backends.numpy_backend import NumpyBackend
+from backends.numpy.adapter import NumpyBackend
 from backends.registry import find
 from harness.inputs import augmented_epochs as module
 from harness.inputs.augmentation import augmented
@@ -157,7 +157,7 @@ def test_the_worker_trains_on_each_epochs_own_images(tmp_path: Path) -> None:
     losses = []
     for epoch, order in enumerate(batch_order(3, 50, 0)):
         pixels = np.concatenate(list(augmented(dataset().train_images, RULES, seed=0, epoch=epoch)))
-        session.place(base.recipe.preprocessing.apply(pixels), dataset().train_labels)
+        session.set_training_data(base.recipe.preprocessing.apply(pixels), dataset().train_labels)
         for start in range(0, 50, 8):
             batch = order[start : start + 8].astype(np.int64)
             losses += session.train_steps(batch[np.newaxis], np.array([0.001])).tolist()

@@ -76,12 +76,12 @@ class ClockedSession(FakeSession):
         order: NDArray[np.int64],
         learning_rates: NDArray[np.float64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
         for _ in order:
             self.backend.clock.now += self.backend.step_s(self.taken) if self.taken else FIRST_S
             self.taken += 1
-        return super().train_steps(order, learning_rates, masks=masks)
+        return super().train_steps(order, learning_rates, dropout_masks=dropout_masks)
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
         self.backend.clock.now += PREDICT_S

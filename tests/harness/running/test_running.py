@@ -71,7 +71,7 @@ FAULTS = [
     ("load", "segfault", "crashed", "SIGSEGV"),
     ("open", "unsupported", "unsupported", "asked to be unsupported"),
     ("open", "abort", "crashed", "SIGABRT"),
-    ("place", "memory_error", "out_of_memory", "asked to run out of memory"),
+    ("set_training_data", "memory_error", "out_of_memory", "asked to run out of memory"),
     ("predict", "raise", "failed", "asked to fail in predict"),
     ("train", "raise", "failed", "asked to fail in train"),
     ("train", "segfault", "crashed", "SIGSEGV"),

@@ -1,4 +1,4 @@
-"""The MindSpore adapter."""
+"""A network with its optimizer in MindSpore."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Backend, Description, Predictor, Session, SessionSpec, Unsupported, check_names
-from specs.architecture import Architecture
-from specs.errors import RequestError
+from backends.contract import Arrays, Session, SessionSpec, check_names
 from specs.layers import Conv2d, Dropout
 from specs.shapes import buffer_shapes, infer, parameter_shapes, train_flops
 
@@ -29,13 +27,6 @@ _PREDICT_BATCH = 256
 
 _NATIVE_NAMES = {"running_mean": "moving_mean", "running_variance": "moving_variance"}
 
-# Found by trying: each layer's output and gradients in float64 against the reference.
-_NOT_IN_FLOAT64 = {
-    "conv2d": "MindSpore's Conv2D takes no float64",
-    "batch_norm2d": "MindSpore's BatchNorm takes no float64",
-    "avg_pool2d": "MindSpore's AvgPool computes float64 in float32, and AvgPool3DGrad takes no float64",
-}
-
 Masks = Mapping[str, NDArray[np.bool_]]
 
 
@@ -43,19 +34,19 @@ class MindSporeSession(Session):
     """One network as an ``nn.SequentialCell`` with a training step over it.
 
     With tuning the step is compiled (GRAPH_MODE), once per batch size, and once more with others of its kind in one
-    graph where a run is to come (``prepare``); without, it runs in MindSpore's default PYNATIVE_MODE. The mode is a
+    graph where a run is to come (``compile``); without, it runs in MindSpore's default PYNATIVE_MODE. The mode is a
     setting of the whole process, so it is set anew with every call.
     """
 
     def __init__(self, spec: SessionSpec) -> None:
         import mindspore as ms
 
-        from backends._mindspore_cells import Gradients, Loss, TrainStep, TrainSteps, build_network
-        from backends._mindspore_updates import build_update
+        from backends.mindspore.network import Gradients, Loss, TrainStep, TrainSteps, build_network
+        from backends.mindspore.optimizers import build_update
 
         self._ms = ms
         self._spec = spec
-        self._mode = ms.GRAPH_MODE if spec.tuning else ms.PYNATIVE_MODE
+        self._mode = ms.GRAPH_MODE if (spec.tuning == "expert") else ms.PYNATIVE_MODE
         self._dtype = getattr(ms, spec.precision)
         self._set_mode()
         layers = infer(spec.architecture)
@@ -77,7 +68,7 @@ class MindSporeSession(Session):
         self._train_step = TrainStep(loss, self._update)
         self._train_together = TrainSteps(self._train_step, _STEPS)
         # In a graph of several steps all of them drop the same cells, and float64 is rounded to float32 on the way.
-        self._may_group = spec.tuning and not self._drop_rates and spec.precision == "float32"
+        self._may_group = (spec.tuning == "expert") and not self._drop_rates and spec.precision == "float32"
         self._together: int | None = None  # the batch size that it is compiled for
         self._gradients = Gradients(loss, weights)
         self._step = 0
@@ -86,11 +77,11 @@ class MindSporeSession(Session):
         self._images: Any = None
         self._labels: Any = None
 
-    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+    def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         """Keep the training data as tensors, labels one-hot."""
         self._images, self._labels = self._tensor(images), self._one_hot(labels)
 
-    def prepare(self, batch_size: int, steps: int) -> None:
+    def compile(self, batch_size: int, steps: int) -> None:
         """Compile several short steps into one graph where that computes the same."""
         short = batch_size * train_flops(self._spec.architecture) < _LONG_STEP
         if self._may_group and short and steps >= _STEPS:
@@ -101,25 +92,36 @@ class MindSporeSession(Session):
             self._together = batch_size
 
     def train_steps(
-        self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], *, masks: Masks | None = None
+        self,
+        batch_indices: NDArray[np.int64],
+        learning_rates: NDArray[np.float64],
+        *,
+        dropout_masks: Masks | None = None,
     ) -> NDArray[np.float64]:
-        """As the contract says. Raises RuntimeError before ``place``."""
+        """As the contract says. Raises RuntimeError before ``set_training_data``."""
         if self._images is None:
-            raise RuntimeError("train_steps before place")
+            raise RuntimeError("train_steps before set_training_data")
         self._set_mode(training=True)
         losses = []
-        together = len(order) // _STEPS * _STEPS if self._together == order.shape[1] and masks is None else 0
-        batches = [self._ms.Tensor(batch) for batch in order.astype(np.int32)]
+        together = (
+            len(batch_indices) // _STEPS * _STEPS
+            if self._together == batch_indices.shape[1] and dropout_masks is None
+            else 0
+        )
+        batches = [self._ms.Tensor(batch) for batch in batch_indices.astype(np.int32)]
         for first in range(0, together, _STEPS):
             steps = slice(first, first + _STEPS)
             scalars = [scalar for rate in learning_rates[steps] for scalar in self._next_scalars(rate)]
             losses += self._train_together(self._images, self._labels, *batches[steps], *scalars)
-        for k in range(together, len(order)):
+        for k in range(together, len(batch_indices)):
             scalars = self._next_scalars(learning_rates[k])
-            factors = self._scaled({name: mask[k] for name, mask in masks.items()} if masks else None, order.shape[1])
+            factors = self._scaled(
+                {name: mask[k] for name, mask in dropout_masks.items()} if dropout_masks else None,
+                batch_indices.shape[1],
+            )
             losses.append(self._train_step(self._images, self._labels, batches[k], *scalars, *factors))
         computed = np.array([float(loss.asnumpy()) for loss in losses], np.float64)
-        if self._spec.tuning and not self._threads_apart:  # the first step has started all threads
+        if self._spec.tuning == "expert" and not self._threads_apart:  # the first step has started all threads
             keep_threads_apart(self._spec.threads)
             self._threads_apart = True
         return computed
@@ -134,11 +136,11 @@ class MindSporeSession(Session):
         return logits
 
     def loss_and_gradients(
-        self, images: NDArray[Any], labels: NDArray[np.int64], *, masks: Masks | None = None
+        self, images: NDArray[Any], labels: NDArray[np.int64], *, dropout_masks: Masks | None = None
     ) -> tuple[float, Arrays]:
         """As the contract says."""
         self._set_mode(training=True)
-        factors = self._scaled(masks, len(images))
+        factors = self._scaled(dropout_masks, len(images))
         loss, image_gradient, *gradients = self._gradients(self._tensor(images), self._one_hot(labels), *factors)
         named = {name: gradient.asnumpy().copy() for name, gradient in zip(self._trained, gradients, strict=True)}
         return float(loss.asnumpy()), {**named, "input": image_gradient.asnumpy().copy()}
@@ -180,13 +182,13 @@ class MindSporeSession(Session):
 
     def export(self, directory: Path) -> None:
         """``model.mindir``, for any number of images."""
-        from backends._mindspore_export import write_mindir
+        from backends.mindspore.export import write_mindir
 
         write_mindir(self._network, self._spec.architecture, directory)
 
     def tuning(self) -> tuple[str, ...]:
         """As the contract says."""
-        if not self._spec.tuning:
+        if self._spec.tuning != "expert":
             return ()
         graph = f"up to {_STEPS} short steps one graph" if self._may_group else "each step one graph"
         done = [f"{graph}, the gather within", "update kernels in place of elementary operations"]
@@ -225,12 +227,12 @@ class MindSporeSession(Session):
     def _one_hot(self, labels: NDArray[np.int64]) -> Any:
         return self._tensor(np.eye(self._spec.architecture.classes)[labels])
 
-    def _scaled(self, masks: Masks | None, batch: int) -> list[Any]:
+    def _scaled(self, dropout_masks: Masks | None, batch: int) -> list[Any]:
         """The factor of every element at each dropout, or nothing where the framework's generator is to be used."""
-        if masks is None:
+        if dropout_masks is None:
             return []
-        check_names({name: (batch, *shape) for name, shape in self._drop_shapes.items()}, masks)
-        return [self._tensor(masks[name] / (1 - rate)) for name, rate in self._drop_rates.items()]
+        check_names({name: (batch, *shape) for name, shape in self._drop_shapes.items()}, dropout_masks)
+        return [self._tensor(dropout_masks[name] / (1 - rate)) for name, rate in self._drop_rates.items()]
 
 
 def keep_threads_apart(threads: int) -> None:
@@ -245,60 +247,3 @@ def keep_threads_apart(threads: int) -> None:
         with suppress(ProcessLookupError, FileNotFoundError):  # ended meanwhile
             kernels = (task / "comm").read_text().startswith("KernelThread")
             os.sched_setaffinity(int(task.name), processors[-1:] if kernels else processors[:-1])
-
-
-class MindSporeBackend(Backend):
-    """MindSpore on a CPU, or on a GPU where the build has it."""
-
-    name = "mindspore"
-    export_format = "mindspore-mindir"
-
-    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
-        """Threads, errors alone in the log, and with tuning the instruction set in which convolutions are fast.
-
-        On CPUs with AMX the oneDNN inside MindSpore falls back to a reference convolution unless told to stay below;
-        the setting slows matrix products, so a network without convolutions goes without.
-        """
-        environment = {"OMP_NUM_THREADS": str(threads), "GLOG_v": "3"}
-        if tuning and (architecture is None or any(isinstance(layer, Conv2d) for layer in architecture.layers)):
-            environment["ONEDNN_MAX_CPU_ISA"] = "AVX2"
-        return environment
-
-    def load(self, *, threads: int) -> None:
-        """Import MindSpore and size its thread pools."""
-        import mindspore as ms
-
-        ms.device_context.cpu.op_tuning.threads_num(threads)
-
-    def describe(self) -> Description:
-        """Version, and the devices that this build can use."""
-        import mindspore as ms
-
-        devices = ["cpu"]
-        if ms.device_context.gpu.is_available():
-            devices += [f"cuda:{i}" for i in range(ms.device_context.gpu.device_count())]
-        return Description(
-            framework_version=ms.__version__,
-            devices=tuple(devices),
-            precisions=("float32", "float64"),
-            packages={"mindspore": ms.__version__, "numpy": np.__version__},
-        )
-
-    def open(self, spec: SessionSpec) -> MindSporeSession:
-        """A session in float32, or in float64 where MindSpore has the kernels."""
-        devices = self.describe().devices
-        if spec.device != "cpu" and spec.device.replace("cuda", "cuda:0") not in devices:
-            raise RequestError(f"mindspore: no device {spec.device!r}; here it has {', '.join(devices)}")
-        if spec.precision == "bfloat16":
-            raise Unsupported("MindSpore's CPU kernels take no bfloat16: Select CPU operator[ReLU] fail")
-        if spec.precision == "float64":
-            for shaped in infer(spec.architecture):
-                if shaped.layer.kind in _NOT_IN_FLOAT64:
-                    raise Unsupported(f"{shaped.name}: {_NOT_IN_FLOAT64[shaped.layer.kind]}")
-        return MindSporeSession(spec)
-
-    def open_exported(self, directory: Path, *, threads: int) -> Predictor:
-        """A MindIR file."""
-        from backends._mindspore_export import MindIR
-
-        return MindIR(directory)

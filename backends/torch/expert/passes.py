@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, max_pool2d_with_indices
 
-from backends._torch_network import Blocked, Dense
+from backends.torch.network import Blocked, Dense
 
 _convolution_backward = torch.ops.aten.convolution_backward.default
 _max_pool_backward = torch.ops.aten.max_pool2d_with_indices_backward.default
@@ -45,19 +45,21 @@ class AutogradPass:
         self._network = network
         self._context = context
 
-    def __call__(self, images: Tensor, labels: Tensor, masks: Masks, *, of_input: bool = False) -> LossAndGradients:
+    def __call__(
+        self, images: Tensor, labels: Tensor, dropout_masks: Masks, *, of_input: bool = False
+    ) -> LossAndGradients:
         """One forward and backward pass over a batch; gradients are left in the parameters' ``grad`` too."""
         images.requires_grad_(of_input)
         self._network.zero_grad()
         with self._context():
-            logits = self._masked(images, masks) if masks else self._network(images)
+            logits = self._masked(images, dropout_masks) if dropout_masks else self._network(images)
             loss = cross_entropy(logits, labels)
         loss.backward()
         return loss.detach(), [parameter.grad for parameter in self._network.parameters()], images.grad
 
-    def _masked(self, x: Tensor, masks: Masks) -> Tensor:
+    def _masked(self, x: Tensor, dropout_masks: Masks) -> Tensor:
         for name, module in self._network.named_children():
-            x = x * masks[name] / (1 - module.p) if name in masks else module(x)
+            x = x * dropout_masks[name] / (1 - module.p) if name in dropout_masks else module(x)
         return x
 
 
@@ -254,10 +256,12 @@ class WrittenPass:
         self.mode = torch.no_grad if autograd else torch.inference_mode
         self._first_trained = next(i for i, module in enumerate(network) if any(True for _ in module.parameters()))
 
-    def __call__(self, images: Tensor, labels: Tensor, masks: Masks, *, of_input: bool = False) -> LossAndGradients:
+    def __call__(
+        self, images: Tensor, labels: Tensor, dropout_masks: Masks, *, of_input: bool = False
+    ) -> LossAndGradients:
         """See ``AutogradPass``."""
         for name, dropout in self._dropouts.items():
-            dropout.mask = masks.get(name)
+            dropout.mask = dropout_masks.get(name)
         x = images
         for step in self._steps:
             x = step.forward(x)

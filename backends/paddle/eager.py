@@ -16,7 +16,7 @@ Masks = Mapping[str, NDArray[np.bool_]]
 
 
 class EagerEngine:
-    """Computes with the network's own tensors on ``place``, Paddle's name of the device."""
+    """Computes with the network's own tensors on ``set_training_data``, Paddle's name of the device."""
 
     def __init__(self, spec: SessionSpec, place: str, network: nn.Sequential, optimizer: paddle.optimizer.Optimizer):
         self._place = place
@@ -27,20 +27,20 @@ class EagerEngine:
         self._images: paddle.Tensor | None = None
         self._labels: paddle.Tensor | None = None
 
-    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+    def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         """Copy the training data to the device."""
         self._images = self._tensor(images.astype(self._dtype, copy=False))
         self._labels = self._tensor(labels)
 
     def train_steps(
-        self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], masks: Masks | None
+        self, batch_indices: NDArray[np.int64], learning_rates: NDArray[np.float64], dropout_masks: Masks | None
     ) -> NDArray[np.float64]:
         """As ``Session.train_steps``."""
-        batches = self._tensor(order)
+        batches = self._tensor(batch_indices)
         losses = []
         for k, learning_rate in enumerate(learning_rates):
             self._optimizer.set_lr(float(learning_rate))
-            step_masks = None if masks is None else {name: mask[k] for name, mask in masks.items()}
+            step_masks = None if dropout_masks is None else {name: mask[k] for name, mask in dropout_masks.items()}
             images, labels = paddle.gather(self._images, batches[k]), paddle.gather(self._labels, batches[k])
             loss = self._loss(images, labels, step_masks)
             loss.backward()
@@ -57,29 +57,29 @@ class EagerEngine:
         return np.array(logits.astype(self._dtype.name).numpy())
 
     def loss_and_gradients(
-        self, images: NDArray[Any], labels: NDArray[np.int64], masks: Masks | None
+        self, images: NDArray[Any], labels: NDArray[np.int64], dropout_masks: Masks | None
     ) -> tuple[float, NDArray[Any], Arrays]:
         """Loss, gradient of the images, and gradients by the names and in the layouts of Paddle's parameters."""
         x = self._tensor(images.astype(self._dtype, copy=False))
         x.stop_gradient = False
-        loss = self._loss(x, self._tensor(labels), masks)
+        loss = self._loss(x, self._tensor(labels), dropout_masks)
         loss.backward()
         trained = [parameter for parameter in self._network.parameters() if not parameter.stop_gradient]
         gradients = {parameter.name: np.array(parameter.grad.numpy()) for parameter in trained}
         self._optimizer.clear_grad()
         return float(loss), np.array(x.grad.numpy()), gradients
 
-    def _loss(self, images: paddle.Tensor, labels: paddle.Tensor, masks: Masks | None) -> paddle.Tensor:
+    def _loss(self, images: paddle.Tensor, labels: paddle.Tensor, dropout_masks: Masks | None) -> paddle.Tensor:
         """Mean cross-entropy in training mode."""
         self._network.train()
         with self._autocast():
-            logits = self._network(images) if masks is None else self._masked(images, masks)
+            logits = self._network(images) if dropout_masks is None else self._masked(images, dropout_masks)
         return cross_entropy(logits.astype(self._dtype.name), labels)
 
-    def _masked(self, x: paddle.Tensor, masks: Masks) -> paddle.Tensor:
+    def _masked(self, x: paddle.Tensor, dropout_masks: Masks) -> paddle.Tensor:
         for name, layer in self._network.named_children():
             if isinstance(layer, nn.Dropout):
-                x = x * self._tensor(masks[name]).astype(x.dtype) / (1 - layer.p)
+                x = x * self._tensor(dropout_masks[name]).astype(x.dtype) / (1 - layer.p)
             else:
                 x = layer(x)
         return x

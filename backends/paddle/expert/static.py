@@ -22,9 +22,10 @@ from paddle import nn
 from paddle.base import core
 from paddle.pir_utils import OldIrGuard
 
-from backends import _paddle_network, _paddle_optimizers
-from backends import _paddle_passes as passes
 from backends.contract import Arrays, SessionSpec
+from backends.paddle import network as _paddle_network
+from backends.paddle import optimizers as _paddle_optimizers
+from backends.paddle.expert import passes
 from specs.layers import BatchNorm2d, Dropout
 from specs.shapes import infer
 
@@ -74,24 +75,24 @@ class StaticEngine:
         for tensor in held:
             self._scope.var(tensor.name).get_tensor()._share_data_with(tensor.get_tensor())
 
-    def place(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
+    def set_training_data(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
         """Copy the training data into the variables that training steps gather from."""
         self._set("images", _last(images))
         self._set("labels", labels.reshape(-1, 1))
         self._labels = labels
 
     def train_steps(
-        self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], masks: Masks | None
+        self, batch_indices: NDArray[np.int64], learning_rates: NDArray[np.float64], dropout_masks: Masks | None
     ) -> NDArray[np.float64]:
         """As ``Session.train_steps``."""
-        steps, batch = order.shape
-        self._set("order", order)
+        steps, batch = batch_indices.shape
+        self._set("order", batch_indices)
         self._set("rates", learning_rates.astype(np.float32))
         self._set("step_logits", np.zeros((steps, batch, self._architecture.classes), np.float32))
         self._set("step", np.zeros((), np.int64))
-        self._set_masks(masks)
-        self._run(self._training, batch, masks is not None)(steps)
-        return _losses(self._get("step_logits"), self._labels[order])
+        self._set_masks(dropout_masks)
+        self._run(self._training, batch, dropout_masks is not None)(steps)
+        return _losses(self._get("step_logits"), self._labels[batch_indices])
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """As ``Session.predict``."""
@@ -100,13 +101,13 @@ class StaticEngine:
         return self._get("logits")
 
     def loss_and_gradients(
-        self, images: NDArray[Any], labels: NDArray[np.int64], masks: Masks | None
+        self, images: NDArray[Any], labels: NDArray[np.int64], dropout_masks: Masks | None
     ) -> tuple[float, NDArray[Any], Arrays]:
         """Loss, gradient of the images, and gradients by the names and in the layouts of Paddle's parameters."""
         self._set("input", _last(images))
         self._set("target", labels.reshape(-1, 1))
-        self._set_masks(masks)
-        run = self._run(self._gradients, len(images), masks is not None)
+        self._set_masks(dropout_masks)
+        run = self._run(self._gradients, len(images), dropout_masks is not None)
         run(1)
         gradients = {name: self._get(result) for name, result in run.results.items()}
         (loss,) = _losses(self._get("logits")[None], labels[None])
@@ -133,13 +134,13 @@ class StaticEngine:
         row = _gather(_given("order", [-1, batch], "int64"), step, [batch])
         images = _gather(_given("images", [-1, *self._image], "float32"), row, [batch, *self._image])
         labels = _gather(_given("labels", [-1, 1], "int64"), row, [batch, 1])
-        masks = None
+        dropout_masks = None
         if masked:
-            masks = {
+            dropout_masks = {
                 name: _gather(self._mask(name, -1, batch), step, [batch, *shape])
                 for name, (shape, _) in self._dropout.items()
             }
-        logits, gradients, _ = self._backward(images, labels, masks)
+        logits, gradients, _ = self._backward(images, labels, dropout_masks)
         optimizer = _paddle_optimizers.create(self._optimizer, None, "float32")
         optimizer.apply_gradients(gradients)
         _rate(optimizer, step)
@@ -151,9 +152,9 @@ class StaticEngine:
     def _gradients(self, batch: int, masked: bool) -> dict[str, str]:
         images = _given("input", [batch, *self._image], "float32")
         images.stop_gradient = False
-        masks = {name: self._mask(name, batch) for name in self._dropout} if masked else None
+        dropout_masks = {name: self._mask(name, batch) for name in self._dropout} if masked else None
         labels = _given("target", [batch, 1], "int64")
-        logits, gradients, images_gradient = self._backward(images, labels, masks)
+        logits, gradients, images_gradient = self._backward(images, labels, dropout_masks)
         _write("assign", {"X": [logits]}, {"Out": [_given("logits", logits.shape, "float32")]})
         named = {parameter.name: gradient for parameter, gradient in gradients} | {"input": images_gradient}
         for name, gradient in named.items():
@@ -169,11 +170,11 @@ class StaticEngine:
         return {}
 
     def _backward(
-        self, images: Any, labels: Any, masks: dict[str, Any] | None
+        self, images: Any, labels: Any, dropout_masks: dict[str, Any] | None
     ) -> tuple[Any, list[tuple[Any, Any]], Any]:
         """The logits, pairs of a parameter and its gradient, and the gradient of the images if they take one."""
         network = _paddle_network.build(self._architecture, "float32", "NHWC")
-        logits = _forward(network, images, masks)
+        logits = _forward(network, images, dropout_masks)
         batch, classes = logits.shape
         losses = _variable("losses", [batch, 1])
         outputs = {"Loss": [losses], "Softmax": [_variable("softmax", [batch, classes])]}
@@ -189,9 +190,9 @@ class StaticEngine:
         shape, _ = self._dropout[name]
         return _given(f"{name}.mask", [*sizes, *shape], "float32")
 
-    def _set_masks(self, masks: Masks | None) -> None:
+    def _set_masks(self, dropout_masks: Masks | None) -> None:
         """Masks as the factors that they are, 1 / (1 - p) where a value is kept, else 0, channels last."""
-        for name, mask in (masks or {}).items():
+        for name, mask in (dropout_masks or {}).items():
             shape, p = self._dropout[name]
             self._set(f"{name}.mask", np.moveaxis(mask, -len(shape), -1) / np.float32(1 - p))
 
@@ -261,7 +262,7 @@ def _gather(x: Any, index: Any, shape: list[int]) -> Any:
     return _append("gather", {"X": [x], "Index": [index]}, shape, x.dtype, axis=0)
 
 
-def _forward(network: nn.Sequential, x: Any, masks: Mapping[str, Any] | None) -> Any:
+def _forward(network: nn.Sequential, x: Any, dropout_masks: Mapping[str, Any] | None) -> Any:
     """Logits.
 
     Max pooling goes ahead of the bias and ReLU before it, which then have less to do: a shift per channel and ReLU
@@ -279,8 +280,8 @@ def _forward(network: nn.Sequential, x: Any, masks: Mapping[str, Any] | None) ->
                 while position and steps[position - 1][0] == "monotonic":
                     position -= 1
                 steps.insert(position, ("pooling", layer))
-            case nn.Dropout() if masks is not None:
-                steps.append(("dropout", partial(_product, masks[name])))
+            case nn.Dropout() if dropout_masks is not None:
+                steps.append(("dropout", partial(_product, dropout_masks[name])))
             case nn.Tanh() | nn.Sigmoid() | nn.GELU():
                 steps.append(("activation", partial(_operation, _OPERATIONS[type(layer)])))
             case _paddle_network.CanonicalLeakyReLU():

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from backends._keras_network import Network
-from backends._keras_optimizers import Update, coefficients
 from backends.contract import Arrays, Session, SessionSpec, check_names
+from backends.keras.network import Network
+from backends.keras.optimizers import Update, coefficients
 
 # Samples predicted at once, which bounds the memory of what they activate.
 _PREDICT_BATCH = 256
@@ -30,34 +30,40 @@ class KerasSession(Session):
         self._spec = spec
         self._device = device
         with tf.device(device):
-            self._network = Network(spec.architecture, precision=spec.precision, seed=spec.seed, reorder=spec.tuning)
+            self._network = Network(
+                spec.architecture, precision=spec.precision, seed=spec.seed, reorder=(spec.tuning == "expert")
+            )
             self._variables = [weight.variable for weight in self._network.trained]
-            self._update = Update(spec.optimizer, self._variables, fused=spec.tuning)
+            self._update = Update(spec.optimizer, self._variables, fused=(spec.tuning == "expert"))
         self._steps = 0
         self._graphs: dict[Any, Callable[..., Any]] = {}
         if device.startswith("GPU"):
             tf.config.experimental.reset_memory_stats(device)
 
-    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+    def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         """Copy the training data to the device."""
         self._images = self._native_images(images)
         self._labels = self._tensor(labels, np.int64)
 
     def train_steps(
         self,
-        order: NDArray[np.int64],
+        batch_indices: NDArray[np.int64],
         learning_rates: NDArray[np.float64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
         """As the contract says."""
         rows = coefficients(self._spec.optimizer, self._steps, np.asarray(learning_rates, np.float64))
-        steps = (self._tensor(order, np.int64), self._tensor(rows), self._native_masks(masks, order.shape))
-        self._steps += len(order)
-        if self._spec.tuning:
+        steps = (
+            self._tensor(batch_indices, np.int64),
+            self._tensor(rows),
+            self._native_masks(dropout_masks, batch_indices.shape),
+        )
+        self._steps += len(batch_indices)
+        if self._spec.tuning == "expert":
             losses = self._run(self._train, self._images, self._labels, *steps, free=True)
         else:
-            each = [tf.nest.map_structure(lambda tensor, k=k: tensor[k], steps) for k in range(len(order))]
+            each = [tf.nest.map_structure(lambda tensor, k=k: tensor[k], steps) for k in range(len(batch_indices))]
             losses = tf.stack([self._run(self._train_step, self._images, self._labels, *step) for step in each])
         return np.asarray(losses, np.float64)
 
@@ -72,10 +78,10 @@ class KerasSession(Session):
         images: NDArray[Any],
         labels: NDArray[np.int64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
         """As the contract says."""
-        kept = self._native_masks(masks, (len(images),))
+        kept = self._native_masks(dropout_masks, (len(images),))
         batch = self._native_images(images), self._tensor(labels, np.int64), kept
         loss, on_images, gradients = self._run(self._differentiate_all, *batch)
         named = zip(self._network.trained, gradients, strict=True)
@@ -139,7 +145,7 @@ class KerasSession(Session):
 
     def tuning(self) -> tuple[str, ...]:
         """As the contract says."""
-        if not self._spec.tuning:
+        if self._spec.tuning != "expert":
             return ()
         done = ["the steps of a call in one graph"]
         if self._network.reordered:
@@ -157,36 +163,36 @@ class KerasSession(Session):
             f"{weight.name}.{slot}": (weight, variable) for weight, slots in pairs for slot, variable in slots.items()
         }
 
-    def _train(self, images: Any, labels: Any, order: Any, rows: Any, masks: Any) -> Any:
-        """The losses of as many steps as ``order`` has rows."""
-        count = tf.shape(order)[0]
+    def _train(self, images: Any, labels: Any, batch_indices: Any, rows: Any, dropout_masks: Any) -> Any:
+        """The losses of as many steps as ``batch_indices`` has rows."""
+        count = tf.shape(batch_indices)[0]
 
         def step(k: Any, losses: Any) -> Any:
-            chosen = {name: mask[k] for name, mask in masks.items()}
-            return k + 1, losses.write(k, self._train_step(images, labels, order[k], rows[k], chosen))
+            chosen = {name: mask[k] for name, mask in dropout_masks.items()}
+            return k + 1, losses.write(k, self._train_step(images, labels, batch_indices[k], rows[k], chosen))
 
         start = (0, tf.TensorArray(self._spec.dtype, count))
         return tf.while_loop(lambda k, _: k < count, step, start, parallel_iterations=1)[1].stack()
 
-    def _train_step(self, images: Any, labels: Any, indices: Any, row: Any, masks: Any) -> Any:
+    def _train_step(self, images: Any, labels: Any, indices: Any, row: Any, dropout_masks: Any) -> Any:
         batch = tf.gather(images, indices), tf.gather(labels, indices)
-        loss, gradients = self._differentiate(*batch, masks, self._variables)
+        loss, gradients = self._differentiate(*batch, dropout_masks, self._variables)
         self._update.apply(gradients, row)
         return loss
 
-    def _differentiate_all(self, images: Any, labels: Any, masks: Any) -> Any:
-        loss, (on_images, *gradients) = self._differentiate(images, labels, masks, [images, *self._variables])
+    def _differentiate_all(self, images: Any, labels: Any, dropout_masks: Any) -> Any:
+        loss, (on_images, *gradients) = self._differentiate(images, labels, dropout_masks, [images, *self._variables])
         return loss, on_images, gradients
 
-    def _differentiate(self, images: Any, labels: Any, masks: Any, sources: list[Any]) -> Any:
+    def _differentiate(self, images: Any, labels: Any, dropout_masks: Any, sources: list[Any]) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            logits = self._network.forward(images, training=True, masks=masks)
+            logits = self._network.forward(images, training=True, dropout_masks=dropout_masks)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
         return loss, tape.gradient(loss, sources)
 
     def _predict(self, images: Any) -> Any:
-        return self._network.forward(images, training=False, masks={})
+        return self._network.forward(images, training=False, dropout_masks={})
 
     def _run(self, traced: Callable[..., Any], *arguments: Any, free: bool = False) -> Any:
         """The graph of ``traced`` for arguments of these shapes, run; ``free`` leaves the length of first axes open."""
@@ -208,13 +214,16 @@ class KerasSession(Session):
     def _native_images(self, images: NDArray[Any]) -> Any:
         return self._tensor(np.transpose(images, (0, 2, 3, 1)))
 
-    def _native_masks(self, masks: Mapping[str, NDArray[np.bool_]] | None, leading: tuple[int, ...]) -> dict[str, Any]:
+    def _native_masks(
+        self, dropout_masks: Mapping[str, NDArray[np.bool_]] | None, leading: tuple[int, ...]
+    ) -> dict[str, Any]:
         """Masks of the canonical shape [*leading, *output_shape], channels moved last; none for None."""
-        if masks is None:
+        if dropout_masks is None:
             return {}
         dropouts = self._network.dropouts
-        check_names({shaped.name: (*leading, *shaped.output_shape) for shaped in dropouts}, masks)
+        check_names({shaped.name: (*leading, *shaped.output_shape) for shaped in dropouts}, dropout_masks)
         native = {
-            s.name: np.moveaxis(masks[s.name], -3, -1) if len(s.output_shape) == 3 else masks[s.name] for s in dropouts
+            s.name: np.moveaxis(dropout_masks[s.name], -3, -1) if len(s.output_shape) == 3 else dropout_masks[s.name]
+            for s in dropouts
         }
         return {name: self._tensor(mask, np.bool_) for name, mask in native.items()}

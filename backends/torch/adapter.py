@@ -5,9 +5,19 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
-from backends.contract import PRECISIONS, Backend, Description, Predictor, Session, SessionSpec, Unsupported
+from backends.contract import (
+    MANNERS,
+    PRECISIONS,
+    Backend,
+    Description,
+    Manner,
+    Predictor,
+    Session,
+    SessionSpec,
+    Unsupported,
+)
+from backends.devices import checked_device, device_names
 from specs.architecture import Architecture
-from specs.errors import RequestError
 
 
 class TorchBackend(Backend):
@@ -20,8 +30,9 @@ class TorchBackend(Backend):
 
     name = "torch"
     export_format = "torch-export"
+    manners = MANNERS
 
-    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
+    def environment(self, *, architecture: Architecture | None, threads: int, tuning: Manner) -> dict[str, str]:
         """Thread counts for OpenMP and MKL, and the cuBLAS workspace without which its sums are not repeatable.
 
         No file is ever unpickled beyond plain tensors, by whatever function of PyTorch's that reads one.
@@ -56,22 +67,16 @@ class TorchBackend(Backend):
     def open(self, spec: SessionSpec) -> Session:
         import torch
 
-        from backends._torch_session import TorchSession
+        from backends.torch.session import TorchSession
 
-        devices = _devices()
-        if spec.device not in (*devices, *(("cuda",) if len(devices) > 1 else ())):
-            raise RequestError(
-                f"device {spec.device!r} is not there; PyTorch {torch.__version__} "
-                f"({'built without CUDA' if torch.version.cuda is None else f'CUDA {torch.version.cuda}'}) "
-                f"has: {', '.join(devices)}"
-            )
-        device = torch.device(spec.device)
+        build = "built without CUDA" if torch.version.cuda is None else f"CUDA {torch.version.cuda}"
+        device = torch.device(checked_device(spec.device, _devices(), f"PyTorch {torch.__version__} ({build})"))
         if spec.precision == "bfloat16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
             raise Unsupported(f"bfloat16 needs a newer GPU than {torch.cuda.get_device_name(device)}")
         return TorchSession(spec, device)
 
     def open_exported(self, directory: Path, *, threads: int) -> Predictor:
-        from backends._torch_export import Program
+        from backends.torch.export import Program
 
         return Program(directory)
 
@@ -79,4 +84,4 @@ class TorchBackend(Backend):
 def _devices() -> tuple[str, ...]:
     import torch
 
-    return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
+    return device_names(torch.cuda.device_count())

@@ -1,6 +1,6 @@
 """The network, its loss and its training step as MindSpore cells.
 
-Imported by ``backends.mindspore_backend`` once MindSpore is to be loaded. A cell's ``construct`` is compiled from its
+Imported by ``backends.mindspore.adapter`` once MindSpore is to be loaded. A cell's ``construct`` is compiled from its
 source in graph mode, so it keeps to what MindSpore's parser knows. Defaults of MindSpore's layers change between
 versions (bias of convolutions, padding modes, batch norm's momentum): every argument is written out.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn, ops
 
-from backends._mindspore_updates import Update
+from backends.mindspore.optimizers import Update
 from specs.layers import (
     GELU,
     AvgPool2d,
@@ -185,7 +185,7 @@ def _cell(shaped: ShapedLayer, dtype: Any) -> nn.Cell:
 
 
 class Loss(nn.Cell):
-    """Mean softmax cross-entropy of a batch; ``masks`` holds the factors of each dropout layer, or nothing at all.
+    """Mean softmax cross-entropy of a batch; ``dropout_masks`` holds the factors of each dropout layer, or nothing.
 
     Labels are one-hot: the kernel that takes them computes loss and gradient in one pass and is the cheapest of all.
     It knows no float64, and LogSoftmax rounds to float32 within: elementary operations take their place there.
@@ -201,8 +201,8 @@ class Loss(nn.Cell):
         self.max, self.sum = ops.ReduceMax(keep_dims=True), ops.ReduceSum(keep_dims=False)
         self.mean = ops.ReduceMean(keep_dims=False)
 
-    def construct(self, images: Any, labels: Any, *masks: Any) -> Any:
-        logits = self.network(images) if len(masks) == 0 else self.masked(images, masks)
+    def construct(self, images: Any, labels: Any, *dropout_masks: Any) -> Any:
+        logits = self.network(images) if len(dropout_masks) == 0 else self.masked(images, dropout_masks)
         if self.fused:
             losses, _ = self.cross_entropy(logits, labels)
         else:
@@ -210,12 +210,12 @@ class Loss(nn.Cell):
             losses = ops.log(self.sum(ops.exp(shifted), 1)) - self.sum(labels * shifted, 1)
         return self.mean(losses)
 
-    def masked(self, x: Any, masks: Any) -> Any:
+    def masked(self, x: Any, dropout_masks: Any) -> Any:
         """The network with every dropout replaced by multiplication with its mask."""
         used = 0
         for i in range(len(self.cells)):
             if self.drops[i]:
-                x = x * masks[used]
+                x = x * dropout_masks[used]
                 used += 1
             else:
                 x = self.cells[i](x)
@@ -238,11 +238,11 @@ class TrainStep(nn.Cell):
         self.gather = ops.Gather()
 
     def construct(self, images: Any, labels: Any, index: Any, *inputs: Any) -> Any:
-        scalars, masks = inputs[: self.update.scalar_count], inputs[self.update.scalar_count :]
+        scalars, dropout_masks = inputs[: self.update.scalar_count], inputs[self.update.scalar_count :]
         batch, targets = self.gather(images, index, 0), self.gather(labels, index, 0)
         if not self.trained:
-            return self.loss(batch, targets, *masks)
-        loss, gradients = self.loss_and_gradients(batch, targets, *masks)
+            return self.loss(batch, targets, *dropout_masks)
+        loss, gradients = self.loss_and_gradients(batch, targets, *dropout_masks)
         self.update(gradients, scalars)
         return loss
 
@@ -276,6 +276,6 @@ class Gradients(nn.Cell):
         self.trained = len(weights) > 0
         self.loss_and_gradients = ms.value_and_grad(loss, 0, weights=weights if self.trained else None)
 
-    def construct(self, images: Any, labels: Any, *masks: Any) -> Any:
-        loss, gradients = self.loss_and_gradients(images, labels, *masks)
+    def construct(self, images: Any, labels: Any, *dropout_masks: Any) -> Any:
+        loss, gradients = self.loss_and_gradients(images, labels, *dropout_masks)
         return (loss, gradients[0], *gradients[1]) if self.trained else (loss, gradients)

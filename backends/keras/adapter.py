@@ -5,9 +5,19 @@ from __future__ import annotations
 import importlib.metadata
 from pathlib import Path
 
-from backends.contract import PRECISIONS, Backend, Description, Predictor, Session, SessionSpec, Unsupported
+from backends.contract import (
+    MANNERS,
+    PRECISIONS,
+    Backend,
+    Description,
+    Manner,
+    Predictor,
+    Session,
+    SessionSpec,
+    Unsupported,
+)
+from backends.devices import checked_device, device_names
 from specs.architecture import Architecture
-from specs.errors import RequestError
 
 
 class KerasBackend(Backend):
@@ -19,8 +29,9 @@ class KerasBackend(Backend):
 
     name = "keras"
     export_format = "keras-savedmodel"
+    manners = MANNERS
 
-    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
+    def environment(self, *, architecture: Architecture | None, threads: int, tuning: Manner) -> dict[str, str]:
         """Log level, backend and thread counts.
 
         TensorFlow has threads within operations and threads that run operations side by side, as many of both. With one
@@ -62,7 +73,7 @@ class KerasBackend(Backend):
         build = tf.sysconfig.get_build_info()
         return Description(
             framework_version=keras.__version__,
-            devices=("cpu", *(f"cuda:{n}" for n in range(gpus))),
+            devices=device_names(gpus),
             precisions=PRECISIONS,
             packages=packages,
             build=f"CUDA {build.get('cuda_version', 'none')}, cuDNN {build.get('cudnn_version', 'none')}",
@@ -72,23 +83,20 @@ class KerasBackend(Backend):
         """A session on ``spec.device``."""
         if spec.precision not in PRECISIONS:
             raise Unsupported(f"keras has no precision {spec.precision!r}; it has {', '.join(PRECISIONS)}")
-        from backends._keras_session import KerasSession
+        from backends.keras.session import KerasSession
 
         return KerasSession(spec, self._device(spec.device))
 
     def open_exported(self, directory: Path, *, threads: int) -> Predictor:
         """A TensorFlow SavedModel."""
-        from backends._keras_export import SavedModel
+        from backends.keras.export import SavedModel
 
         return SavedModel(directory)
 
     def _device(self, device: str) -> str:
         """TensorFlow's name of a device of the contract."""
-        devices = self.describe().devices
-        wanted = "cuda:0" if device == "cuda" else device
-        if wanted not in devices:
-            raise RequestError(f"device {device!r} is not there; TensorFlow has {', '.join(devices)}")
-        return wanted.replace("cuda", "GPU") if wanted != "cpu" else "CPU:0"
+        checked = checked_device(device, self.describe().devices, "TensorFlow")
+        return checked.replace("cuda", "GPU") if checked != "cpu" else "CPU:0"
 
 
 _PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "numpy", "h5py")

@@ -18,8 +18,8 @@ import numpy as np
 import paddle
 from numpy.typing import NDArray
 
-from backends._paddle_network import Entry
 from backends.contract import Arrays, check_names
+from backends.paddle.network import Entry
 from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 # Canonical slot to Paddle's accumulator.

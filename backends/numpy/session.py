@@ -1,4 +1,4 @@
-"""The reference backend: NumPy, in float64 the judge of all others."""
+"""The reference session: NumPy, in float64 the judge of all others."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Backend, Description, Session, SessionSpec, Unsupported, check_names
-from backends.numpy_layers import Computed, cross_entropy, forward
-from backends.numpy_optimizers import update
-from specs.architecture import Architecture
-from specs.errors import RequestError
+from backends.contract import Arrays, Session, SessionSpec, check_names
+from backends.numpy.layers import Computed, cross_entropy, forward
+from backends.numpy.optimizers import update
 from specs.layers import Dropout
 from specs.shapes import ShapedLayer, buffer_shapes, infer, parameter_shapes
-
-_PRECISIONS = ("float32", "float64")
 
 # Samples predicted at once: the copied windows of a convolution take kernel-area times the memory of its input.
 _PREDICT_BATCH = 256
@@ -46,19 +42,23 @@ class NumpySession(Session):
         self._images: NDArray[Any] | None = None
         self._labels: NDArray[np.int64] | None = None
 
-    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+    def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         """Keep the training data; images of the session's dtype are not copied."""
         self._images, self._labels = np.asarray(images, self._spec.dtype), np.asarray(labels)
 
     def train_steps(
-        self, order: NDArray[np.int64], learning_rates: NDArray[np.float64], *, masks: Masks | None = None
+        self,
+        batch_indices: NDArray[np.int64],
+        learning_rates: NDArray[np.float64],
+        *,
+        dropout_masks: Masks | None = None,
     ) -> NDArray[np.float64]:
-        """As the contract says. Raises RuntimeError before ``place``."""
+        """As the contract says. Raises RuntimeError before ``set_training_data``."""
         if self._images is None or self._labels is None:
-            raise RuntimeError("train_steps before place")
-        losses = np.empty(len(order), np.float64)
-        for k, (batch, learning_rate) in enumerate(zip(order, learning_rates, strict=True)):
-            step_masks = None if masks is None else {name: mask[k] for name, mask in masks.items()}
+            raise RuntimeError("train_steps before set_training_data")
+        losses = np.empty(len(batch_indices), np.float64)
+        for k, (batch, learning_rate) in enumerate(zip(batch_indices, learning_rates, strict=True)):
+            step_masks = None if dropout_masks is None else {name: mask[k] for name, mask in dropout_masks.items()}
             computed = self._training_forward(self._images[batch], step_masks)
             losses[k], logits_gradient = cross_entropy(computed[-1].output, self._labels[batch])
             self._step += 1
@@ -78,34 +78,38 @@ class NumpySession(Session):
         logits = np.empty((len(images), self._spec.architecture.classes), self._spec.dtype)
         for start in range(0, len(images), _PREDICT_BATCH):
             part = slice(start, start + _PREDICT_BATCH)
-            logits[part] = self._forward(images[part], training=False, masks={})[-1].output
+            logits[part] = self._forward(images[part], training=False, dropout_masks={})[-1].output
         return logits
 
     def loss_and_gradients(
-        self, images: NDArray[Any], labels: NDArray[np.int64], *, masks: Masks | None = None
+        self, images: NDArray[Any], labels: NDArray[np.int64], *, dropout_masks: Masks | None = None
     ) -> tuple[float, Arrays]:
         """As the contract says."""
-        computed = self._training_forward(images, masks)
+        computed = self._training_forward(images, dropout_masks)
         loss, logits_gradient = cross_entropy(computed[-1].output, labels)
         backward = list(self._backward(computed, logits_gradient))
         _, first, output_gradient = backward[-1]
         return loss, {**self._parameter_gradients(backward), "input": first.input_gradient(output_gradient)}
 
-    def activations(self, images: NDArray[Any], *, training: bool = False, masks: Masks | None = None) -> Arrays:
+    def activations(
+        self, images: NDArray[Any], *, training: bool = False, dropout_masks: Masks | None = None
+    ) -> Arrays:
         """Every layer's output under the layer's name, in network order, changing nothing in the session.
 
-        In training mode batch norm uses the batch, and a network with dropout needs ``masks`` (as
+        In training mode batch norm uses the batch, and a network with dropout needs ``dropout_masks`` (as
         ``loss_and_gradients`` takes them), for the generator is left alone. Raises KeyError without them.
         """
-        computed = self._forward(images, training=training, masks=masks or {})
+        computed = self._forward(images, training=training, dropout_masks=dropout_masks or {})
         return {layer.name: step.output for layer, step in zip(self._layers, computed, strict=True)}
 
-    def layer_gradients(self, images: NDArray[Any], labels: NDArray[np.int64], *, masks: Masks | None = None) -> Arrays:
+    def layer_gradients(
+        self, images: NDArray[Any], labels: NDArray[np.int64], *, dropout_masks: Masks | None = None
+    ) -> Arrays:
         """The loss gradient of every layer's output under the layer's name, in network order, in training mode.
 
-        Changes nothing in the session; ``masks`` as for ``activations``.
+        Changes nothing in the session; ``dropout_masks`` as for ``activations``.
         """
-        computed = self._forward(images, training=True, masks=masks or {})
+        computed = self._forward(images, training=True, dropout_masks=dropout_masks or {})
         _, logits_gradient = cross_entropy(computed[-1].output, labels)
         gradients = {layer.name: gradient for layer, _, gradient in self._backward(computed, logits_gradient)}
         return dict(reversed(gradients.items()))
@@ -147,22 +151,24 @@ class NumpySession(Session):
     def synchronize(self) -> None:
         """NumPy computes in the calling thread: nothing is ever under way."""
 
-    def _training_forward(self, images: NDArray[Any], masks: Masks | None) -> list[Computed]:
-        """Forward in training mode: draws the masks not given and moves the running estimates."""
-        computed = self._forward(images, training=True, masks=self._draw(len(images)) if masks is None else masks)
+    def _training_forward(self, images: NDArray[Any], dropout_masks: Masks | None) -> list[Computed]:
+        """Forward in training mode: draws the masks not given and moves the running statistics."""
+        computed = self._forward(
+            images, training=True, dropout_masks=self._draw(len(images)) if dropout_masks is None else dropout_masks
+        )
         for layer, step in zip(self._layers, computed, strict=True):
             self._values.update({f"{layer.name}.{part}": value for part, value in step.buffers.items()})
         return computed
 
-    def _forward(self, images: NDArray[Any], *, training: bool, masks: Masks) -> list[Computed]:
+    def _forward(self, images: NDArray[Any], *, training: bool, dropout_masks: Masks) -> list[Computed]:
         if training:
-            check_names(self._mask_shapes(len(images)), masks)
+            check_names(self._mask_shapes(len(images)), dropout_masks)
         computed: list[Computed] = []
         x = np.asarray(images, self._spec.dtype)
         for layer in self._layers:
             names = layer.parameters | layer.buffers
             parts = {name.removeprefix(f"{layer.name}."): self._values[name] for name in names}
-            mask = masks.get(layer.name) if training else None
+            mask = dropout_masks.get(layer.name) if training else None
             computed.append(forward(layer.layer, x, parts, training=training, mask=mask))
             x = computed[-1].output
         return computed
@@ -193,35 +199,3 @@ class NumpySession(Session):
             if len(gradients) == len(self._trained):
                 break
         return {name: gradients[name] for name in self._trained}
-
-
-class NumpyBackend(Backend):
-    """NumPy on the CPU. Its threads are those of the BLAS it was built with, sized when NumPy is imported."""
-
-    name = "numpy"
-
-    def environment(self, *, architecture: Architecture | None, threads: int, tuning: bool) -> dict[str, str]:
-        """Thread counts of the BLAS libraries NumPy may be built with."""
-        return {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "OPENBLAS", "MKL")}
-
-    def load(self, *, threads: int) -> None:
-        """Nothing to do: NumPy is imported already, its threads come from ``environment``."""
-
-    def describe(self) -> Description:
-        """NumPy's version and the BLAS it was built with."""
-        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-        return Description(
-            framework_version=np.__version__,
-            devices=("cpu",),
-            precisions=_PRECISIONS,
-            packages={"numpy": np.__version__},
-            build=f"{blas['name']} {blas['version']}",
-        )
-
-    def open(self, spec: SessionSpec) -> NumpySession:
-        """A session on the CPU in float32 or float64."""
-        if spec.device != "cpu":
-            raise RequestError(f"numpy: no device {spec.device!r}; it computes on 'cpu' alone")
-        if spec.precision not in _PRECISIONS:
-            raise Unsupported(f"NumPy has no {spec.precision}; it computes in {' or '.join(_PRECISIONS)}")
-        return NumpySession(spec)

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backends._torch_graph import captured
-from backends._torch_network import can_be_blocked, sequential, torch_name
-from backends._torch_optimizer import SLOTS, direct_update, set_rate, torch_optimizer
-from backends._torch_pass import AutogradPass, Masks, WrittenPass
 from backends.contract import Arrays, Session, SessionSpec, check_names
+from backends.torch.expert.cuda_graph import captured
+from backends.torch.expert.passes import AutogradPass, Masks, WrittenPass
+from backends.torch.network import can_be_blocked, sequential, torch_name
+from backends.torch.optimizers import SLOTS, direct_update, set_rate, torch_optimizer
 from specs.layers import Conv2d, Dropout, ReLU
 from specs.shapes import infer
 
@@ -41,12 +41,12 @@ class TorchSession(Session):
         self._dtype = torch.float64 if spec.precision == "float64" else torch.float32
         self._choose()
         layout = torch.channels_last if self._channels_last else torch.contiguous_format
-        network = sequential(self._layers, tuned=spec.tuning, blocked=self._blocked)
+        network = sequential(self._layers, tuned=(spec.tuning == "expert"), blocked=self._blocked)
         self._network = network.to(device, self._dtype, memory_format=layout)
         self._name_tensors()
         rate = torch.zeros((), device=device) if self._graph else 0.0
         trained = list(self._parameters.values())
-        self._optimizer = torch_optimizer(spec.optimizer, trained, tuned=spec.tuning, rate=rate)
+        self._optimizer = torch_optimizer(spec.optimizer, trained, tuned=(spec.tuning == "expert"), rate=rate)
         self._pass: AutogradPass | WrittenPass
         self._update: Callable[[list[Tensor]], None]
         if self._written:
@@ -66,13 +66,13 @@ class TorchSession(Session):
         """The ways of going fast that suit this network, device and precision."""
         spec, cpu = self._spec, self._device.type == "cpu"
         convolutional = any(isinstance(shaped.layer, Conv2d) for shaped in self._layers)
-        self._written = spec.tuning and cpu and spec.precision != "bfloat16"
+        self._written = (spec.tuning == "expert") and cpu and spec.precision != "bfloat16"
         self._blocked = self._written and spec.precision == "float32" and can_be_blocked(self._layers)
         # NHWC kernels: oneDNN's for both precisions it has, cuDNN's on tensor cores, which float32 does not use.
         suited = spec.precision in ({"float32", "bfloat16"} if cpu else {"bfloat16"})
-        self._channels_last = spec.tuning and convolutional and suited and not self._blocked
+        self._channels_last = (spec.tuning == "expert") and convolutional and suited and not self._blocked
         # A captured step reads its rate from device memory, which the fused kernels take in float32 alone.
-        self._graph = spec.tuning and not cpu and spec.precision != "float64"
+        self._graph = (spec.tuning == "expert") and not cpu and spec.precision != "float64"
 
     def _name_tensors(self) -> None:
         """Canonical names of the network's own tensors, in network order."""
@@ -83,7 +83,7 @@ class TorchSession(Session):
         self._tensors = self._parameters | {name: state[torch_name(name)] for name in buffers}
         self._shapes = {name: tuple(tensor.shape) for name, tensor in self._tensors.items()}
 
-    def place(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+    def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         # In the order of memory, so that gathering along axis 0 gives batches in the network's own layout.
         self._images = self._tensor(images.transpose(0, 2, 3, 1) if self._channels_last else images, self._dtype)
         self._labels = self._tensor(labels, torch.int64)
@@ -92,15 +92,15 @@ class TorchSession(Session):
 
     def train_steps(
         self,
-        order: NDArray[np.int64],
+        batch_indices: NDArray[np.int64],
         learning_rates: NDArray[np.float64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
         self._network.train()
-        step = self._captured_step(order.shape[1]) if self._graph and masks is None else self._step
-        batches = self._tensor(order, torch.int64).unbind()
-        given = self._masks(masks, order.shape)
+        step = self._captured_step(batch_indices.shape[1]) if self._graph and dropout_masks is None else self._step
+        batches = self._tensor(batch_indices, torch.int64).unbind()
+        given = self._masks(dropout_masks, batch_indices.shape)
         losses = []
         with self._pass.mode():
             for k, (indices, rate) in enumerate(zip(batches, learning_rates.tolist(), strict=True)):
@@ -120,12 +120,14 @@ class TorchSession(Session):
         images: NDArray[Any],
         labels: NDArray[np.int64],
         *,
-        masks: Mapping[str, NDArray[np.bool_]] | None = None,
+        dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
         self._network.train()
         batch, targets = self._batch(images), self._tensor(labels, torch.int64)
         with self._pass.mode():
-            loss, gradients, of_input = self._pass(batch, targets, self._masks(masks, (len(images),)), of_input=True)
+            loss, gradients, of_input = self._pass(
+                batch, targets, self._masks(dropout_masks, (len(images),)), of_input=True
+            )
         named = dict(zip(self._parameters, gradients, strict=True)) | {"input": of_input}
         return loss.item(), {name: _array(gradient) for name, gradient in named.items()}
 
@@ -158,7 +160,7 @@ class TorchSession(Session):
 
     def export(self, directory: Path) -> None:
         """``model.pt2``, a ``torch.export`` program of plain modules in NCHW."""
-        from backends._torch_export import write_program
+        from backends.torch.export import write_program
 
         plain = sequential(self._layers, tuned=False, blocked=False)
         plain.load_state_dict(_on_cpu(self._network.state_dict()))
@@ -172,7 +174,7 @@ class TorchSession(Session):
         return torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else None
 
     def tuning(self) -> tuple[str, ...]:
-        if not self._spec.tuning:
+        if self._spec.tuning != "expert":
             return ()
         (group,) = self._optimizer.param_groups
         done = {
@@ -185,7 +187,7 @@ class TorchSession(Session):
         }
         return tuple(name for name, applies in done.items() if applies)
 
-    def _step(self, indices: Tensor, masks: Masks) -> Tensor:
+    def _step(self, indices: Tensor, dropout_masks: Masks) -> Tensor:
         """One optimizer step at the rate that the optimizer is set to."""
         size = len(indices)
         if size not in self._gathered:
@@ -195,7 +197,7 @@ class TorchSession(Session):
         torch.index_select(self._labels, 0, indices, out=labels)
         if self._channels_last:
             images = images.permute(0, 3, 1, 2)
-        loss, gradients, _ = self._pass(images, labels, masks)
+        loss, gradients, _ = self._pass(images, labels, dropout_masks)
         self._update(gradients)
         return loss
 
@@ -204,12 +206,12 @@ class TorchSession(Session):
             self._captured[batch] = captured(self._step, batch, network=self._network, optimizer=self._optimizer)
         return self._captured[batch]
 
-    def _masks(self, masks: Mapping[str, NDArray[np.bool_]] | None, leading: tuple[int, ...]) -> Masks:
-        if masks is None:
+    def _masks(self, dropout_masks: Mapping[str, NDArray[np.bool_]] | None, leading: tuple[int, ...]) -> Masks:
+        if dropout_masks is None:
             return {}
         dropouts = [shaped for shaped in self._layers if isinstance(shaped.layer, Dropout)]
-        check_names({shaped.name: (*leading, *shaped.output_shape) for shaped in dropouts}, masks)
-        return {name: self._tensor(mask, torch.bool) for name, mask in masks.items()}
+        check_names({shaped.name: (*leading, *shaped.output_shape) for shaped in dropouts}, dropout_masks)
+        return {name: self._tensor(mask, torch.bool) for name, mask in dropout_masks.items()}
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self._spec.precision != "bfloat16":

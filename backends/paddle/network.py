@@ -15,7 +15,7 @@ import paddle
 from numpy.typing import NDArray
 from paddle import nn
 
-from backends.layout import transposed
+from backends.layouts import transposed
 from specs.architecture import Architecture
 from specs.errors import RequestError
 from specs.layers import (
@@ -41,10 +41,10 @@ _PARTS = {"gamma": "weight", "beta": "bias", "running_mean": "_mean", "running_v
 
 
 class BatchNorm2D(nn.BatchNorm2D):  # type: ignore[misc]  # Paddle is untyped here
-    """Paddle's batch norm, but with the unbiased variance of the batch in the running estimate.
+    """Paddle's batch norm, but with the unbiased variance of the batch in the running statistic.
 
     Paddle's kernel moves the estimate by the biased variance. Here it is given momentum 0, so that it hands out the
-    batch's own mean and variance, and the running estimates are moved beside it.
+    batch's own mean and variance, and the running statistics are moved beside it.
     """
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:

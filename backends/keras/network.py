@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from backends.layout import hwio_to_oihw, oihw_to_hwio, transposed
+from backends.layouts import hwio_to_oihw, oihw_to_hwio, transposed
 from specs.architecture import Architecture
 from specs.errors import RequestError
 from specs.layers import (
@@ -116,19 +116,19 @@ class Network:
         """The dropout layers, in network order."""
         return [shaped for shaped in self.shaped if isinstance(shaped.layer, Dropout)]
 
-    def forward(self, x: Any, *, training: bool, masks: Mapping[str, Any]) -> Any:
+    def forward(self, x: Any, *, training: bool, dropout_masks: Mapping[str, Any]) -> Any:
         """Logits [n, classes] of images [n, height, width, channels], both in the variables' dtype.
 
-        ``masks``: bool [n, *native output shape] by dropout layer, in place of its generator. Training moves the
-        batch norms' estimates; its batch size must be static.
+        ``dropout_masks``: bool [n, *native output shape] by dropout layer, in place of its generator. Training moves
+        the running statistics of batch norms; its batch size must be static.
 
         TensorFlow keeps the constants of its GELU and LeakyReLU in float32: in float64 the two are written out.
         """
         for shaped in self._computed:
             match shaped.layer:
-                case Dropout(p=p) if training and shaped.name in masks:
+                case Dropout(p=p) if training and shaped.name in dropout_masks:
                     x = tf.cast(x, self._policy.compute_dtype)
-                    x = x * tf.cast(masks[shaped.name], x.dtype) / (1 - p)
+                    x = x * tf.cast(dropout_masks[shaped.name], x.dtype) / (1 - p)
                 case BatchNorm2d() if training:
                     x = self._normalise_batch(shaped.name, shaped.layer, x)
                 case GELU() if self._policy.compute_dtype == "float64":
