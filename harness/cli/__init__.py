@@ -5,7 +5,7 @@ stderr, results to stdout.
 """
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -29,11 +29,12 @@ from harness.cli import (
 from harness.cli.streams import lost_output, prepare_streams
 from harness.running.interrupts import stop_like_ctrl_c
 from specs.errors import RequestError
+from specs.program import PROGRAM, VERSION
 
 app = typer.Typer(
     name="harness",
-    help="Train one network in PyTorch, Keras, PaddlePaddle, MindSpore and NumPy on identical inputs, and compare.",
-    add_completion=False,
+    add_completion=PROGRAM == "harness",  # a shell completes the words after a program, not after `python -m`
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
@@ -54,6 +55,21 @@ app.command("profile")(profile.profile)
 app.add_typer(data.app, name="data")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"framework-harness {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def harness(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train one network in PyTorch, Keras, PaddlePaddle, MindSpore and NumPy on identical inputs, and compare."""
+
+
 def main() -> None:
     """Run the command line and exit; a wrong request ends as one line on stderr and status 2."""
     prepare_streams()
@@ -66,7 +82,7 @@ def main() -> None:
 
 def _status(command: Any) -> int:
     try:
-        status = command.main(sys.argv[1:] or ["--help"], prog_name="python -m harness", standalone_mode=False)
+        status = command.main(sys.argv[1:] or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except RequestError as error:
         return _complain(str(error))
     except typer.TyperException as error:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli import options
+from specs.program import PROGRAM
 
 
 def compare(
@@ -169,13 +170,13 @@ def _result_set(place: Path, study: Any, file: Path | None, *, resume: bool) -> 
 def _command() -> str:
     import shlex
 
-    return shlex.join(["python", "-m", "harness", *sys.argv[1:]])
+    return shlex.join([*PROGRAM.split(), *sys.argv[1:]])
 
 
 def _resume_command(study: Any, out: Path | None, data_dir: Path | None) -> str:
     import shlex
 
-    words = ["python", "-m", "harness", "compare"]
+    words = [*PROGRAM.split(), "compare"]
     defaults = type(study)(name=study.name).to_dict()
     for key, value in study.to_dict().items():
         if value is not None and (key == "name" or value != defaults[key]):

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
+from specs.program import PROGRAM
 
 
 def conform(
@@ -100,5 +101,5 @@ def _backends(given: list[str] | None, python: Path | None) -> tuple[dict[str, P
         except RequestError as error:
             notes.append(f"not judged: {error}")
     if not found:
-        raise RequestError("no framework is installed here; type: python -m harness setup")
+        raise RequestError(f"no framework is installed here; type: {PROGRAM} setup")
     return found, notes

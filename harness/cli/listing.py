@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.cli import options
+from specs.program import PROGRAM
 
 
 def list_(json: options.Json = False) -> None:
@@ -60,7 +61,7 @@ def _print(catalogue: dict[str, list[dict[str, Any]]]) -> None:
         [(d["name"], d["title"]) for d in catalogue["datasets"]],
     )
     print_table(
-        "Backends (python -m harness doctor says which work here)",
+        f"Backends ({PROGRAM} doctor says which work here)",
         ("name", "title", "also"),
         [(b["name"], b["title"], ", ".join(b["aliases"])) for b in catalogue["backends"]],
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import options
+from specs.program import PROGRAM
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +110,7 @@ def _backends(given: str | None) -> tuple[list[str], dict[str, Path]]:
         except RequestError as error:
             print(f"not beside it: {error}", file=sys.stderr)
     if not pythons:
-        raise RequestError("no framework is installed here; type: python -m harness setup")
+        raise RequestError(f"no framework is installed here; type: {PROGRAM} setup")
     return named or list(pythons), pythons
 
 

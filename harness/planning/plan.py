@@ -13,6 +13,7 @@ from harness.datasets import Dataset
 from harness.inputs.prepare import dropout_seed
 from specs.architecture import Architecture
 from specs.errors import RequestError, unknown
+from specs.program import PROGRAM
 from specs.recipe import Recipe
 
 
@@ -88,7 +89,7 @@ class RunPlan:
 
     def command(self) -> str:
         """The command line that repeats this run."""
-        words = ["python", "-m", "harness", "run", "--backend", self.backend.name]
+        words = [*PROGRAM.split(), "run", "--backend", self.backend.name]
         words += ["--dataset", self.dataset, "--epochs", str(self.recipe.epochs)]
         words += ["--threads", str(self.threads), "--device", self.device]
         if self.resumed:

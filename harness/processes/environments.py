@@ -21,6 +21,7 @@ from pathlib import Path
 
 from backends.registry import Registration, find
 from specs.errors import RequestError
+from specs.program import PROGRAM
 
 STAMP = "harness-ready.json"
 
@@ -64,7 +65,7 @@ def find_interpreter(backend: str, python: Path | None = None) -> Interpreter:
     state = "is broken" if environment.directory.exists() else "is not installed"
     raise RequestError(
         f"backend {registration.name!r}: {registration.title} {state} here; "
-        f"type: python -m harness setup {registration.name} (or name an interpreter that has it with --python)"
+        f"type: {PROGRAM} setup {registration.name} (or name an interpreter that has it with --python)"
     )
 
 

@@ -1,6 +1,7 @@
 """One sentence on what to do about a run that did not end well."""
 
 from harness.processes.launcher import WorkerFailed
+from specs.program import PROGRAM
 
 
 def repair(backend: str, *, named: bool = False) -> str:
@@ -8,7 +9,7 @@ def repair(backend: str, *, named: bool = False) -> str:
     if named:
         return "The interpreter given with --python is at fault: name another, or leave it out."
     return (
-        f"python -m harness setup {backend} repairs the environment "
+        f"{PROGRAM} setup {backend} repairs the environment "
         f"(an interpreter named in HARNESS_PYTHON_{backend.upper()} is yours to mend)."
     )
 

@@ -13,6 +13,7 @@ from results.files import explained, write_atomic
 from results.findings import Study
 from results.tables import Results
 from results.words import Words
+from specs.program import PROGRAM
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def build(
     plots = list(draw(study)) if len(results.runs) else []
     page = assemble(study, plots)
 
-    safe = "the records are safe, make the report again with python -m harness report"
+    safe = f"the records are safe, make the report again with {PROGRAM} report"
     for plot in plots:
         write_atomic(folder / "plots" / f"{plot.name}.svg", plot.svg, safe=safe)
         write_atomic(folder / "plots" / f"{plot.name}.png", plot.png, safe=safe)

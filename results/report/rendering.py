@@ -16,8 +16,9 @@ from markupsafe import Markup, escape
 
 from results.plots.style import FAINT, INK, PAPER
 from results.report.page import Page
+from specs.program import PROGRAM
 
-_COMMAND = re.compile(r"python -m harness(?: [a-z]+)?(?: --[a-z-]+ [\w.,-]+)*|(?<![\w-])--[a-z][a-z-]*")
+_COMMAND = re.compile(rf"{PROGRAM}(?: [a-z]+)?(?: --[a-z-]+ [\w.,-]+)*|(?<![\w-])--[a-z][a-z-]*")
 _THEMED = {INK: "var(--ink)", FAINT: "var(--faint)", PAPER: "var(--paper)"}
 
 

@@ -1,5 +1,7 @@
 """Simplified Chinese."""
 
+from specs.program import PROGRAM
+
 TEXTS = {
     "comma": "、",
     "and": " 和 ",
@@ -80,7 +82,7 @@ TEXTS = {
     "finding_nonconforming": (
         "{backend} 有 {count} 项一致性检查未通过（第一项：{first}），它计算的并不是同样的内容，因此不参与速度排名。"
     ),
-    "finding_unchecked": "这些运行没有检查 {backends} 的计算是否与参考实现一致：python -m harness conform",
+    "finding_unchecked": "这些运行没有检查 {backends} 的计算是否与参考实现一致：" + PROGRAM + " conform",
     "finding_noisy": (
         "{runs} 次运行中有 {count} 次受到机器上其他任务的干扰（{names}）；--retry-noisy 2 会重跑这样的运行。"
     ),

@@ -1,5 +1,7 @@
 """English."""
 
+from specs.program import PROGRAM
+
 TEXTS = {
     "comma": ", ",
     "and": " and ",
@@ -83,8 +85,7 @@ TEXTS = {
         "Conformance checks failed: {count}, the first {first}."
     ),
     "finding_unchecked": (
-        "Whether {backends} compute the same as the reference was not checked with these runs: "
-        "python -m harness conform"
+        "Whether {backends} compute the same as the reference was not checked with these runs: " + PROGRAM + " conform"
     ),
     "finding_noisy": (
         "Disturbed by other work on the machine: {count} of {runs} runs ({names}). --retry-noisy 2 repeats such runs."
