@@ -120,6 +120,7 @@ RUN_COLUMNS: tuple[Column, ...] = (
     _column("fingerprint_initial_weights", "text", "fingerprints.initial_weights"),
     _column("cpu", "text", "environment.cpu"),
     _column("cores", "integer", "environment.cores"),
+    _column("cpu_quota", "figure", "environment.cpu_quota"),
     _column("ram_mb", "figure", "environment.ram_mb"),
     _column("accelerator", "text", "environment.accelerator"),
     _column("os", "text", "environment.os"),

@@ -229,6 +229,7 @@ class Environment(_Part):
 
     cpu: Name | None = None
     cores: Count | None = None  # logical cores this process may use
+    cpu_quota: Positive | None = None  # processors' worth of time that a container's quota leaves; none: no quota
     ram_mb: Positive | None = None
     accelerator: Name | None = None
     os: Name | None = None

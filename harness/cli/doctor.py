@@ -18,8 +18,10 @@ def doctor(
     import json as json_module
 
     from backends.registry import BACKENDS, find
+    from harness.cli.checkpoint_options import tell
 
     chosen = [find(name) for name in backends] if backends else list(BACKENDS.values())
+    tell(_quota())
     findings = [examine(registration.name) for registration in chosen]
     if json:
         print(json_module.dumps(findings, indent=2))
@@ -51,10 +53,25 @@ def examine(name: str) -> dict[str, Any]:
     }
 
 
+def _quota() -> list[str]:
+    """What a container's quota of processor time means for the figures, where there is one."""
+    from harness.measuring.machine import available_cpus, default_threads
+    from harness.measuring.quota import cpu_quota
+
+    quota = cpu_quota()
+    if quota is None or quota >= available_cpus():
+        return []
+    return [
+        f"this process may use {available_cpus()} CPUs, and a quota of its control group lets it use the time of "
+        f"{quota:g}: --threads is {default_threads()} unless you say otherwise"
+    ]
+
+
 def _print(findings: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from harness.cli.tables import stdout_console
 
     table = Table("backend", "version", "devices", "precisions", "import", "interpreter")
     for finding in findings:
@@ -69,4 +86,4 @@ def _print(findings: list[dict[str, Any]]) -> None:
             )
         else:
             table.add_row(finding["backend"], "[red]does not work[/]", "", "", "", escape(finding["problem"]))
-    Console().print(table)
+    stdout_console().print(table)

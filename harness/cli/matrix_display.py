@@ -123,8 +123,7 @@ def print_summary(results: ResultSet) -> None:
 
 def print_plan(study: Study, plans: list[Planned], place: Path, data_dir: Path | None) -> None:
     """The runs and an estimate of their time on stdout."""
-    from rich.console import Console
-
+    from harness.cli.tables import stdout_console
     from harness.datasets import load_dataset
 
     rows: list[Row] = []
@@ -145,7 +144,7 @@ def print_plan(study: Study, plans: list[Planned], place: Path, data_dir: Path |
         table.add_row(
             str(number), str(plan.round + 1), shown(run_id), str(plan.recipe.epochs), duration(seconds) + mark
         )
-    out = Console(highlight=False)
+    out = stdout_console()
     out.print(table)
     out.print(f"{len(plans)} runs, about {duration(total)}; records would go to {shown(str(place))}")
 

@@ -23,7 +23,9 @@ RecipeName = Annotated[
 ]
 Epochs = Annotated[int | None, typer.Option(help="Epochs, in place of the recipe's.")]
 BatchSize = Annotated[int | None, typer.Option(help="Batch size, in place of the recipe's.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; default: all this process may use.")]
+Threads = Annotated[
+    int | None, typer.Option(help="CPU threads; default: all this process may use, within a container's quota.")
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
 TuningMode = Annotated[
     str, typer.Option("--tuning", help="on: as fast as the adapter can; off: the framework as it comes.")

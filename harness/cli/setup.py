@@ -18,7 +18,7 @@ def setup(
 
     from backends.registry import BACKENDS, Registration, find
     from harness.cli.setup_progress import SetupProgress
-    from harness.measuring.machine import available_cpus
+    from harness.measuring.machine import default_threads
     from harness.processes.environments import Environment, in_running_interpreter
     from specs.errors import RequestError
 
@@ -38,7 +38,7 @@ def setup(
             return True
 
         # pip unpacks and compiles on one processor.
-        with ThreadPoolExecutor(max_workers=available_cpus()) as pool:
+        with ThreadPoolExecutor(max_workers=default_threads()) as pool:
             try:
                 outcomes = list(pool.map(ensure, chosen))
             except BaseException:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_PIPE_WIDTH = 160
+_PIPE_WIDTH = 10_000  # nothing is cut: tables are as wide as what is in them
 
 
 def stdout_console() -> Console:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.inputs.augmentation import Pixels, augmented
-from harness.measuring.machine import available_cpus
+from harness.measuring.machine import default_threads
 from harness.worker.training import epoch_file
 from results.files import TEMPORARY, StoreError, explained
 from specs.augmentation import Augmentation
@@ -69,7 +69,7 @@ def augmented_epochs(
             os.utime(folder)  # used now: the order in which sets make room
             missing = [epoch for epoch in epochs if not epoch_file(folder, epoch).exists()]
             _make_room(folder, len(missing) * images.nbytes)
-            with ThreadPoolExecutor(available_cpus()) as pool:
+            with ThreadPoolExecutor(default_threads()) as pool:
                 for done, _ in enumerate(pool.map(make, missing), start=1):
                     progress(done, len(missing))
             fingerprint = _sha256([epoch_file(folder, epoch) for epoch in epochs])

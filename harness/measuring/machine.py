@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.measuring.quota import cpu_quota
+
 _CPUINFO = Path("/proc/cpuinfo")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
@@ -16,6 +18,15 @@ _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 def available_cpus() -> int:
     """Logical CPUs this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def default_threads() -> int:
+    """As many threads as can run all the time: a CPU each, and no more than a quota of their time covers.
+
+    A quota is rounded down, to 1 at the least: beyond it the kernel stops all threads for a part of every period.
+    """
+    quota = cpu_quota()
+    return available_cpus() if quota is None else max(1, min(available_cpus(), int(quota)))
 
 
 @cache
@@ -26,6 +37,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": cpu_name(),
         "cores": available_cpus(),
+        "cpu_quota": cpu_quota(),
         "ram_mb": psutil.virtual_memory().total / 2**20,
         "os": platform.platform(),
         "governor": _GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from backends.registry import find
 from harness.checkpoints import read_checkpoint
-from harness.measuring.machine import available_cpus
+from harness.measuring.machine import available_cpus, default_threads
 from harness.planning.resuming import resumed_recipe
 from specs.architecture import Architecture
 from specs.errors import RequestError, unknown
@@ -87,10 +87,13 @@ def resumed_training(
 
 
 def resolve_threads(threads: int | None) -> int:
-    """The thread count of every worker: the CPUs this process may use, unless the user says fewer."""
+    """The thread count of every worker: what CPUs and quota allow this process, unless the user says otherwise.
+
+    More than a quota covers may be asked for, more than there are CPUs may not.
+    """
     most = available_cpus()
     if threads is None:
-        return most
+        return default_threads()
     if not 1 <= threads <= most:
         raise RequestError(f"--threads must be from 1 to {most} (the CPUs this process may use), got {threads}")
     return threads

@@ -18,7 +18,10 @@ from results.words import Words
 
 FAILURES = 30
 """Failures shown with their logs; the others are in the table of all runs."""
-_MACHINE = ("cpu", "cores", "threads", "ram_mb", "accelerator", "os", "governor", "matmul_peak_gflops", "git_commit")
+_MACHINE = (
+    *("cpu", "cores", "cpu_quota", "threads", "ram_mb", "accelerator", "os"),
+    *("governor", "matmul_peak_gflops", "git_commit"),
+)
 
 
 @dataclass(frozen=True)

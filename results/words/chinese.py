@@ -241,6 +241,7 @@ TEXTS = {
     "column_accelerator": "加速器",
     "column_os": "操作系统",
     "column_python": "Python",
+    "column_cpu_quota": "CPU 配额",
     "column_governor": "频率策略",
     "column_matmul_peak_gflops": "矩阵乘峰值",
     "column_git_commit": "Harness 提交",

@@ -263,6 +263,7 @@ TEXTS = {
     "column_accelerator": "Accelerator",
     "column_os": "Operating system",
     "column_python": "Python",
+    "column_cpu_quota": "CPU quota",
     "column_governor": "Frequency governor",
     "column_matmul_peak_gflops": "Matrix-multiply peak",
     "column_git_commit": "Harness commit",
