@@ -1,21 +1,24 @@
-"""An architecture: an input shape and a sequence of layers that ends in one logit per class."""
+"""An architecture: an input shape and a network, written as a nest of layers, that ends in one logit per class."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from specs.layers import LAYERS, Layer
+from specs import nest
+
+MOST_NODES = 1_000
+MOST_DEPTH = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A sequential network. ``input`` is [channels, height, width]; the last layer gives ``classes`` features."""
+    """A network. ``input`` is [channels, height, width]; the last layer gives ``classes`` features."""
 
     name: str
     input: tuple[int, int, int]
     classes: int
-    layers: tuple[Layer, ...]
+    layers: nest.Sequence
     title: str = ""
     source: str = ""
 
@@ -26,6 +29,10 @@ class Architecture:
             raise ValueError(f"classes must be at least 2, got {self.classes}")
         if not self.layers:
             raise ValueError("layers must not be empty")
+        if (levels := nest.depth(self.layers)) > MOST_DEPTH:
+            raise ValueError(f"layers are nested {levels} levels deep, at most {MOST_DEPTH} are allowed")
+        if (nodes := nest.count_nodes(self.layers)) > MOST_NODES:
+            raise ValueError(f"layers are {nodes:,} with all repeats, at most {MOST_NODES:,} are allowed")
         object.__setattr__(self, "input", tuple(self.input))
         object.__setattr__(self, "layers", tuple(self.layers))
 
@@ -37,11 +44,10 @@ class Architecture:
             "source": self.source,
             "input": list(self.input),
             "classes": self.classes,
-            "layers": [{layer.kind: asdict(layer)} for layer in self.layers],
+            "layers": nest.to_data(self.layers),
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Architecture:
         """The inverse of ``to_dict``. Raises KeyError or TypeError on data that ``to_dict`` did not write."""
-        layers = tuple(LAYERS[kind](**fields) for entry in data["layers"] for kind, fields in entry.items())
-        return cls(**{**data, "input": tuple(data["input"]), "layers": layers})
+        return cls(**{**data, "input": tuple(data["input"]), "layers": nest.from_data(data["layers"])})

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from specs.errors import RequestError
+from specs.nodes import Place
 
 MOST_BYTES = 64 * 1024
 MOST_DEPTH = 16
@@ -22,9 +23,6 @@ MOST_VALUES = 20_000  # counted as they are composed, and again as aliases expan
 MOST_CHARACTERS = 1_000
 LARGEST_INTEGER = 10**15
 _TOO_DEEP = f"nested more than {MOST_DEPTH} levels deep"
-
-Place = tuple[str | int, ...]
-"""Keys and positions that lead from the top of a document to a value."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specs.architecture import Architecture
-from specs.shapes import Shape, infer
+from specs.nodes import Shape
+from specs.shapes import infer
 
 Float32 = NDArray[np.float32]
 

@@ -211,3 +211,26 @@ Layer = (
 )
 
 LAYERS: dict[str, type] = {layer.kind: layer for layer in get_args(Layer)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add:
+    """y = x_1 + x_2 + ..., element by element, summed from the first to the last; all of the same shape."""
+
+    kind: ClassVar[str] = "add"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concat:
+    """The inputs one behind the other along ``axis`` (the batch is axis 0): channels of images, features of vectors."""
+
+    kind: ClassVar[str] = "concat"
+    axis: int = 1
+
+
+Join = Add | Concat
+"""What takes several inputs. A network's file has no such layers: they end its residuals and branches."""
+
+JOINS: dict[str, type] = {join.kind: join for join in get_args(Join)}
+
+Operation = Layer | Join

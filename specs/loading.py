@@ -11,15 +11,17 @@ import math
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from specs import nest
 from specs.architecture import Architecture
-from specs.document import Document, Place, read_document
+from specs.document import Document, read_document
 from specs.errors import RequestError, unknown
 from specs.initializers import DISTRIBUTIONS, Distribution
-from specs.layers import LAYERS, Layer, Pair
+from specs.layers import Pair
+from specs.nodes import Place, place_text
 from specs.optimizers import OPTIMIZERS, Optimizer
 from specs.recipe import Recipe
 from specs.schedule import SCHEDULES, Schedule
@@ -29,13 +31,12 @@ ARCHITECTURES = Path(__file__).parent / "architectures"
 RECIPES = Path(__file__).parent / "recipes"
 DEFAULT_RECIPE = "default"
 
-MOST_LAYERS = 1_000
 MOST_PARAMETERS = 2_000_000_000
 MOST_FEATURES = 1_000_000_000  # numbers that one layer gives for one sample
 
 # What is written as a bare name or {name: {fields}}: what it is called, and its types by name.
 _CHOICES: dict[Any, tuple[str, dict[str, type]]] = {
-    Layer: ("layer", LAYERS),
+    nest.Item: ("layer", nest.ITEMS),
     Optimizer: ("optimizer", OPTIMIZERS),
     Schedule: ("learning rate schedule", SCHEDULES),
     Distribution: ("initializer", DISTRIBUTIONS),
@@ -61,19 +62,17 @@ def load_architecture(name_or_path: str | Path) -> Architecture:
     """
     document = read_document(_locate("model", name_or_path, ARCHITECTURES))
     architecture = _top(document, Architecture)
-    if len(architecture.layers) > MOST_LAYERS:
-        raise RequestError(f"{document.where(('layers',))}: {len(architecture.layers)} layers, at most {MOST_LAYERS}")
     try:
-        shaped = infer(architecture)
+        nodes = infer(architecture)
     except ShapeMismatch as error:
-        raise RequestError(f"{document.where(('layers', error.position - 1))}: {error}") from None
+        raise RequestError(f"{document.where(error.place)}: {error}") from None
     parameters = 0
-    for index, layer in enumerate(shaped):
-        where = f"{document.where(('layers', index))}: {architecture.name}: layer {index + 1} ({layer.layer.kind})"
-        features = max(math.prod(layer.input_shape), math.prod(layer.output_shape))
+    for node in nodes:
+        where = f"{document.where(node.place)}: {architecture.name}: {place_text(node.place)} ({node.layer.kind})"
+        features = max(math.prod(shape) for shape in (*node.input_shapes, node.output_shape))
         if features > MOST_FEATURES:
             raise RequestError(f"{where}: {features:,} numbers per sample, at most {MOST_FEATURES:,} are allowed")
-        parameters += layer.parameter_count
+        parameters += node.parameter_count
         if parameters > MOST_PARAMETERS:
             raise RequestError(f"{where}: {parameters:,} parameters so far, at most {MOST_PARAMETERS:,} are allowed")
     return architecture
@@ -145,10 +144,11 @@ def _build(document: Document, place: Place, cls: type[T], given: dict[str, Any]
 def _value(document: Document, place: Place, hint: Any, value: Any) -> Any:
     if hint in _CHOICES:
         return _choice(document, place, hint, value)
-    if hint == tuple[Layer, ...]:
+    if hint in (nest.Sequence, tuple[nest.Sequence, ...]):
         if not isinstance(value, tuple):
-            raise RequestError(f"{document.where(place)}: {place[-1]} must be a list")
-        return tuple(_choice(document, (*place, index), Layer, item) for index, item in enumerate(value))
+            raise RequestError(f"{document.where(place)}: {place_text(place)} must be a list")
+        item_hint, _ = get_args(hint)
+        return tuple(_value(document, (*place, index), item_hint, item) for index, item in enumerate(value))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
             raise RequestError(f"{document.where(place)}: {place[-1]} must be a mapping of fields")
@@ -176,7 +176,7 @@ def _choice(document: Document, place: Place, union: Any, value: Any) -> Any:
         raise unknown(kind, name, types, where=document.where(place))
     if not isinstance(given, dict):
         raise RequestError(f"{document.where(place)}: {name} takes a mapping of fields, got {_shown(given)}")
-    title = f"layer {place[-1] + 1} ({name})" if isinstance(place[-1], int) else name
+    title = f"{place_text(place)} ({name})" if isinstance(place[-1], int) else name
     return _build(document, (*place, name), types[name], given, title)
 
 

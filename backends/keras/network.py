@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from backends.contract import Unsupported, chain
 from backends.layouts import hwio_to_oihw, oihw_to_hwio, transposed
 from specs.architecture import Architecture
 from specs.errors import RequestError
@@ -36,7 +37,7 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.shapes import ShapedLayer, infer
+from specs.nodes import Node
 
 POLICIES = {"float32": "float32", "float64": "float64", "bfloat16": "mixed_bfloat16"}
 """Precision to Keras dtype policy; mixed_bfloat16 computes in bfloat16 and keeps the variables in float32."""
@@ -87,7 +88,7 @@ class Network:
 
     def __init__(self, architecture: Architecture, *, precision: str, seed: int, reorder: bool) -> None:
         """``reorder``: compute every ReLU that stands right before a max pool after it."""
-        self.shaped = infer(architecture)
+        self.shaped = chain(architecture)
         self._computed = _pool_before_relu(self.shaped) if reorder else self.shaped
         self._policy = keras.DTypePolicy(POLICIES[precision])
         self._flattened = _flattened_into(self.shaped)
@@ -112,7 +113,7 @@ class Network:
         return [weight for weight in self.weights.values() if weight.trained]
 
     @property
-    def dropouts(self) -> list[ShapedLayer]:
+    def dropouts(self) -> list[Node]:
         """The dropout layers, in network order."""
         return [shaped for shaped in self.shaped if isinstance(shaped.layer, Dropout)]
 
@@ -156,7 +157,7 @@ class Network:
         y = tf.nn.batch_normalization(x, mean, variance, beta, gamma, layer.epsilon)
         return tf.cast(y, self._policy.compute_dtype)
 
-    def _stage(self, shaped: ShapedLayer, *, seed: int) -> list[Callable[..., Any]]:
+    def _stage(self, shaped: Node, *, seed: int) -> list[Callable[..., Any]]:
         """The Keras layers (or, where Keras has no layer, the operations of keras.ops) that compute one layer."""
         layer, name = shaped.layer, shaped.name
         common = {"name": name, "dtype": self._policy}
@@ -200,8 +201,10 @@ class Network:
                 return [keras.layers.Activation("gelu", **common)]
             case Softmax():
                 return [keras.layers.Softmax(axis=-1, **common)]
+            case _:
+                raise Unsupported(f"no {layer.kind} as yet")
 
-    def _padding(self, shaped: ShapedLayer, layer: Conv2d | MaxPool2d | AvgPool2d) -> tuple[str, list[Any]]:
+    def _padding(self, shaped: Node, layer: Conv2d | MaxPool2d | AvgPool2d) -> tuple[str, list[Any]]:
         """Symmetric numeric padding in Keras's terms: "valid", "same" where that is the same, or a layer before it."""
         if layer.padding == (0, 0):
             return "valid", []
@@ -217,7 +220,7 @@ class Network:
             padding, data_format="channels_last", name=f"{name}_padding", dtype=self._policy
         )
 
-    def _average_pool(self, shaped: ShapedLayer, layer: AvgPool2d, **options: Any) -> list[Callable[..., Any]]:
+    def _average_pool(self, shaped: Node, layer: AvgPool2d, **options: Any) -> list[Callable[..., Any]]:
         """Keras never counts padded cells: padding made by a layer is counted, then divided out again if need be."""
         name = options.pop("name")
         if layer.count_include_pad and layer.padding != (0, 0):
@@ -256,7 +259,7 @@ def _explicit(padding: tuple[int, int]) -> list[list[int]]:
     return [[0, 0], [padding[0]] * 2, [padding[1]] * 2, [0, 0]]
 
 
-def _is_same(shaped: ShapedLayer, layer: Conv2d | MaxPool2d | AvgPool2d) -> bool:
+def _is_same(shaped: Node, layer: Conv2d | MaxPool2d | AvgPool2d) -> bool:
     """Whether TensorFlow's SAME, which depends on the input's size, pads just like the layer's numbers."""
     for size, out, kernel, stride, padding in zip(
         shaped.input_shape[1:], shaped.output_shape[1:], layer.kernel_size, layer.stride, layer.padding, strict=True
@@ -267,13 +270,13 @@ def _is_same(shaped: ShapedLayer, layer: Conv2d | MaxPool2d | AvgPool2d) -> bool
     return True
 
 
-def _order_matters(shaped: ShapedLayer) -> bool:
+def _order_matters(shaped: Node) -> bool:
     """Whether a flatten gives another order in H, W, C than in C, H, W."""
     shape = shaped.input_shape
     return isinstance(shaped.layer, Flatten) and len(shape) == 3 and shape[0] > 1 and shape[1] * shape[2] > 1
 
 
-def _flattened_into(layers: Sequence[ShapedLayer]) -> dict[str, tuple[str, NDArray[np.int64]]]:
+def _flattened_into(layers: Sequence[Node]) -> dict[str, tuple[str, NDArray[np.int64]]]:
     """Flatten to the linear layer that may absorb its order, and the canonical row of each of its native rows.
 
     Only layers that no order can disturb may stand between them; dropout is not among them, because its masks come in
@@ -292,7 +295,7 @@ def _flattened_into(layers: Sequence[ShapedLayer]) -> dict[str, tuple[str, NDArr
     return result
 
 
-def _pool_before_relu(layers: Sequence[ShapedLayer]) -> tuple[ShapedLayer, ...]:
+def _pool_before_relu(layers: Sequence[Node]) -> tuple[Node, ...]:
     """The layers with every ReLU right before a max pool moved behind it, where it has a fraction of the cells left.
 
     Neither values nor gradients change: a positive maximum stands in the same place before and after the ReLU, and a

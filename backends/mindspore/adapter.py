@@ -35,7 +35,7 @@ class MindSporeBackend(Backend):
         """
         environment = {"OMP_NUM_THREADS": str(threads), "GLOG_v": "3"}
         if tuning == "expert" and (
-            architecture is None or any(isinstance(layer, Conv2d) for layer in architecture.layers)
+            architecture is None or any(isinstance(node.layer, Conv2d) for node in infer(architecture))
         ):
             environment["ONEDNN_MAX_CPU_ISA"] = "AVX2"
         return environment

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from backends.contract import Predictor
 from specs.architecture import Architecture
-from specs.shapes import ShapedLayer, infer
+from specs.nodes import Node
+from specs.shapes import infer
 
 FILE = "model.mindir"
 
@@ -37,7 +38,7 @@ class PaddedMaximum(nn.Cell):
 class Deployed(nn.Cell):
     """The cells of a network one after another, each in the form that MindIR carries."""
 
-    def __init__(self, network: nn.SequentialCell, layers: Sequence[ShapedLayer]) -> None:
+    def __init__(self, network: nn.SequentialCell, layers: Sequence[Node]) -> None:
         super().__init__(auto_prefix=False)
         self.network = network
         self.cells = tuple(

@@ -31,7 +31,7 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.shapes import ShapedLayer
+from specs.nodes import Node
 
 
 class SpatialMean(nn.Cell):
@@ -86,7 +86,7 @@ class PreciseTanh(nn.Cell):
         return self.cast(self.tanh(self.cast(x, ms.float64)), x.dtype)
 
 
-def build_network(layers: Iterable[ShapedLayer], dtype: Any, seed: int) -> nn.SequentialCell:
+def build_network(layers: Iterable[Node], dtype: Any, seed: int) -> nn.SequentialCell:
     """A plain ``nn.SequentialCell`` under canonical layer names, weights at 0, dropout drawing from ``seed``."""
     network = nn.SequentialCell(OrderedDict((shaped.name, _cell(shaped, dtype)) for shaped in layers))
     dropouts = (cell for cell in network if isinstance(cell, nn.Dropout))
@@ -95,7 +95,7 @@ def build_network(layers: Iterable[ShapedLayer], dtype: Any, seed: int) -> nn.Se
     return network
 
 
-def _cell(shaped: ShapedLayer, dtype: Any) -> nn.Cell:
+def _cell(shaped: Node, dtype: Any) -> nn.Cell:
     match shaped.layer:
         case Conv2d() as layer:
             top, left = layer.padding

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Session, SessionSpec, check_names
+from backends.contract import Arrays, Session, SessionSpec, chain, check_names
 from specs.layers import Conv2d, Dropout
 from specs.shapes import buffer_shapes, infer, parameter_shapes, train_flops
 
@@ -49,7 +49,7 @@ class MindSporeSession(Session):
         self._mode = ms.GRAPH_MODE if (spec.tuning == "expert") else ms.PYNATIVE_MODE
         self._dtype = getattr(ms, spec.precision)
         self._set_mode()
-        layers = infer(spec.architecture)
+        layers = chain(spec.architecture)
         self._drop_rates = {shaped.name: shaped.layer.p for shaped in layers if isinstance(shaped.layer, Dropout)}
         self._drop_shapes = {shaped.name: shaped.output_shape for shaped in layers if shaped.name in self._drop_rates}
         self._trained = parameter_shapes(spec.architecture)
@@ -192,7 +192,7 @@ class MindSporeSession(Session):
             return ()
         graph = f"up to {_STEPS} short steps one graph" if self._may_group else "each step one graph"
         done = [f"{graph}, the gather within", "update kernels in place of elementary operations"]
-        if any(isinstance(layer, Conv2d) for layer in self._spec.architecture.layers):
+        if any(isinstance(node.layer, Conv2d) for node in infer(self._spec.architecture)):
             done.append("convolutions kept to AVX2, off MindSpore's reference kernel")
         if self._spec.threads > 1:
             done.append("the thread that runs kernels on a processor of its own")

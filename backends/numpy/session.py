@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Session, SessionSpec, check_names
+from backends.contract import Arrays, Session, SessionSpec, chain, check_names
 from backends.numpy.layers import Computed, cross_entropy, forward
 from backends.numpy.optimizers import update
-from specs.layers import Dropout
-from specs.shapes import ShapedLayer, buffer_shapes, infer, parameter_shapes
+from specs.layers import Dropout, Layer
+from specs.nodes import Node
+from specs.shapes import buffer_shapes, parameter_shapes
 
 # Samples predicted at once: the copied windows of a convolution take kernel-area times the memory of its input.
 _PREDICT_BATCH = 256
 
 Masks = Mapping[str, NDArray[np.bool_]]
 
-Backpropagated = tuple[ShapedLayer, Computed, NDArray[Any]]
+Backpropagated = tuple[Node, Computed, NDArray[Any]]
 """A layer, what it computed, and the loss gradient of its output."""
 
 
@@ -29,7 +30,7 @@ class NumpySession(Session):
 
     def __init__(self, spec: SessionSpec) -> None:
         self._spec = spec
-        self._layers = infer(spec.architecture)
+        self._layers = chain(spec.architecture)
         self._trained = parameter_shapes(spec.architecture)
         self._shapes = self._trained | buffer_shapes(spec.architecture)
         self._values: Arrays = {name: np.zeros(shape, spec.dtype) for name, shape in self._shapes.items()}
@@ -169,7 +170,7 @@ class NumpySession(Session):
             names = layer.parameters | layer.buffers
             parts = {name.removeprefix(f"{layer.name}."): self._values[name] for name in names}
             mask = dropout_masks.get(layer.name) if training else None
-            computed.append(forward(layer.layer, x, parts, training=training, mask=mask))
+            computed.append(forward(cast(Layer, layer.layer), x, parts, training=training, mask=mask))
             x = computed[-1].output
         return computed
 

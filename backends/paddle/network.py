@@ -15,6 +15,7 @@ import paddle
 from numpy.typing import NDArray
 from paddle import nn
 
+from backends.contract import chain
 from backends.layouts import transposed
 from specs.architecture import Architecture
 from specs.errors import RequestError
@@ -34,7 +35,7 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.shapes import ShapedLayer, infer
+from specs.nodes import Node
 
 # What Paddle calls the parts of a layer, where the canonical name differs.
 _PARTS = {"gamma": "weight", "beta": "bias", "running_mean": "_mean", "running_variance": "_variance"}
@@ -149,7 +150,7 @@ def build(architecture: Architecture, dtype: str, data_format: str = "NCHW") -> 
     default = paddle.get_default_dtype()
     paddle.set_default_dtype(dtype)
     try:
-        return nn.Sequential(*((shaped.name, _layer(shaped, data_format)) for shaped in infer(architecture)))
+        return nn.Sequential(*((shaped.name, _layer(shaped, data_format)) for shaped in chain(architecture)))
     finally:
         paddle.set_default_dtype(default)
 
@@ -157,7 +158,7 @@ def build(architecture: Architecture, dtype: str, data_format: str = "NCHW") -> 
 def entries(network: nn.Sequential, architecture: Architecture) -> tuple[dict[str, Entry], dict[str, Entry]]:
     """Parameters and buffers of a network by canonical name, in network order."""
 
-    def of(shaped: ShapedLayer, names: Mapping[str, Any]) -> dict[str, Entry]:
+    def of(shaped: Node, names: Mapping[str, Any]) -> dict[str, Entry]:
         layer, linear = getattr(network, shaped.name), isinstance(shaped.layer, Linear)
         parts = {name: name.rpartition(".")[2] for name in names}
         return {
@@ -165,13 +166,13 @@ def entries(network: nn.Sequential, architecture: Architecture) -> tuple[dict[st
             for name, part in parts.items()
         }
 
-    layers = infer(architecture)
+    layers = chain(architecture)
     parameters = {name: entry for shaped in layers for name, entry in of(shaped, shaped.parameters).items()}
     buffers = {name: entry for shaped in layers for name, entry in of(shaped, shaped.buffers).items()}
     return parameters, buffers
 
 
-def _layer(shaped: ShapedLayer, data_format: str) -> nn.Layer:
+def _layer(shaped: Node, data_format: str) -> nn.Layer:
     match shaped.layer:
         case Conv2d() as layer:
             return nn.Conv2D(

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from backends.contract import Unsupported
 from specs.layers import (
     GELU,
     AvgPool2d,
@@ -16,7 +17,6 @@ from specs.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool,
-    Layer,
     LeakyReLU,
     Linear,
     MaxPool2d,
@@ -25,7 +25,7 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.shapes import ShapedLayer
+from specs.nodes import Node
 
 # Layers that oneDNN computes in its own layout, forward and backward.
 _BLOCKED = Conv2d | ReLU | MaxPool2d
@@ -50,13 +50,13 @@ class Dense(nn.Module):  # type: ignore[misc]
         return x.to_dense()
 
 
-def can_be_blocked(layers: Sequence[ShapedLayer]) -> bool:
+def can_be_blocked(layers: Sequence[Node]) -> bool:
     """Whether all layers up to the last convolution are among those that oneDNN computes in its own layout."""
     last = max((i for i, shaped in enumerate(layers) if isinstance(shaped.layer, Conv2d)), default=-1)
     return last >= 0 and all(isinstance(shaped.layer, _BLOCKED) for shaped in layers[:last])
 
 
-def sequential(layers: Sequence[ShapedLayer], *, tuned: bool, blocked: bool) -> nn.Sequential:
+def sequential(layers: Sequence[Node], *, tuned: bool, blocked: bool) -> nn.Sequential:
     """The network of ``layers``; plain modules in their order, or with ``tuned`` arranged for speed.
 
     With ``blocked`` the convolutional part computes in oneDNN's layout.
@@ -90,7 +90,7 @@ def torch_name(canonical: str) -> str:
     return f"{layer}.{_TORCH_NAMES.get(part, part)}"
 
 
-def _relu_after_pooling(layers: Sequence[ShapedLayer]) -> list[ShapedLayer]:
+def _relu_after_pooling(layers: Sequence[Node]) -> list[Node]:
     ordered = list(layers)
     for i, (before, after) in enumerate(pairwise(layers)):
         if isinstance(before.layer, ReLU) and isinstance(after.layer, MaxPool2d):
@@ -98,8 +98,8 @@ def _relu_after_pooling(layers: Sequence[ShapedLayer]) -> list[ShapedLayer]:
     return ordered
 
 
-def _module(shaped: ShapedLayer) -> nn.Module:
-    layer: Layer = shaped.layer
+def _module(shaped: Node) -> nn.Module:
+    layer = shaped.layer
     channels = shaped.input_shape[0]
     match layer:
         case Conv2d():
@@ -139,3 +139,5 @@ def _module(shaped: ShapedLayer) -> nn.Module:
             return nn.GELU(approximate="none")
         case Softmax():
             return nn.Softmax(dim=1)
+        case _:
+            raise Unsupported(f"no {layer.kind} as yet")

@@ -12,13 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backends.contract import Arrays, Session, SessionSpec, check_names
+from backends.contract import Arrays, Session, SessionSpec, chain, check_names
 from backends.torch.expert.cuda_graph import captured
 from backends.torch.expert.passes import AutogradPass, Masks, WrittenPass
 from backends.torch.network import can_be_blocked, sequential, torch_name
 from backends.torch.optimizers import SLOTS, direct_update, set_rate, torch_optimizer
 from specs.layers import Conv2d, Dropout, ReLU
-from specs.shapes import infer
 
 Step = Callable[[Tensor, Masks], Tensor]
 """Indices int64[batch] and the masks of one step to the loss before its update, a scalar still on the device."""
@@ -37,7 +36,7 @@ class TorchSession(Session):
     def __init__(self, spec: SessionSpec, device: torch.device) -> None:
         self._spec = spec
         self._device = device
-        self._layers = infer(spec.architecture)
+        self._layers = chain(spec.architecture)
         self._dtype = torch.float64 if spec.precision == "float64" else torch.float32
         self._choose()
         layout = torch.channels_last if self._channels_last else torch.contiguous_format

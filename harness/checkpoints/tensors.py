@@ -14,8 +14,9 @@ from safetensors.numpy import save
 from backends.contract import Arrays
 from specs.architecture import Architecture
 from specs.errors import RequestError
+from specs.nodes import Shape
 from specs.optimizers import Optimizer
-from specs.shapes import Shape, buffer_shapes, parameter_shapes
+from specs.shapes import buffer_shapes, parameter_shapes
 
 MOST_HEADER_BYTES = 16 * 2**20
 STEP = "step"

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from backends.contract import Arrays, Manner, Session, SessionSpec
 from specs.architecture import Architecture
 from specs.layers import Dropout, Layer
+from specs.nodes import Shape
 from specs.optimizers import SGD, Optimizer
-from specs.shapes import Shape, buffer_shapes, infer, parameter_shapes
+from specs.shapes import buffer_shapes, infer, parameter_shapes
 
 Observation = dict[str, Arrays]
 """Quantity ("logits", "gradients", ...) to arrays by name."""

@@ -18,6 +18,7 @@ from backends.contract import Arrays
 from backends.numpy.session import Masks, NumpySession
 from specs.architecture import Architecture
 from specs.layers import LeakyReLU, MaxPool2d, ReLU
+from specs.nodes import INPUT
 from specs.shapes import infer
 
 
@@ -37,9 +38,10 @@ def margin(
 
     inf for a network without kinks. Exact ties do not count: every precision sees them as ties.
     """
-    activations: Arrays = {"": images, **session.activations(images, training=True, dropout_masks=dropout_masks)}
+    activations: Arrays = {INPUT: images, **session.activations(images, training=True, dropout_masks=dropout_masks)}
     smallest = math.inf
-    for shaped, x in zip(infer(architecture), activations.values(), strict=False):
+    for shaped in infer(architecture):
+        x = activations[shaped.inputs[0]]
         match shaped.layer:
             case ReLU() | LeakyReLU():
                 distances = np.abs(x)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.conformance.case import NetworkCase, described, network_case, seeded
 from specs.architecture import Architecture
+from specs.layer_shapes import output_shape
 from specs.layers import (
     GELU,
     LAYERS,
@@ -32,7 +33,7 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.shapes import Shape, output_shape
+from specs.nodes import Shape
 
 HEAD_CLASSES = 6
 

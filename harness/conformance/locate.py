@@ -13,8 +13,9 @@ from harness.conformance.judge import Measurement, Open, compare, observe
 from harness.conformance.layer_cases import isolated
 from harness.conformance.reference import Reference
 from harness.conformance.trajectories import TrajectoryCase, initial
-from specs.layers import Flatten
-from specs.shapes import ShapedLayer, infer
+from specs.layers import Flatten, Join
+from specs.nodes import INPUT, Node
+from specs.shapes import infer
 
 _ORDER = (
     ("logits", "forward"),
@@ -73,12 +74,16 @@ def _first_batch(case: TrajectoryCase) -> NetworkCase:
     )
 
 
-def _alone(case: NetworkCase) -> Iterator[tuple[ShapedLayer, NetworkCase]]:
+def _alone(case: NetworkCase) -> Iterator[tuple[Node, NetworkCase]]:
     """Every layer of ``case`` in isolation on what reaches it in the reference."""
     session = NumpySession(case.spec("float64"))
     session.load_parameters(case.parameters)
     activations = session.activations(case.images, training=True, dropout_masks=case.dropout_masks)
-    for shaped, x in zip(infer(case.architecture), [case.images, *activations.values()], strict=False):
+    activations = {INPUT: case.images, **activations}
+    for shaped in infer(case.architecture):
+        if isinstance(shaped.layer, Join):  # compared as part of whole networks alone, as yet
+            continue
+        x = activations[shaped.inputs[0]]
         architecture = isolated(shaped.layer, shaped.input_shape)
         name = f"{shaped.name} of {case.name}"
         generator = seeded(name)

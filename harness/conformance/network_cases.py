@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.conformance.case import NetworkCase, network_case
 from harness.conformance.layer_cases import draw
 from specs.architecture import Architecture
+from specs.layer_shapes import output_shape
 from specs.layers import (
     GELU,
     AvgPool2d,
@@ -28,7 +29,7 @@ from specs.layers import (
     Tanh,
 )
 from specs.loading import architecture_names, load_architecture
-from specs.shapes import Shape, output_shape
+from specs.nodes import Shape
 
 # Few samples: the large networks pass some hundred thousand kinks per sample, and float32 rounding may flip one.
 BUNDLED_BATCH = 3

@@ -31,8 +31,9 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
+from specs.nodes import Node
 from specs.recipe import Preprocessing
-from specs.shapes import ShapedLayer, has_trailing_softmax, infer
+from specs.shapes import has_trailing_softmax, infer
 
 OPSET = 17  # every operator used has its present meaning since then, and runtimes of 2022 have it
 IR_VERSION = 8
@@ -90,7 +91,7 @@ class _Graph:
         self.initializers.append(numpy_helper.from_array(array, name))
         return name
 
-    def add(self, shaped: ShapedLayer, value: str, output: str) -> str:
+    def add(self, shaped: Node, value: str, output: str) -> str:
         """Append the nodes of one layer of ``value``; returns ``output``, the name of what it gives."""
         match shaped.layer:
             case Conv2d() as layer:
@@ -138,7 +139,7 @@ class _Graph:
     def _scalar(self, name: str, value: float) -> str:
         return self.constant(name, np.full((), value, np.float32))
 
-    def _owned(self, shaped: ShapedLayer, *parts: str) -> Iterator[str]:
+    def _owned(self, shaped: Node, *parts: str) -> Iterator[str]:
         """The layer's own arrays among ``parts``, as initializers."""
         for name in (f"{shaped.name}.{part}" for part in parts):
             if name in shaped.parameters or name in shaped.buffers:

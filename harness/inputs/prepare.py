@@ -25,6 +25,7 @@ from results.files import explained, sync_folder
 from results.store import SAFE
 from specs.architecture import Architecture
 from specs.errors import RequestError
+from specs.identity import architecture_sha256
 from specs.initializers import initial_parameters
 from specs.optimizers import optimizer_to_dict
 from specs.recipe import Preprocessing, Recipe
@@ -88,9 +89,8 @@ def prepare_inputs(
         np.savez(folder / "initial_weights.npz", **weights)  # type: ignore[arg-type]
         if resumed:
             np.savez(folder / "optimizer_state.npz", **resumed.optimizer_state())  # type: ignore[arg-type]
-    network = {key: value for key, value in architecture.to_dict().items() if key in ("input", "classes", "layers")}
     return {
-        "architecture": sha256_of({}, network),
+        "architecture": architecture_sha256(architecture),
         "schedule": schedule_sha256(recipe, order, rates, seed=seed, epochs=epochs or range(recipe.epochs)),
         "initial_weights": sha256_of(weights),
     }

@@ -1,6 +1,7 @@
 """What every layer of a network costs on a backend, found from the outside: by timing networks that grow by a layer.
 
-Network k is the first k layers and a small head. What it takes more than network k - 1, measured in turn with it, is
+Network k is the first k layers and a small head, where a residual or branches count as one layer, named as their
+join is. What it takes more than network k - 1, measured in turn with it, is
 the time of layer k; nothing is asked of a framework but the contract. A trained network's step is forward, backward
 and update, so a layer's backward time is what is left of its share of the step after its forward time: the update of
 its weights is in it. A difference that cannot be told from 0 is said to be that, and never shown as a time.
@@ -15,7 +16,8 @@ from results.formatting import significant
 from results.statistics import estimate
 from specs.architecture import Architecture
 from specs.layers import GlobalAvgPool, Layer, Linear
-from specs.shapes import Shape, ShapedLayer, backward_flops, infer
+from specs.nodes import Node, Shape
+from specs.shapes import backward_flops, top_level
 
 FAR_SLOWER = 3.0
 """A layer this many times slower than on the best backend is worth a sentence."""
@@ -29,11 +31,11 @@ def stages(architecture: Architecture) -> tuple[Architecture, ...]:
     The head, a mean over each image and two linear outputs, makes every one of them a network with weights to train
     and a loss of the same cost; it stands in both terms of every difference.
     """
-    layers = infer(architecture)
-    kinds = tuple(shaped.layer for shaped in layers)
-    shapes = (architecture.input, *(shaped.output_shape for shaped in layers))
+    steps = top_level(architecture)
+    items = tuple(item for item, _ in steps)
+    shapes = (architecture.input, *(nodes[-1].output_shape for _, nodes in steps))
     grown = tuple(
-        replace(architecture, name=f"{architecture.name}_{k}", classes=2, layers=(*kinds[:k], *_head(shape)))
+        replace(architecture, name=f"{architecture.name}_{k}", classes=2, layers=(*items[:k], *_head(shape)))
         for k, shape in enumerate(shapes)
     )
     return (*grown, architecture)
@@ -83,7 +85,10 @@ class Time:
 
 @dataclass(frozen=True)
 class LayerTime:
-    """One layer on one backend. ``forward_flops`` and ``backward_flops`` are of a batch, matrix products alone."""
+    """One layer on one backend; a residual or branches are one, under the name of their join.
+
+    ``forward_flops`` and ``backward_flops`` are of a batch, matrix products alone.
+    """
 
     name: str
     forward: Time
@@ -127,22 +132,22 @@ class BackendProfile:
 
 def layer_times(architecture: Architecture, laps: Sequence[Sequence[Lap]], batch_size: int) -> tuple[LayerTime, ...]:
     """The times of all layers from the laps of each pair of neighbours among the first n + 1 ``stages``."""
-    costs = backward_flops(architecture)
+    costs = iter(backward_flops(architecture))
     return tuple(
-        _layer_time(shaped, cost, own, batch_size)
-        for shaped, cost, own in zip(infer(architecture), costs, laps, strict=True)
+        _layer_time(nodes, sum(next(costs) for _ in nodes), own, batch_size)
+        for (_, nodes), own in zip(top_level(architecture), laps, strict=True)
     )
 
 
-def _layer_time(shaped: ShapedLayer, cost: int, laps: Sequence[Lap], batch_size: int) -> LayerTime:
+def _layer_time(nodes: Sequence[Node], cost: int, laps: Sequence[Lap], batch_size: int) -> LayerTime:
     forward = [lap.forward[1] - lap.forward[0] for lap in laps]
     both = [lap.step[1] - lap.step[0] for lap in laps]
     return LayerTime(
-        name=shaped.name,
+        name=nodes[-1].name,
         forward=Time.of(forward),
         backward=Time.of([b - f for b, f in zip(both, forward, strict=True)]),
         both=Time.of(both),
-        forward_flops=shaped.product_flops * batch_size,
+        forward_flops=sum(node.product_flops for node in nodes) * batch_size,
         backward_flops=cost * batch_size,
     )
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from backends.numpy.layers import cross_entropy, forward
+from specs.layer_shapes import output_shape
 from specs.layers import (
     GELU,
     LAYERS,
@@ -27,7 +28,6 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.shapes import output_shape
 from tests.backends.numerics import finite_difference, parameter_values, relative_error, separated
 from tests.backends.strategies import windowed
 

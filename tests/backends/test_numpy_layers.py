@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from backends.numpy.layers import cross_entropy, forward
 from specs.errors import RequestError
+from specs.layer_shapes import output_shape
 from specs.layers import (
     GELU,
     AvgPool2d,
@@ -27,7 +28,6 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.shapes import output_shape
 from tests.backends.numerics import Array, parameter_values, relative_error
 from tests.backends.strategies import windowed
 

@@ -124,37 +124,37 @@ def test_what_was_loaded_can_be_written_and_loaded_again(spec) -> None:
         (
             "out_features: 7",
             "out_feature: 7",
-            "17: unknown field of layer 13 (linear) 'out_feature'; did you mean 'out_features'?",
+            "17: unknown field of layers[12] (linear) 'out_feature'; did you mean 'out_features'?",
         ),
         (
             "{out_channels: 4, kernel_size: 1}",
             "{kernel_size: 1}",
-            "10: layer 6 (conv2d) needs the field 'out_channels'",
+            "10: layers[5] (conv2d) needs the field 'out_channels'",
         ),
         ("out_channels: 4", "out_channels: four", "10: out_channels: input should be a valid integer, got 'four'"),
         ("out_channels: 4", "out_channels: 4.0", "10: out_channels: input should be a valid integer, got 4.0"),
         ("out_channels: 4", "out_channels: true", "10: out_channels: input should be a valid integer, got True"),
         ("out_channels: 4", "out_channels:", "10: out_channels: input should be a valid integer, got None"),
-        ("out_channels: 4", "out_channels: 0", "10: layer 6 (conv2d): out_channels must be at least 1, got 0"),
+        ("out_channels: 4", "out_channels: 0", "10: layers[5] (conv2d): out_channels must be at least 1, got 0"),
         (
             "kernel_size: [3, 5]",
             "kernel_size: [3, 5, 7]",
-            "5: layer 1 (conv2d): kernel_size must be an integer or a pair",
+            "5: layers[0] (conv2d): kernel_size must be an integer or a pair",
         ),
         ("[1, 2], bias: false}", "[1, 2], bias: 0}", "5: bias: input should be a valid boolean, got 0"),
-        ("p: 0.1", "p: 1", "15: layer 11 (dropout): p (the probability of zeroing) must be in [0, 1), got 1"),
-        ("p: 0.1", "p: .nan", "15: layer 11 (dropout): p (the probability of zeroing) must be in [0, 1), got nan"),
+        ("p: 0.1", "p: 1", "15: layers[10] (dropout): p (the probability of zeroing) must be in [0, 1), got 1"),
+        ("p: 0.1", "p: .nan", "15: layers[10] (dropout): p (the probability of zeroing) must be in [0, 1), got nan"),
         ("p: 0.1", "p: '0.1'", "15: p: input should be a valid number, got '0.1'"),
-        ("epsilon: 1e-3", "epsilon: .inf", "13: layer 9 (batch_norm2d): epsilon must be positive, got inf"),
-        ("linear: {out_features: 7, bias: false}", "linear", "17: layer 13 (linear) needs the field 'out_features'"),
+        ("epsilon: 1e-3", "epsilon: .inf", "13: layers[8] (batch_norm2d): epsilon must be positive, got inf"),
+        ("linear: {out_features: 7, bias: false}", "linear", "17: layers[12] (linear) needs the field 'out_features'"),
         ("linear: {out_features: 7, bias: false}", "linear: 7", "17: linear takes a mapping of fields, got 7"),
         ("- gelu", "- [gelu]", "7: a layer is a name or {name: {fields}}, got ['gelu']"),
         ("- gelu", "- {gelu: {}, tanh: {}}", "7: a layer is a name or {name: {fields}}, got"),
-        ("  - global_avg_pool\n", "", "16: every_layer: layer 12 (linear): needs features, got shape [4, 15, 6]"),
+        ("  - global_avg_pool\n", "", "16: every_layer: layers[11] (linear): needs features, got shape [4, 15, 6]"),
         (
             "kernel_size: [3, 2], stride: 1",
             "kernel_size: [30, 2]",
-            "12: every_layer: layer 8 (max_pool2d): kernel [30, 2]",
+            "12: every_layer: layers[7] (max_pool2d): kernel [30, 2]",
         ),
         (
             "out_features: 5",
@@ -172,14 +172,14 @@ def test_what_was_loaded_can_be_written_and_loaded_again(spec) -> None:
         (
             "out_features: 7",
             "out_features: 1000000000000",
-            "17: every_layer: layer 13 (linear): 1,000,000,000,000 numbers",
+            "17: every_layer: layers[12] (linear): 1,000,000,000,000 numbers",
         ),
         (
             "out_features: 7",
             "out_features: 999999999",
-            "17: every_layer: layer 13 (linear): 4,000,000,416 parameters so far",
+            "17: every_layer: layers[12] (linear): 4,000,000,416 parameters so far",
         ),
-        ("out_channels: 4", "out_channels: 90000000", "10: every_layer: layer 6 (conv2d): "),
+        ("out_channels: 4", "out_channels: 90000000", "10: every_layer: layers[5] (conv2d): "),
     ],
 )
 def test_architecture_mistakes(spec, old: str, new: str, said: str) -> None:
@@ -247,7 +247,10 @@ def test_a_spec_is_a_mapping(spec, text: str) -> None:
 def test_too_many_layers(spec) -> None:
     layers = "".join("  - relu\n" for _ in range(1001))
     text = f"name: long\ninput: [1, 1, 2]\nclasses: 2\nlayers:\n{layers}  - flatten\n"
-    assert refusal(load_architecture, spec(text)) == "4: 1002 layers, at most 1000"
+    assert (
+        refusal(load_architecture, spec(text))
+        == "4: an architecture: layers are 1,002 with all repeats, at most 1,000 are allowed"
+    )
 
 
 def test_an_unknown_name_is_not_a_missing_file(tmp_path: Path) -> None:

@@ -22,12 +22,11 @@ from paddle import nn
 from paddle.base import core
 from paddle.pir_utils import OldIrGuard
 
-from backends.contract import Arrays, SessionSpec
+from backends.contract import Arrays, SessionSpec, chain
 from backends.paddle import network as _paddle_network
 from backends.paddle import optimizers as _paddle_optimizers
 from backends.paddle.expert import passes
 from specs.layers import BatchNorm2d, Dropout
-from specs.shapes import infer
 
 TUNING: tuple[str, ...] = (
     "static graph of the older kind, run serially and in place of eager mode",
@@ -50,7 +49,7 @@ def refusal(spec: SessionSpec) -> str | None:
     """Why this session cannot be computed by static graphs; None if it can."""
     if spec.device != "cpu" or spec.precision != "float32":
         return "the oneDNN graph is for float32 on a CPU"
-    epsilons = [layer.epsilon for layer in spec.architecture.layers if isinstance(layer, BatchNorm2d)]
+    epsilons = [node.layer.epsilon for node in chain(spec.architecture) if isinstance(node.layer, BatchNorm2d)]
     if max(epsilons, default=0) > _GREATEST_EPSILON:
         return f"Paddle's older graph takes no batch norm epsilon above {_GREATEST_EPSILON}"
     return None
@@ -67,7 +66,7 @@ class StaticEngine:
         self._optimizer = spec.optimizer
         self._dropout = {
             shaped.name: ((*shaped.output_shape[1:], shaped.output_shape[0]), shaped.layer.p)
-            for shaped in infer(spec.architecture)
+            for shaped in chain(spec.architecture)
             if isinstance(shaped.layer, Dropout)
         }
         self._scope = paddle.static.Scope()

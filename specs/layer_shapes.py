@@ -1,0 +1,112 @@
+"""What one layer gives and owns, by the shape that it is given. Shapes leave the batch axis out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from specs.layers import (
+    GELU,
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Concat,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Join,
+    Layer,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    Operation,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from specs.nodes import Shape
+
+
+def output_shape(layer: Layer, shape: Shape) -> Shape:
+    """Shape after ``layer``. Raises ValueError when ``shape`` does not suit it."""
+    match layer:
+        case Conv2d():
+            return (layer.out_channels, *_windows(layer, _image(shape)))
+        case MaxPool2d() | AvgPool2d():
+            return (shape[0], *_windows(layer, _image(shape)))
+        case GlobalAvgPool():
+            return _image(shape)[:1]
+        case BatchNorm2d():
+            return _image(shape)
+        case Flatten():
+            return (math.prod(shape),)
+        case Linear():
+            if len(shape) != 1:
+                raise ValueError(f"needs features, got shape {list(shape)}; put a flatten before it")
+            return (layer.out_features,)
+        case ReLU() | LeakyReLU() | Tanh() | Sigmoid() | GELU() | Softmax() | Dropout():
+            return shape
+
+
+def joined_shape(join: Join, shapes: Mapping[str, Shape]) -> Shape:
+    """Shape of several values joined. ``shapes`` has them under what errors call them; ValueError if they differ."""
+    first, *others = shapes.values()
+    given = ", ".join(f"{label} gives {list(shape)}" for label, shape in shapes.items())
+    match join:
+        case Add():
+            if any(other != first for other in others):
+                raise ValueError(f"what is added must have one shape, but {given}")
+            return first
+        case Concat():
+            axis = join.axis - 1  # shapes leave the batch out
+            if any(other[:axis] + other[axis + 1 :] != first[:axis] + first[axis + 1 :] for other in others):
+                raise ValueError(f"what is concatenated may differ in {_AXES[len(first)]} alone, but {given}")
+            return (*first[:axis], sum(shape[axis] for shape in shapes.values()), *first[axis + 1 :])
+
+
+_AXES = {1: "features", 3: "channels"}
+
+
+def _image(shape: Shape) -> Shape:
+    if len(shape) != 3:
+        raise ValueError(f"needs an image [channels, height, width], got shape {list(shape)}")
+    return shape
+
+
+def _windows(layer: Conv2d | MaxPool2d | AvgPool2d, shape: Shape) -> tuple[int, int]:
+    """floor((size + 2 * padding - kernel) / stride) + 1 for height and width."""
+    sizes = []
+    for axis, size, kernel, stride, padding in zip(
+        ("height", "width"), shape[1:], layer.kernel_size, layer.stride, layer.padding, strict=True
+    ):
+        if size + 2 * padding < kernel:
+            raise ValueError(
+                f"kernel {list(layer.kernel_size)} with padding {list(layer.padding)} does not fit "
+                f"input {list(shape)} ({axis} {size})"
+            )
+        sizes.append((size + 2 * padding - kernel) // stride + 1)
+    return sizes[0], sizes[1]
+
+
+def parameters(layer: Operation, shape: Shape) -> dict[str, Shape]:
+    """The trained parameters of ``layer`` on ``shape``: part ("weight", "gamma", ...) to shape."""
+    match layer:
+        case Conv2d():
+            weight: Shape = (layer.out_channels, shape[0], *layer.kernel_size)
+            return {"weight": weight} | ({"bias": (layer.out_channels,)} if layer.bias else {})
+        case Linear():
+            weight = (layer.out_features, shape[0])
+            return {"weight": weight} | ({"bias": (layer.out_features,)} if layer.bias else {})
+        case BatchNorm2d():
+            return {"gamma": (shape[0],), "beta": (shape[0],)}
+        case _:
+            return {}
+
+
+def buffers(layer: Operation, shape: Shape) -> dict[str, Shape]:
+    """What ``layer`` keeps beside its parameters, batch norm's running statistics: part to shape."""
+    if isinstance(layer, BatchNorm2d):
+        return {"running_mean": (shape[0],), "running_variance": (shape[0],)}
+    return {}

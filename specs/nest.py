@@ -1,0 +1,138 @@
+"""How a network is written: layers in sequence, and among them residuals, branches and repeats that hold sequences.
+
+Only ``specs`` sees the nest; everyone else works on the nodes that ``specs.shapes.infer`` makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, get_args
+
+from specs.layers import JOINS, LAYERS, Layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residual:
+    """The sum of what ``layers`` and ``shortcut`` give for the same input; an empty shortcut is the identity.
+
+    He et al. 2016, Deep residual learning for image recognition, equation 1 (identity) and 2 (projection).
+    """
+
+    kind: ClassVar[str] = "residual"
+    layers: tuple[Item, ...]
+    shortcut: tuple[Item, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ValueError("layers must not be empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branches:
+    """What the ``paths`` give for the same input, joined by "add" or "concat"; one path may be empty, the identity."""
+
+    kind: ClassVar[str] = "branches"
+    join: str
+    paths: tuple[tuple[Item, ...], ...]
+
+    def __post_init__(self) -> None:
+        if self.join not in JOINS:
+            raise ValueError(f"join must be {' or '.join(JOINS)}, got {self.join!r}")
+        if len(self.paths) < 2:
+            raise ValueError(f"paths must be at least 2, got {len(self.paths)}")
+        if sum(not path for path in self.paths) > 1:
+            raise ValueError("paths may hold one empty path (the identity), not more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """``layers`` one after another, ``times`` times, each time with parameters of its own."""
+
+    kind: ClassVar[str] = "repeat"
+    times: int
+    layers: tuple[Item, ...]
+
+    def __post_init__(self) -> None:
+        if self.times < 1:
+            raise ValueError(f"times must be at least 1, got {self.times}")
+        if not self.layers:
+            raise ValueError("layers must not be empty")
+
+
+Nest = Residual | Branches | Repeat
+Item = Layer | Nest
+Sequence = tuple[Item, ...]
+
+NESTS: dict[str, type] = {nest.kind: nest for nest in get_args(Nest)}
+ITEMS: dict[str, type] = LAYERS | NESTS
+
+
+def sequences(item: Item) -> tuple[Sequence, ...]:
+    """The sequences that an item holds; none for a layer."""
+    match item:
+        case Residual():
+            return (item.layers, item.shortcut)
+        case Branches():
+            return item.paths
+        case Repeat():
+            return (item.layers,)
+        case _:
+            return ()
+
+
+def count_nodes(items: Sequence) -> int:
+    """How many nodes a sequence becomes, without making them."""
+    total = 0
+    for item in items:
+        inner = sum(map(count_nodes, sequences(item)))
+        total += item.times * inner if isinstance(item, Repeat) else inner + 1
+    return total
+
+
+def depth(items: Sequence) -> int:
+    """How many nests lie around the innermost layer."""
+    return max((1 + max(map(depth, sequences(item))) for item in items if isinstance(item, Nest)), default=0)
+
+
+def unrolled(items: Sequence) -> Sequence:
+    """The items with repeats written out; nests within residuals and branches stay as they are."""
+    return tuple(
+        one for item in items for one in (unrolled(item.layers) * item.times if isinstance(item, Repeat) else (item,))
+    )
+
+
+def to_data(items: Sequence) -> list[dict[str, Any]]:
+    """Plain data for JSON and YAML: {kind: {every field}} for each item."""
+    return [{item.kind: _fields(item)} for item in items]
+
+
+def _fields(item: Item) -> dict[str, Any]:
+    match item:
+        case Residual():
+            return {"layers": to_data(item.layers), "shortcut": to_data(item.shortcut)}
+        case Branches():
+            return {"join": item.join, "paths": [to_data(path) for path in item.paths]}
+        case Repeat():
+            return {"times": item.times, "layers": to_data(item.layers)}
+        case _:
+            return asdict(item)
+
+
+def from_data(data: list[dict[str, Any]]) -> Sequence:
+    """The inverse of ``to_data``. Raises KeyError or TypeError on data that it did not write."""
+    return tuple(_item(kind, fields) for entry in data for kind, fields in entry.items())
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "layers": from_data,
+    "shortcut": from_data,
+    "paths": lambda paths: tuple(map(from_data, paths)),
+}
+
+
+def _item(kind: str, fields: dict[str, Any]) -> Item:
+    if kind in NESTS:
+        fields = {name: _READ[name](value) if name in _READ else value for name, value in fields.items()}
+    item: Item = ITEMS[kind](**fields)
+    return item
