@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       environments, then four frameworks and NumPy on the embedded digits, ending in a report"
+	@echo "make demo       environments, then all frameworks and NumPy on the embedded digits, ending in a report"
 	@echo "make test       environments, then every test and the conformance suite"
 	@echo "make check      formatting, lint and types alone"
 	@echo "make bench      adapters beside tutorial loops and bare loops, in turn: half an hour of a quiet machine"
@@ -23,7 +23,7 @@ setup: $(VENV)/ready
 	$(BIN)/python -m harness setup
 
 demo: setup
-	$(BIN)/python -m harness compare --backends torch,keras,paddle,mindspore,numpy --models lenet5,mlp \
+	$(BIN)/python -m harness compare --backends all,numpy --models lenet5,mlp \
 		--datasets digits --epochs 5 --repeats 3
 
 # First what can share the machine, a file at a time on each processor; then what needs all of it: threads, true times.

@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from backends.contract import Backend
 from specs.errors import unknown
+
+if TYPE_CHECKING:  # the contract needs NumPy, and help texts that name the backends do without
+    from backends.contract import Backend
+
+REFERENCE = "numpy"
+"""The backend that all others are compared with; far slower than they on convolutions."""
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 
@@ -17,7 +23,8 @@ class Registration:
     """Where a backend lives.
 
     ``adapter`` is "module:Class", imported only when asked for; ``framework`` is the module whose presence in an
-    interpreter means that the framework is installed there.
+    interpreter means that the framework is installed there, ``modules`` what else comes with it: none of them may be
+    imported outside the backend's folder.
     """
 
     name: str
@@ -25,6 +32,7 @@ class Registration:
     adapter: str
     framework: str
     aliases: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @property
     def requirements(self) -> Path:
@@ -41,7 +49,7 @@ class Registration:
 # fmt: off
 _REGISTERED = (
     Registration(name="torch", title="PyTorch", adapter="backends.torch.adapter:TorchBackend", framework="torch", aliases=("pytorch",)),
-    Registration(name="keras", title="Keras", adapter="backends.keras.adapter:KerasBackend", framework="keras", aliases=("tensorflow", "tf")),
+    Registration(name="keras", title="Keras", adapter="backends.keras.adapter:KerasBackend", framework="keras", aliases=("tensorflow", "tf"), modules=("tensorflow",)),
     Registration(name="paddle", title="PaddlePaddle", adapter="backends.paddle.adapter:PaddleBackend", framework="paddle", aliases=("paddlepaddle", "pp")),
     Registration(name="mindspore", title="MindSpore", adapter="backends.mindspore.adapter:MindSporeBackend", framework="mindspore", aliases=("ms",)),
     Registration(name="numpy", title="NumPy", adapter="backends.numpy.adapter:NumpyBackend", framework="numpy", aliases=("np", "reference")),
@@ -49,6 +57,17 @@ _REGISTERED = (
 # fmt: on
 
 BACKENDS: dict[str, Registration] = {registration.name: registration for registration in _REGISTERED}
+
+
+def frameworks() -> tuple[str, ...]:
+    """The backends that are compared when none is named: all but the reference."""
+    return tuple(name for name in BACKENDS if name != REFERENCE)
+
+
+def alternatives() -> str:
+    """All names as help texts have them: "torch, keras or numpy"."""
+    *names, last = BACKENDS
+    return f"{', '.join(names)} or {last}"
 
 
 def find(name: str) -> Registration:

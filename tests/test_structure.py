@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.registry import BACKENDS
+from backends.registry import BACKENDS, frameworks
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("specs", "backends", "harness", "results")
@@ -24,7 +24,14 @@ HARNESS = (
     *("worker", "datasets", "checkpoints", "processes", "measuring", "inputs", "planning", "inference", "running"),
     *("export", "conformance", "cli"),
 )
-FRAMEWORKS = {"torch", "tensorflow", "keras", "paddle", "mindspore"}
+
+
+def modules(backend: str) -> set[str]:
+    """The modules of a framework, which its own folder alone may import."""
+    return {BACKENDS[backend].framework, *BACKENDS[backend].modules}
+
+
+FRAMEWORKS = {module for name in frameworks() for module in modules(name)}
 # What a worker process may import beside its framework.
 LIGHT = sorted(
     {
@@ -79,10 +86,11 @@ def test_every_folder_of_the_harness_has_its_place() -> None:
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_only_adapters_name_frameworks(path: Path) -> None:
-    frameworks = {name.partition(".")[0] for name in imported(path, top_level=False)} & FRAMEWORKS
-    inside = path.relative_to(ROOT).parts
-    assert not frameworks or (inside[0] == "backends" and len(inside) > 2), f"imports {sorted(frameworks)}"
+def test_only_its_own_adapter_names_a_framework(path: Path) -> None:
+    named = {name.partition(".")[0] for name in imported(path, top_level=False)} & FRAMEWORKS
+    room, folder, *_ = path.relative_to(ROOT).parts
+    own = modules(folder) if room == "backends" and folder in BACKENDS else set()
+    assert named <= own, f"imports {sorted(named - own)}"
 
 
 def test_no_adapter_imports_another() -> None:

@@ -68,7 +68,7 @@ def benchmark_inference(
 
 def _backends(given: str | None) -> list[Registration]:
     """Those named, else all that are installed but for NumPy. Raises RequestError."""
-    from backends.registry import BACKENDS, find
+    from backends.registry import find, frameworks
     from harness.processes.environments import find_python
     from specs.errors import RequestError
 
@@ -78,15 +78,13 @@ def _backends(given: str | None) -> list[Registration]:
             find_python(registration.name)
         return named
     installed = []
-    for registration in BACKENDS.values():
-        if registration.name == "numpy":  # the reference is far from fast
-            continue
+    for name in frameworks():
         try:
-            find_python(registration.name)
+            find_python(name)
         except RequestError as error:
             print(f"not measured: {error}", file=sys.stderr)
         else:
-            installed.append(registration)
+            installed.append(find(name))
     return installed
 
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backends.registry import alternatives
+
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
 
 CheckpointFolder = Annotated[
     Path, typer.Option("--checkpoint", help="A folder that run --save wrote.", metavar="FOLDER")
 ]
-Backend = Annotated[
-    str | None, typer.Option("--backend", help="torch, keras, paddle, mindspore or numpy; default: what trained it.")
-]
+Backend = Annotated[str | None, typer.Option("--backend", help=f"{alternatives()}; default: what trained it.")]
 
 
 def opened_checkpoint(folder: Path) -> Checkpoint:

@@ -83,7 +83,7 @@ def _levels(given: list[str] | None) -> tuple[str, ...]:
 
 def _backends(given: list[str] | None, python: Path | None) -> tuple[dict[str, Path], list[str]]:
     """Interpreter by backend, and a note for each framework that is not installed; an error where one was asked for."""
-    from backends.registry import BACKENDS, find
+    from backends.registry import find, frameworks
     from harness.processes.environments import find_python
     from specs.errors import RequestError
 
@@ -93,9 +93,7 @@ def _backends(given: list[str] | None, python: Path | None) -> tuple[dict[str, P
         names = dict.fromkeys(find(name).name for name in given)
         return {name: find_python(name, python) for name in names}, []
     found, notes = {}, []
-    for name in BACKENDS:
-        if name == "numpy":  # it is the judge
-            continue
+    for name in frameworks():
         try:
             found[name] = find_python(name)
         except RequestError as error:

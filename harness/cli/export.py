@@ -10,13 +10,14 @@ import typer
 
 from harness.cli import options
 from harness.cli.checkpoint_options import CheckpointFolder
+from specs.program import PROGRAM
 
 
 def export(
     checkpoint: CheckpointFolder,
     format: Annotated[
         str,
-        typer.Option(help="onnx, torch-export, keras-savedmodel, paddle-static or mindspore-mindir.", metavar="FORM"),
+        typer.Option(help=f"onnx, or a framework's own form: `{PROGRAM} list` has them.", metavar="FORM"),
     ],
     out: Annotated[
         Path | None, typer.Option(help="The folder to make; default: exports/MODEL-FORM.", metavar="FOLDER")

@@ -36,7 +36,10 @@ def _catalogue() -> dict[str, list[dict[str, Any]]]:
             {"name": r.name, "title": r.title, "epochs": r.epochs, "targets": dict(r.targets)} for r in recipes
         ],
         "datasets": [{"name": name, "title": title} for name, title in NAMES.items()],
-        "backends": [{"name": b.name, "title": b.title, "aliases": list(b.aliases)} for b in BACKENDS.values()],
+        "backends": [
+            {"name": b.name, "title": b.title, "aliases": list(b.aliases), "export_format": b.create().export_format}
+            for b in BACKENDS.values()
+        ],
     }
 
 
@@ -62,8 +65,8 @@ def _print(catalogue: dict[str, list[dict[str, Any]]]) -> None:
     )
     print_table(
         f"Backends ({PROGRAM} doctor says which work here)",
-        ("name", "title", "also"),
-        [(b["name"], b["title"], ", ".join(b["aliases"])) for b in catalogue["backends"]],
+        ("name", "title", "also", "exports"),
+        [(b["name"], b["title"], ", ".join(b["aliases"]), b["export_format"] or "") for b in catalogue["backends"]],
     )
 
 

@@ -9,6 +9,7 @@ import typer
 
 from harness.cli import options
 from harness.cli.checkpoint_options import Backend, CheckpointFolder
+from specs.program import PROGRAM
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -29,8 +30,8 @@ def predict(
     runtime: Annotated[
         str | None,
         typer.Option(
-            help="Export the network first and run that: onnxruntime, torch-export, keras-savedmodel, paddle-static "
-            "or mindspore-mindir.",
+            help="Export the network first and run that: onnxruntime, or a framework's own form "
+            f"(`{PROGRAM} list` has them).",
             metavar="RUNTIME",
         ),
     ] = None,

@@ -94,7 +94,7 @@ def profile(
 
 def _backends(given: str | None) -> tuple[list[str], dict[str, Path]]:
     """Those to be profiled, and the interpreter of each that is measured: see the help of ``--backend``."""
-    from backends.registry import BACKENDS, find
+    from backends.registry import find, frameworks
     from harness.processes.environments import find_python
     from specs.errors import RequestError
 
@@ -102,8 +102,8 @@ def _backends(given: str | None) -> tuple[list[str], dict[str, Path]]:
     pythons = {name: find_python(name) for name in named}
     if len(named) > 1:
         return named, pythons
-    for name in BACKENDS:
-        if name == "numpy" or name in pythons:  # NumPy is the reference, and far from fast
+    for name in frameworks():
+        if name in pythons:
             continue
         try:
             pythons[name] = find_python(name)

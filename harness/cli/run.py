@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from backends.registry import alternatives
 from harness.cli import options
 
 
 def run(
-    backend: Annotated[
-        str | None, typer.Option(help="torch, keras, paddle, mindspore or numpy; default with --resume: the same.")
-    ] = None,
+    backend: Annotated[str | None, typer.Option(help=f"{alternatives()}; default with --resume: the same.")] = None,
     model: Annotated[str | None, typer.Option(help="A model's name or YAML file.", metavar="NAME|PATH")] = None,
     dataset: options.Dataset = None,
     recipe: options.RecipeName = None,

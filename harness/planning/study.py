@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from backends.registry import BACKENDS, find
+from backends.registry import find, frameworks
 from harness.planning.plan import RunPlan
 from harness.planning.resolve import resolve_model, resolve_threads
 from specs.errors import RequestError, unknown
@@ -47,8 +47,7 @@ class Study:
     retry_noisy: int = 0
 
     def __post_init__(self) -> None:
-        names = [r.name for r in BACKENDS.values() if r.name != "numpy"]
-        backends = [name for given in self.backends for name in (names if given == "all" else [find(given).name])]
+        backends = [n for given in self.backends for n in (frameworks() if given == "all" else [find(given).name])]
         models = [name for given in self.models for name in (architecture_names() if given == "all" else [given])]
         for field, values in (("backends", backends), ("models", models)):
             object.__setattr__(self, field, tuple(dict.fromkeys(values)))

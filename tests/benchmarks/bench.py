@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backends.contract import SessionSpec
-from backends.registry import Registration, find
+from backends.registry import Registration, find, frameworks
 from harness.datasets import load_dataset
 from harness.inputs.prepare import dropout_seed, prepare_data, prepare_inputs
 from harness.processes.environments import find_python
@@ -39,7 +39,7 @@ from tests.benchmarks.report import MEASURED, Cell, line, rewrite, rewrite_paren
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-BACKENDS = ("torch", "keras", "paddle", "mindspore")
+BACKENDS = frameworks()
 # Training samples per epoch: whole batches, about half a second of work, so that turns are short.
 SAMPLES = {"mlp": 25_600, "lenet5": 6_400, "cnn": 1_536, "cnn_dropout": 2_048, "alexnet": 640}
 TEST_SAMPLES = 500

@@ -10,13 +10,14 @@ from pathlib import Path
 import pandas as pd
 
 import results
+from backends.registry import frameworks
 from specs.loading import default_recipe
 from tests.benchmarks.pages import replace_between
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results" / "reference"
 PAGES = ("README.md", "README.zh-CN.md")
-BACKENDS = ("torch", "keras", "paddle", "mindspore")
+BACKENDS = frameworks()
 
 
 def table(runs: pd.DataFrame, epochs: pd.Series) -> str:

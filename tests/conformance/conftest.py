@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_limits
 
-from backends.registry import BACKENDS, find
+from backends.registry import find, frameworks
 from harness.conformance.judge import Subject
 from harness.conformance.running import Workplace
 from harness.conformance.suite import FULL, QUICK, Suite
@@ -48,7 +48,7 @@ def _chosen(config: pytest.Config) -> list[str]:
             find_python(name)
     except RequestError as error:
         raise pytest.UsageError(str(error)) from None
-    return named or [name for name in BACKENDS if name != "numpy"]
+    return named or list(frameworks())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -132,7 +132,7 @@ READERS = {
 }
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", READERS)
 def test_the_framework_reads_its_own_files(backend: str, place: Place, backend_python: Callable[[str], Path]) -> None:
     checkpoint = place.checkpoint(backend, "lenet5")
     done = subprocess.run(

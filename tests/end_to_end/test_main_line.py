@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends.registry import frameworks
 from harness.datasets import find_mnist
 from results.record import Record
 
 pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).parent.parent.parent
-FRAMEWORKS = ("torch", "keras", "paddle", "mindspore")
+FRAMEWORKS = frameworks()
 
 
 def harness(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -21,7 +21,8 @@ from tests.harness.export.networks import POOLED, trained
 
 
 def test_forms_are_onnx_and_one_of_each_framework() -> None:
-    assert list(forms()) == ["onnx", "torch-export", "keras-savedmodel", "paddle-static", "mindspore-mindir"]
+    assert next(iter(forms())) == "onnx"
+    assert {"torch-export", "keras-savedmodel", "paddle-static", "mindspore-mindir"} <= set(forms())
     assert find_runtime("onnxruntime") == find_form("onnx")
     assert find_runtime("paddle-static") == find_form("paddle-static")
     with pytest.raises(RequestError, match="unknown runtime 'onnx'; did you mean 'onnxruntime'"):
