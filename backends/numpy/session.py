@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Session, SessionSpec, chain, check_names
-from backends.numpy.layers import Computed, cross_entropy, forward
+from backends.contract import Arrays, Session, SessionSpec, check_names
+from backends.numpy.layers import Computed, cross_entropy
+from backends.numpy.network import Masks, Network, Step
 from backends.numpy.optimizers import update
-from specs.layers import Dropout, Layer
 from specs.nodes import Node
-from specs.shapes import buffer_shapes, parameter_shapes
+from specs.shapes import buffer_shapes, infer, parameter_shapes
 
 # Samples predicted at once: the copied windows of a convolution take kernel-area times the memory of its input.
 _PREDICT_BATCH = 256
-
-Masks = Mapping[str, NDArray[np.bool_]]
-
-Backpropagated = tuple[Node, Computed, NDArray[Any]]
-"""A layer, what it computed, and the loss gradient of its output."""
 
 
 class NumpySession(Session):
@@ -30,7 +25,7 @@ class NumpySession(Session):
 
     def __init__(self, spec: SessionSpec) -> None:
         self._spec = spec
-        self._layers = chain(spec.architecture)
+        self._network = Network(infer(spec.architecture))
         self._trained = parameter_shapes(spec.architecture)
         self._shapes = self._trained | buffer_shapes(spec.architecture)
         self._values: Arrays = {name: np.zeros(shape, spec.dtype) for name, shape in self._shapes.items()}
@@ -54,16 +49,17 @@ class NumpySession(Session):
         *,
         dropout_masks: Masks | None = None,
     ) -> NDArray[np.float64]:
-        """As the contract says. Raises RuntimeError before ``set_training_data``."""
+        """K steps, one after another. Raises RuntimeError before ``set_training_data``."""
         if self._images is None or self._labels is None:
             raise RuntimeError("train_steps before set_training_data")
         losses = np.empty(len(batch_indices), np.float64)
         for k, (batch, learning_rate) in enumerate(zip(batch_indices, learning_rates, strict=True)):
             step_masks = None if dropout_masks is None else {name: mask[k] for name, mask in dropout_masks.items()}
-            computed = self._training_forward(self._images[batch], step_masks)
-            losses[k], logits_gradient = cross_entropy(computed[-1].output, self._labels[batch])
+            losses[k], gradients = self._backpropagate(
+                self._images[batch], self._labels[batch], step_masks, to_images=False
+            )
             self._step += 1
-            for name, gradient in self._parameter_gradients(self._backward(computed, logits_gradient)).items():
+            for name, gradient in gradients.items():
                 update(
                     self._spec.optimizer,
                     self._values[name],
@@ -79,58 +75,44 @@ class NumpySession(Session):
         logits = np.empty((len(images), self._spec.architecture.classes), self._spec.dtype)
         for start in range(0, len(images), _PREDICT_BATCH):
             part = slice(start, start + _PREDICT_BATCH)
-            logits[part] = self._forward(images[part], training=False, dropout_masks={})[-1].output
+            for _, step in self._steps(images[part], training=False, dropout_masks={}):
+                last = step.output
+            logits[part] = last
         return logits
 
     def loss_and_gradients(
         self, images: NDArray[Any], labels: NDArray[np.int64], *, dropout_masks: Masks | None = None
     ) -> tuple[float, Arrays]:
-        """As the contract says."""
-        computed = self._training_forward(images, dropout_masks)
-        loss, logits_gradient = cross_entropy(computed[-1].output, labels)
-        backward = list(self._backward(computed, logits_gradient))
-        _, first, output_gradient = backward[-1]
-        return loss, {**self._parameter_gradients(backward), "input": first.input_gradient(output_gradient)}
+        """Forward and backward in training mode; all gradients are of the session's dtype."""
+        return self._backpropagate(images, labels, dropout_masks, to_images=True)
 
     def activations(
         self, images: NDArray[Any], *, training: bool = False, dropout_masks: Masks | None = None
     ) -> Arrays:
-        """Every layer's output under the layer's name, in network order, changing nothing in the session.
+        """Every node's output under its name, in network order, changing nothing in the session.
 
         In training mode batch norm uses the batch, and a network with dropout needs ``dropout_masks`` (as
         ``loss_and_gradients`` takes them), for the generator is left alone. Raises KeyError without them.
         """
-        computed = self._forward(images, training=training, dropout_masks=dropout_masks or {})
-        return {layer.name: step.output for layer, step in zip(self._layers, computed, strict=True)}
-
-    def layer_gradients(
-        self, images: NDArray[Any], labels: NDArray[np.int64], *, dropout_masks: Masks | None = None
-    ) -> Arrays:
-        """The loss gradient of every layer's output under the layer's name, in network order, in training mode.
-
-        Changes nothing in the session; ``dropout_masks`` as for ``activations``.
-        """
-        computed = self._forward(images, training=True, dropout_masks=dropout_masks or {})
-        _, logits_gradient = cross_entropy(computed[-1].output, labels)
-        gradients = {layer.name: gradient for layer, _, gradient in self._backward(computed, logits_gradient)}
-        return dict(reversed(gradients.items()))
+        steps = self._steps(images, training=training, dropout_masks=dropout_masks or {})
+        return {node.name: step.output for node, step in steps}
 
     def parameters(self) -> Arrays:
         """Copies of parameters and buffers, in network order, parameters first."""
         return {name: value.copy() for name, value in self._values.items()}
 
     def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
-        """As the contract says."""
+        """Copy parameters and buffers in, cast to the session's dtype. Raises KeyError or ValueError for a misfit."""
         check_names(self._shapes, parameters)
         self._values = {name: np.array(parameters[name], self._spec.dtype) for name in self._shapes}
 
     def optimizer_state(self) -> Arrays:
-        """As the contract says."""
+        """Copies of "step" (int64) and every slot in the session's dtype."""
         slots = {f"{name}.{slot}": a.copy() for name, state in self._slots.items() for slot, a in state.items()}
         return {"step": np.array(self._step, np.int64), **slots}
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """As the contract says. Raises like ``load_parameters``."""
+        """Copy the state in, cast to the session's dtype. Raises like ``load_parameters``."""
         check_names({name: array.shape for name, array in self.optimizer_state().items()}, state)
         self._step = int(state["step"])
         self._slots = {
@@ -152,51 +134,19 @@ class NumpySession(Session):
     def synchronize(self) -> None:
         """NumPy computes in the calling thread: nothing is ever under way."""
 
-    def _training_forward(self, images: NDArray[Any], dropout_masks: Masks | None) -> list[Computed]:
-        """Forward in training mode: draws the masks not given and moves the running statistics."""
-        computed = self._forward(
-            images, training=True, dropout_masks=self._draw(len(images)) if dropout_masks is None else dropout_masks
-        )
-        for layer, step in zip(self._layers, computed, strict=True):
-            self._values.update({f"{layer.name}.{part}": value for part, value in step.buffers.items()})
-        return computed
+    def _steps(self, images: NDArray[Any], *, training: bool, dropout_masks: Masks) -> Iterator[tuple[Node, Step]]:
+        inputs = np.asarray(images, self._spec.dtype)
+        return self._network.steps(self._values, inputs, training=training, dropout_masks=dropout_masks)
 
-    def _forward(self, images: NDArray[Any], *, training: bool, dropout_masks: Masks) -> list[Computed]:
-        if training:
-            check_names(self._mask_shapes(len(images)), dropout_masks)
-        computed: list[Computed] = []
-        x = np.asarray(images, self._spec.dtype)
-        for layer in self._layers:
-            names = layer.parameters | layer.buffers
-            parts = {name.removeprefix(f"{layer.name}."): self._values[name] for name in names}
-            mask = dropout_masks.get(layer.name) if training else None
-            computed.append(forward(cast(Layer, layer.layer), x, parts, training=training, mask=mask))
-            x = computed[-1].output
-        return computed
-
-    def _mask_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
-        return {layer.name: (batch, *layer.output_shape) for layer in self._layers if isinstance(layer.layer, Dropout)}
-
-    def _draw(self, batch: int) -> dict[str, NDArray[np.bool_]]:
-        """A mask per dropout layer from the session's generator, True (keep) with probability 1 - p."""
-        return {
-            shaped.name: self._generator.random((batch, *shaped.output_shape)) >= shaped.layer.p
-            for shaped in self._layers
-            if isinstance(shaped.layer, Dropout)
-        }
-
-    def _backward(self, computed: list[Computed], gradient: NDArray[Any]) -> Iterator[Backpropagated]:
-        """From the last layer to the first."""
-        for layer, step in zip(reversed(self._layers), reversed(computed), strict=True):
-            yield layer, step, gradient
-            if step is not computed[0]:
-                gradient = step.input_gradient(gradient)
-
-    def _parameter_gradients(self, backward: Iterable[Backpropagated]) -> Arrays:
-        """Every trained parameter's gradient, in network order; goes no further down than the first of them."""
-        gradients: Arrays = {}
-        for layer, step, gradient in backward:
-            gradients |= {f"{layer.name}.{part}": g for part, g in step.parameter_gradients(gradient).items()}
-            if len(gradients) == len(self._trained):
-                break
-        return {name: gradients[name] for name in self._trained}
+    def _backpropagate(
+        self, images: NDArray[Any], labels: NDArray[np.int64], dropout_masks: Masks | None, *, to_images: bool
+    ) -> tuple[float, Arrays]:
+        """Loss and gradients in training mode: draws the masks not given and moves the running statistics."""
+        if dropout_masks is None:
+            dropout_masks = self._network.draw_masks(self._generator, len(images))
+        steps = list(self._steps(images, training=True, dropout_masks=dropout_masks))
+        for node, step in steps:
+            if isinstance(step, Computed):
+                self._values.update({f"{node.name}.{part}": value for part, value in step.buffers.items()})
+        loss, logits_gradient = cross_entropy(steps[-1][1].output, labels)
+        return loss, self._network.gradients(steps, logits_gradient, to_images=to_images)

@@ -15,7 +15,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from backends.contract import Arrays
-from backends.numpy.session import Masks, NumpySession
+from backends.numpy.network import Masks
+from backends.numpy.session import NumpySession
 from specs.architecture import Architecture
 from specs.layers import LeakyReLU, MaxPool2d, ReLU
 from specs.nodes import INPUT

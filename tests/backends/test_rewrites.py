@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from backends.numpy.network import Network
 from backends.rewrites import relu_after_max_pool
 from specs.architecture import Architecture
 from specs.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Tanh
@@ -69,3 +71,28 @@ def test_two_in_a_row_of_pooling_and_relu() -> None:
 )
 def test_what_stays(layers: tuple[Item, ...]) -> None:
     assert relu_after_max_pool(nodes(*layers)) == nodes(*layers)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (CONV, ReLU(), POOL, CONV),
+        (ReLU(), POOL, ReLU(), MaxPool2d(kernel_size=3, stride=2, padding=1)),
+        (CONV, Residual(layers=(CONV, ReLU(), POOL), shortcut=(ReLU(), MaxPool2d(kernel_size=3, stride=2, padding=1)))),
+    ],
+)
+def test_values_and_gradients_stay(layers: tuple[Item, ...]) -> None:
+    generator = np.random.default_rng(3)
+    before = nodes(*layers)
+    images = generator.normal(size=(5, 2, 8, 8))
+    values = {name: generator.normal(size=shape) for node in before for name, shape in node.parameters.items()}
+    logits_gradient = generator.normal(size=(5, 3))
+    outcomes = []
+    for each in (before, relu_after_max_pool(before)):
+        network = Network(each)
+        steps = list(network.steps(values, images, training=True, dropout_masks={}))
+        gradients = network.gradients(steps, logits_gradient, to_images=True)
+        outcomes.append({"logits": steps[-1][1].output, **gradients})
+    assert outcomes[0].keys() == outcomes[1].keys()
+    for name, array in outcomes[0].items():
+        assert np.allclose(array, outcomes[1][name], rtol=1e-13, atol=1e-13), name
