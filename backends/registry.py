@@ -39,6 +39,11 @@ class Registration:
         """The pinned requirements file of the backend's own environment."""
         return REQUIREMENTS / f"{self.name}.txt"
 
+    @property
+    def constraints(self) -> Path:
+        """The versions of all that the requirements bring with them, for ``pip install --constraint``."""
+        return REQUIREMENTS / f"{self.name}.constraints.txt"
+
     def create(self) -> Backend:
         """The adapter; imports its module, which imports no framework."""
         module, _, cls = self.adapter.partition(":")

@@ -19,10 +19,12 @@ def setup(
     from backends.registry import BACKENDS, Registration, find
     from harness.cli.setup_progress import SetupProgress
     from harness.measuring.machine import default_threads
-    from harness.processes.environments import Environment, in_running_interpreter
+    from harness.processes.environments import in_running_interpreter
+    from harness.processes.managed import Environment, Interrupted
     from specs.errors import RequestError
 
     chosen = list(dict.fromkeys(map(find, backends))) if backends else list(BACKENDS.values())
+    environments = {registration.name: Environment(registration) for registration in chosen}
     with SetupProgress() as progress:
 
         def ensure(registration: Registration) -> bool:
@@ -30,7 +32,10 @@ def setup(
                 progress.finished(registration.name, f"the running interpreter has {registration.framework}")
                 return True
             try:
-                made = Environment(registration).ensure(progress.of(registration.name), verify=bool(backends))
+                made = environments[registration.name].ensure(progress.of(registration.name), verify=bool(backends))
+            except Interrupted as error:
+                progress.finished(registration.name, str(error))
+                return False
             except RequestError as error:
                 progress.finished(registration.name, f"failed: {error}")
                 return False
@@ -42,6 +47,8 @@ def setup(
             try:
                 outcomes = list(pool.map(ensure, chosen))
             except BaseException:
+                for environment in environments.values():
+                    environment.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
     return 0 if all(outcomes) else 1

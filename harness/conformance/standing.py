@@ -13,8 +13,7 @@ from harness.conformance.outcome import BackendReport
 from results.files import write_atomic
 from results.manifest import BackendConformance
 from results.record import Row
-
-CODE = Path(__file__).resolve().parent.parent.parent
+from specs.program import CODE
 
 
 def remember(report: BackendReport, framework_version: str) -> None:

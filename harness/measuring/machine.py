@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.measuring.quota import cpu_quota
+from specs.program import CODE
 
 _CPUINFO = Path("/proc/cpuinfo")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -56,10 +57,9 @@ def cpu_name() -> str | None:
 
 def _git_commit() -> str | None:
     """The commit of the harness's own checkout, with "-dirty" when files differ from it; None outside a checkout."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
+    if not (CODE / ".git").exists():
         return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    command = ["git", "-C", str(CODE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except OSError:

@@ -20,6 +20,7 @@ from harness.worker.limits import oom_kills
 from harness.worker.protocol import Channel, ChannelClosed, ChannelTimeout, Message, ProtocolError
 from specs.architecture import Architecture
 from specs.errors import RequestError
+from specs.program import CODE
 
 # Variables a worker takes over from the user; all others reach it only through the adapter's environment().
 INHERITED = (
@@ -43,7 +44,6 @@ MALLOC = {
     "MALLOC_TOP_PAD_": str(64 * 2**20),
 }
 
-CODE = Path(__file__).resolve().parents[2]
 LAST_WORDS_OF_MEMORY = ("std::bad_alloc", "cannot allocate memory", "out of memory", "memoryerror")
 GRACE_S = 5.0
 # What a worker may say of a failure of its own; anything else it says is "failed".

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from backends.registry import BACKENDS, Registration, find
-from harness.processes.environments import STAMP, Environment, find_interpreter, in_running_interpreter
+from harness.processes.environments import find_interpreter, in_running_interpreter
+from harness.processes.managed import STAMP, Environment
 from specs.errors import RequestError
 
 
@@ -83,6 +86,47 @@ def test_a_failure_names_the_log_and_leaves_it_not_ready(registration: Pinned) -
         environment.ensure(lambda line: None)
     assert not environment.ready()
     assert "no-such-distribution" in environment.log.read_text()
+
+
+@pytest.fixture
+def failure(registration: Pinned, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """``failure(pins)`` is what a set-up says that fails on them; pip knows no index but the one they name."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+
+    def fail(pins: str) -> str:
+        registration.pins.write_text(pins)
+        with pytest.raises(RequestError) as caught:
+            Environment(registration).ensure(lambda line: None)
+        assert len(str(caught.value).splitlines()) == 1
+        return str(caught.value)
+
+    return fail
+
+
+def test_an_index_that_cannot_be_reached_is_no_missing_version(failure: Callable[[str], str]) -> None:
+    said = failure("--index-url http://secret:word@127.0.0.1:9/simple\nno-such-distribution==0.0\n")
+    assert "the package index could not be reached (http://127.0.0.1:9: Connection refused)" in said
+    assert "word" not in said
+
+
+def test_an_index_without_the_version_says_so(failure: Callable[[str], str], tmp_path: Path) -> None:
+    index = tmp_path / "simple" / "no-such-distribution"
+    index.mkdir(parents=True)
+    (index / "index.html").write_text("<!doctype html><title>empty</title>\n")
+    said = failure(f"--index-url file://{tmp_path}/simple\nno-such-distribution==0.0\n")
+    assert "the package index has no no-such-distribution==0.0" in said
+
+
+def test_a_full_disk_and_a_file_in_the_way_are_named(
+    failure: Callable[[str], str], disk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HARNESS_ENVS", str(disk))
+    assert "No space left on device" in failure("")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HARNESS_ENVS", str(tmp_path / "file"))
+    assert f"{tmp_path}/file: File exists" in failure("")
 
 
 def test_two_at_once_make_it_once(registration: Pinned) -> None:

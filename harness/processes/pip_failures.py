@@ -1,0 +1,47 @@
+"""Why pip failed, from what it said."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+# pip names an index that it cannot read in its log alone, and then says that there is no such version.
+_SKIPPED = re.compile(r"Could not fetch URL (\S+): (.+?) - skipping")
+_BROKEN_OFF = re.compile(r"\b(ReadTimeoutError|ConnectTimeoutError|NewConnectionError|ProtocolError|IncompleteRead)\b")
+_FILE = re.compile(r"\[Errno (?:1|13|28|30|122)\] .+")  # permission, no permission, full, read-only, quota
+_NO_MATCH = re.compile(r"No matching distribution found for (.+)")
+
+
+def reason(said: str, log: str) -> str:
+    """One line on a failure; ``said`` is what the command printed, ``log`` what pip wrote into its log file."""
+    if failure := _FILE.search(said):
+        return failure[0]
+    unreachable = [f"{_place(url)}: {_cause(why)}" for url, why in _SKIPPED.findall(log) if not why.startswith("404 ")]
+    missing = _NO_MATCH.search(said)
+    if unreachable and missing:
+        return f"the package index could not be reached ({'; '.join(dict.fromkeys(unreachable))})"
+    if missing:
+        return f"the package index has no {missing[1].strip()} for this Python and machine"
+    if _BROKEN_OFF.search(said):
+        return f"the connection to the package index broke off ({_cause(_last(said))})"
+    if "ensurepip is not" in said:
+        return "this Python has no ensurepip to begin an environment with (Debian and Ubuntu: the package python3-venv)"
+    return _last(said)
+
+
+def _place(url: str) -> str:
+    """Scheme, host and port: a user's name and password, which a URL may hold, are left out."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}"
+
+
+def _cause(why: str) -> str:
+    """The system's own words where there are any, else the exception's."""
+    if error := re.search(r"\[Errno -?\d+\] ([\w ]+)", why):
+        return error[1].strip()
+    return why.partition(" for url: ")[0][:120]
+
+
+def _last(said: str) -> str:
+    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "no output")[:200]
