@@ -63,7 +63,7 @@ RUN_COLUMNS: tuple[Column, ...] = (
     _column("device", "text"),
     _column("precision", "text"),
     _column("threads", "integer"),
-    _column("tuning", "boolean", "tuning.enabled"),
+    _column("tuning", "text", "tuning.manner"),
     _column("seed", "integer"),
     _column("repeat", "integer"),
     _column("round", "integer"),
@@ -152,7 +152,12 @@ class SubjectKey(NamedTuple):
 
     backend: str
     version: str
-    tuning: bool
+    tuning: str
+
+
+def by_preference(manner: str) -> int:
+    """The order of manners where one stands for a backend: what is recommended, then the fastest."""
+    return ("recommended", "expert", "default").index(manner)
 
 
 CASE = CaseKey._fields

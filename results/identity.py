@@ -59,11 +59,6 @@ def _number(option: str, command: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def manner(row: Row) -> str:
-    """How the framework was used; records of before there were three manners say whether it was tuned."""
-    return "expert" if row.tuning.enabled else "default"
-
-
 def trainings(rows: Sequence[Row]) -> list[str]:
     """For every run the identity of its training: 12 hexadecimal digits, the same for runs that are repeats.
 

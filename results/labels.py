@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from results.columns import CASE, SUBJECT, CaseKey, SubjectKey
+from results.columns import CASE, SUBJECT, CaseKey, SubjectKey, by_preference
 from results.formatting import plain
 from results.palette import Look, look
 from results.words import Words
@@ -22,7 +22,7 @@ class Labels:
         self._own_recipe = bool((runs["recipe"] == runs["model"]).all())
         subjects = [SubjectKey(*key) for key in runs[list(SUBJECT)].drop_duplicates().itertuples(index=False)]
         self._variants: dict[str, list[SubjectKey]] = {}
-        for subject in sorted(subjects, key=lambda key: (not key.tuning, key.version)):
+        for subject in sorted(subjects, key=lambda key: (by_preference(key.tuning), key.version)):
             self._variants.setdefault(subject.backend, []).append(subject)
 
     def case(self, key: CaseKey) -> str:
@@ -43,7 +43,7 @@ class Labels:
         return name + _bracketed(extras)
 
     def subject(self, key: SubjectKey) -> str:
-        """E.g. "torch", or "torch (2.12.0, untuned)"."""
+        """E.g. "torch", or "torch (2.12.0, expert)"."""
         if key not in self._subjects:
             self._subjects[key] = self._subject(key)
         return self._subjects[key]
@@ -51,7 +51,7 @@ class Labels:
     def _subject(self, key: SubjectKey) -> str:
         extras = [
             key.version or self._words("version_unknown") if key.backend in self._versions else None,
-            self._words("untuned") if "tuning" in self._varying and not key.tuning else None,
+            self._words(f"tuning_{key.tuning}") if "tuning" in self._varying else None,
         ]
         return plain(key.backend) + _bracketed(extras)
 

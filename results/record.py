@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 # Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
 # ``results.store`` refuses sets of another number unless it is one of Schema, whose records are read as they are.
+#   3  tuning.manner, in place of tuning.enabled
 #   2  resumed_from; phases.augment_s and place_s; wanted_threads; noise.cpu_mhz_* and cpu_celsius_*,
 #      noise.thermal_throttles; in 1 no run was resumed or augmented
 #   1  the first
-Schema = Literal[1, 2]
-SCHEMA: Schema = 2
+Schema = Literal[1, 2, 3]
+SCHEMA: Schema = 3
 
 Status = Literal[
     "ok",  # trained and evaluated
@@ -31,6 +32,9 @@ Status = Literal[
     "unsupported",  # the framework says that it cannot compute this
     "interrupted",  # stopped by the user
 ]
+
+Manner = Literal["default", "recommended", "expert"]  # of using a framework: as it comes, as its guides advise, ...
+MANNERS: tuple[Manner, ...] = get_args(Manner)
 
 # Records come from strangers, so every length has a bound that is checked while reading.
 CURVE_HEAD = 100
@@ -167,10 +171,21 @@ class Memory(_Part):
 
 
 class Tuning(_Part):
-    """``applied`` says what the adapter did for speed beyond the framework's defaults."""
+    """In what manner the framework was used; ``applied`` lists all that was done for speed beyond its defaults.
 
-    enabled: bool
+    Until schema 2 there were two: tuned is read as expert, untuned as default.
+    """
+
+    manner: Manner
     applied: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _two_manners(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(enabled := data.get("enabled"), bool):
+            rest = {key: value for key, value in data.items() if key != "enabled"}
+            return {"manner": "expert" if enabled else "default", **rest}
+        return data
 
 
 class LearningCurve(_Part):

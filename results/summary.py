@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.columns import CASE, FINGERPRINTS, PAIR, SUBJECT, CaseKey, SubjectKey
+from results.columns import CASE, FINGERPRINTS, PAIR, SUBJECT, CaseKey, SubjectKey, by_preference
 from results.statistics import Equivalence, Ratio, Verdict, equivalence, estimate, ratio
 from specs.errors import unknown
 
@@ -76,9 +76,9 @@ class Case:
     subjects: tuple[Subject, ...]
 
     def baseline(self, backend: str | None) -> Subject | None:
-        """The subject of a backend that the others are held against: tuned before untuned."""
+        """The subject of a backend that the others are held against: the recommended manner before others."""
         peers = [peer for peer in self.subjects if peer.backend == backend and len(peer.ok)]
-        return min(peers, key=lambda peer: not peer.key.tuning, default=None)
+        return min(peers, key=lambda peer: by_preference(peer.key.tuning), default=None)
 
 
 def cases(runs: pd.DataFrame) -> Iterator[Case]:

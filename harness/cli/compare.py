@@ -32,7 +32,13 @@ def compare(
     threads: options.Threads = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, float64 or bfloat16.")] = None,
-    tuning: Annotated[str | None, typer.Option(help="on, off or both.")] = None,
+    tuning: Annotated[
+        str | None,
+        typer.Option(
+            help='default, recommended (unless told otherwise), expert; several, or "all" for those that each has.',
+            metavar="MANNER,…",
+        ),
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="The backend that ratios refer to; default: torch.")] = None,
     timeout: options.Timeout = None,
     stall_timeout: options.StallTimeout = None,
@@ -79,7 +85,7 @@ def compare(
         "threads": threads,
         "device": device,
         "precision": precision,
-        "tuning": tuning,
+        "tuning": _list(tuning),
         "baseline": baseline,
         "timeout": timeout,
         "stall_timeout": stall_timeout,
@@ -152,7 +158,7 @@ def _result_set(place: Path, study: Any, file: Path | None, *, resume: bool) -> 
 
     if resume and (place / "set.json").exists():
         results = ResultSet.open(place)
-        before = results.manifest.study
+        before = type(study).from_dict(results.manifest.study).to_dict()
         changed = [key for key, value in study.to_dict().items() if before.get(key) != value]
         if changed:
             raise RequestError(

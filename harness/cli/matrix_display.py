@@ -96,7 +96,7 @@ def rows_table(rows: list[Row]) -> Table:
     table = Table("model", "dataset", "backend", "runs", "test accuracy", "samples/s", "peak MiB", "failed")
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        backend = row.backend if row.tuning.enabled else f"{row.backend} (untuned)"
+        backend = row.backend if row.tuning.manner == "recommended" else f"{row.backend} ({row.tuning.manner})"
         groups.setdefault((row.model, row.dataset, backend), []).append(row)
     for (model, dataset, backend), members in sorted(groups.items()):
         good = [row for row in members if row.status == "ok"]

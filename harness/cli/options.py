@@ -27,8 +27,14 @@ Threads = Annotated[
     int | None, typer.Option(help="CPU threads; default: all this process may use, within a container's quota.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
-TuningMode = Annotated[
-    str, typer.Option("--tuning", help="on: as fast as the adapter can; off: the framework as it comes.")
+Manner = Annotated[
+    str,
+    typer.Option(
+        "--tuning",
+        help="default: the framework as it comes; recommended: as its own guides advise; "
+        "expert: whatever computes the same faster.",
+        metavar="MANNER",
+    ),
 ]
 LimitTrain = Annotated[int | None, typer.Option(help="Use only the first N training samples.")]
 LimitTest = Annotated[int | None, typer.Option(help="Use only the first N test samples.")]

@@ -35,7 +35,7 @@ def profile(
     batch_size: options.BatchSize = None,
     threads: options.Threads = None,
     device: options.Device = "cpu",
-    tuning: options.TuningMode = "on",
+    tuning: options.Manner = "recommended",
     repeats: Annotated[int, typer.Option(help="Interleaved rounds per layer.")] = 5,
     timeout: Annotated[float | None, typer.Option(help="Seconds that a backend may take for one measurement.")] = None,
     json: options.Json = False,
@@ -43,15 +43,16 @@ def profile(
 ) -> int:
     """Forward and backward time of every layer, beside the same layer on other backends; what is far slower is named.
 
-    Example: `python -m harness profile --backend mindspore --model lenet5 --tuning off`
+    Example: `python -m harness profile --backend mindspore --model lenet5 --tuning default`
     """
     import json as json_module
 
     from harness.measuring.profile import slow_layers
     from harness.measuring.profiling import ProfilePlan
     from harness.measuring.profiling import profile as measure
+    from harness.planning.manners import manner
     from harness.planning.plan import check_device
-    from harness.planning.resolve import resolve_model, resolve_threads, resolve_tuning
+    from harness.planning.resolve import resolve_model, resolve_threads
     from specs.errors import RequestError
 
     if not 2 <= repeats <= MOST_ROUNDS:
@@ -66,7 +67,7 @@ def profile(
         recipe=chosen,
         backends=pythons,
         threads=resolve_threads(threads),
-        tuning=resolve_tuning(tuning),
+        tuning=manner(tuning),
         device=device,
         rounds=repeats,
         timeout_s=timeout,
@@ -176,9 +177,8 @@ def _print(plan: ProfilePlan, outcome: ProfileOutcome, name: str, peak: float | 
     shown = [own, *others]
     rows.append(("added up", "", "", _ms(own.added_up), "", "", *(_ms(one.added_up) for one in others)))
     footer = ["measured whole", "", "", _cell(own.whole), "", "", *(_ms(one.whole.median) for one in others)]
-    tuned = "tuned" if plan.tuning else "as it comes"
     print_table(
-        f"{plan.architecture.name} on {name} {own.framework_version}, {tuned}: ms per batch of "
+        f"{plan.architecture.name} on {name} {own.framework_version}, {plan.tuning}: ms per batch of "
         f"{plan.recipe.batch_size}, {plan.threads} threads",
         columns,
         rows,

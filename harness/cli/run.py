@@ -21,7 +21,7 @@ def run(
     threads: options.Threads = None,
     device: options.Device = "cpu",
     precision: Annotated[str | None, typer.Option(help="float32 (the default), float64 or bfloat16.")] = None,
-    tuning: options.TuningMode = "on",
+    tuning: options.Manner = "recommended",
     limit_train: options.LimitTrain = None,
     limit_test: options.LimitTest = None,
     data_dir: options.DataDir = None,
@@ -47,8 +47,9 @@ def run(
     """
     from harness.cli.progress import RunDisplay, summary
     from harness.datasets import load_dataset
+    from harness.planning.manners import check_manner, manner
     from harness.planning.plan import RunPlan
-    from harness.planning.resolve import new_training, resolve_threads, resolve_tuning, resumed_training
+    from harness.planning.resolve import new_training, resolve_threads, resumed_training
     from harness.running.keeping import keep
     from harness.running.run import execute, new_run_id
     from results.store import ResultSet
@@ -70,7 +71,7 @@ def run(
         **choices,
         device=device,
         threads=resolve_threads(threads),
-        tuning=resolve_tuning(tuning),
+        tuning=manner(tuning),
         data_dir=data_dir,
         python=python,
         timeout_s=timeout,
@@ -78,6 +79,7 @@ def run(
         memory_limit_mb=memory_limit,
         stop_after=stop_after,
     )
+    check_manner(plan.backend, plan.tuning)
     for notice in notices:
         print(f"note: {notice}", file=sys.stderr)
     data = load_dataset(plan.dataset, data_dir)

@@ -80,7 +80,7 @@ class Workplace:
         if self._stopped:
             raise Stopped
         self._worker = self._workers.enter_context(
-            open_worker(self._backend, python=self._python, threads=1, timeout_s=VERB_TIMEOUT_S)
+            open_worker(self._backend, python=self._python, threads=1, tuning="expert", timeout_s=VERB_TIMEOUT_S)
         )
         return self._worker
 

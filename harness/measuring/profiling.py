@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import SessionSpec, Unsupported
+from backends.contract import Manner, SessionSpec, Unsupported
 from harness.measuring.profile import BackendProfile, Lap, Time, layer_times, stages
 from harness.processes.launcher import WorkerFailed
 from harness.processes.remote import RemoteSession, RemoteWorker, open_worker
@@ -49,7 +49,7 @@ class ProfilePlan:
     recipe: Recipe
     backends: Mapping[str, Path]  # name: interpreter
     threads: int
-    tuning: bool
+    tuning: Manner
     device: str = "cpu"
     rounds: int = 5
     timeout_s: float | None = None
@@ -106,7 +106,7 @@ class _Backends:
             name,
             python=self.plan.backends[name],
             threads=self.plan.threads,
-            tuning="expert" if self.plan.tuning else "default",
+            tuning=self.plan.tuning,
             architecture=self.plan.architecture,
             timeout_s=self.plan.timeout_s,
         )
@@ -188,7 +188,7 @@ class _Subject:
             optimizer=self._plan.recipe.optimizer,
             device=self._plan.device,
             threads=self._plan.threads,
-            tuning="expert" if self._plan.tuning else "default",
+            tuning=self._plan.tuning,
         )
         session = self.worker.open(spec)
         session.load_parameters(initial_parameters(network, self._plan.recipe.initializer, seed=0))

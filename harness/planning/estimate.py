@@ -19,7 +19,7 @@ class Estimator:
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._start: dict[str, list[float]] = {}
-        self._rate: dict[tuple[str, str, bool, int], list[float]] = {}
+        self._rate: dict[tuple[str, str, str, int], list[float]] = {}
         for row in rows:
             self.learn(row)
 
@@ -29,7 +29,7 @@ class Estimator:
         phases = row.phases
         if row.status != "ok" or not rate or phases.total_s is None:
             return
-        self._rate.setdefault((row.backend, row.model, row.tuning.enabled, row.threads), []).append(rate)
+        self._rate.setdefault((row.backend, row.model, row.tuning.manner, row.threads), []).append(rate)
         self._start.setdefault(row.backend, []).append(max(0.0, phases.total_s - (phases.train_s or 0)))
 
     def known(self, plan: RunPlan) -> bool:
@@ -47,5 +47,5 @@ class Estimator:
         return start + flops / ASSUMED_FLOPS
 
     @staticmethod
-    def _key(plan: RunPlan) -> tuple[str, str, bool, int]:
+    def _key(plan: RunPlan) -> tuple[str, str, str, int]:
         return plan.backend.name, plan.architecture.name, plan.tuning, plan.threads

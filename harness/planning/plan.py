@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from backends.contract import PRECISIONS, SessionSpec
+from backends.contract import MANNERS, PRECISIONS, Manner, SessionSpec
 from backends.registry import Registration
 from harness.checkpoints import Checkpoint
 from harness.datasets import Dataset
@@ -36,7 +36,7 @@ class RunPlan:
     device: str = "cpu"
     precision: str = "float32"
     threads: int = 1
-    tuning: bool = True
+    tuning: Manner = "recommended"
     data_dir: Path | None = None
     limit_train: int | None = None
     limit_test: int | None = None
@@ -50,6 +50,8 @@ class RunPlan:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
+        if self.tuning not in MANNERS:
+            raise unknown("tuning", self.tuning, MANNERS)
         check_device(self.device)
         if self.threads < 1:
             raise RequestError(f"--threads must be at least 1, got {self.threads}")
@@ -84,7 +86,7 @@ class RunPlan:
             precision=self.precision,
             threads=self.threads,
             seed=dropout_seed(self.seed, self.start_epoch),
-            tuning="expert" if self.tuning else "default",
+            tuning=self.tuning,
         )
 
     def command(self) -> str:
@@ -101,7 +103,7 @@ class RunPlan:
             for option, value in (("--limit-train", self.limit_train), ("--limit-test", self.limit_test)):
                 words += [option, str(value)] if value is not None else []
         words += [] if self.stop_after is None else ["--stop-after", str(self.stop_after)]
-        words += [] if self.tuning else ["--tuning", "off"]
+        words += ["--tuning", self.tuning]
         return shlex.join(words)
 
 

@@ -11,7 +11,7 @@ from harness.checkpoints import read_checkpoint
 from harness.measuring.machine import available_cpus, default_threads
 from harness.planning.resuming import resumed_recipe
 from specs.architecture import Architecture
-from specs.errors import RequestError, unknown
+from specs.errors import RequestError
 from specs.loading import default_recipe, load_architecture, load_recipe
 from specs.recipe import Recipe
 from specs.shapes import has_trailing_softmax
@@ -97,13 +97,6 @@ def resolve_threads(threads: int | None) -> int:
     if not 1 <= threads <= most:
         raise RequestError(f"--threads must be from 1 to {most} (the CPUs this process may use), got {threads}")
     return threads
-
-
-def resolve_tuning(mode: str) -> bool:
-    """True for "on", False for "off"."""
-    if mode not in ("on", "off"):
-        raise unknown("tuning", mode, ["on", "off"])
-    return mode == "on"
 
 
 def notices(architecture: Architecture) -> list[str]:

@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from backends.registry import find, frameworks
+from backends.contract import MANNERS, Manner
+from backends.registry import Registration, find, frameworks
+from harness.planning.manners import manners, manners_of
 from harness.planning.plan import RunPlan
 from harness.planning.resolve import resolve_model, resolve_threads
 from specs.errors import RequestError, unknown
 from specs.loading import architecture_names, load_dataclass
 
-TUNING = {"on": (True,), "off": (False,), "both": (True, False)}
 MOST_RUNS = 100_000
 
 
@@ -22,7 +23,8 @@ MOST_RUNS = 100_000
 class Study:
     """What to compare. "all" stands for every backend but NumPy, or for every bundled model.
 
-    ``repeats`` is the number of rounds; ``seeds`` are run within each. None means the recipe's or the machine's own.
+    ``repeats`` is the number of rounds; ``seeds`` are run within each. ``tuning`` holds manners of using a framework,
+    or "all" for those that each backend has. None means the recipe's or the machine's own.
     """
 
     name: str
@@ -39,7 +41,7 @@ class Study:
     threads: int | None = None
     device: str = "cpu"
     precision: str = "float32"
-    tuning: str = "on"
+    tuning: tuple[str, ...] = ("recommended",)
     baseline: str = "torch"
     timeout: float | None = None
     stall_timeout: float | None = None
@@ -51,14 +53,13 @@ class Study:
         models = [name for given in self.models for name in (architecture_names() if given == "all" else [given])]
         for field, values in (("backends", backends), ("models", models)):
             object.__setattr__(self, field, tuple(dict.fromkeys(values)))
-        for field in ("backends", "models", "datasets", "seeds"):
+        for field in ("backends", "models", "datasets", "seeds", "tuning"):
             values = getattr(self, field)
             if not values:
                 raise RequestError(f"{field}: at least one is needed")
             object.__setattr__(self, field, tuple(dict.fromkeys(values)))
         object.__setattr__(self, "baseline", find(self.baseline).name)
-        if self.tuning not in TUNING:
-            raise unknown("tuning", self.tuning, TUNING)
+        object.__setattr__(self, "tuning", manners(self.tuning))
         if not 1 <= self.repeats <= 1000:
             raise RequestError(f"repeats must be from 1 to 1000, got {self.repeats}")
         if not 0 <= self.retry_noisy <= 10:
@@ -69,10 +70,9 @@ class Study:
     @property
     def runs(self) -> int:
         """How many runs the matrix has."""
-        sizes = (self.backends, self.models, self.datasets, self.seeds, TUNING[self.tuning])
-        total = self.repeats
-        for size in sizes:
-            total *= len(size)
+        total = self.repeats * sum(len(manners_of(find(backend), self.tuning)) for backend in self.backends)
+        for choices in (self.models, self.datasets, self.seeds):
+            total *= len(choices)
         return total
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,6 +87,8 @@ class Study:
             if name not in known:
                 raise unknown("field of a study", name, known)
         values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
+        if isinstance(values.get("tuning"), str):  # a set made before there were three manners
+            values["tuning"] = ("expert", "default") if values["tuning"] == "both" else (values["tuning"],)
         return cls(**values)
 
 
@@ -121,33 +123,40 @@ def _matrix(study: Study, data_dir: Path | None) -> Iterator[tuple[str, RunPlan]
     for round_number in range(study.repeats):
         for (model, dataset), (architecture, recipe) in resolved.items():
             for seed in study.seeds:
-                for tuned in TUNING[study.tuning]:
-                    for backend in study.backends:
-                        plan = RunPlan(
-                            backend=find(backend),
-                            model=model,
-                            architecture=architecture,
-                            recipe=recipe,
-                            dataset=dataset,
-                            seed=seed,
-                            repeat=round_number,
-                            round=round_number,
-                            device=study.device,
-                            precision=study.precision,
-                            threads=threads,
-                            tuning=tuned,
-                            data_dir=data_dir,
-                            limit_train=study.limit_train,
-                            limit_test=study.limit_test,
-                            timeout_s=study.timeout,
-                            stall_timeout_s=study.stall_timeout,
-                            memory_limit_mb=study.memory_limit,
-                        )
-                        yield identity(plan), plan
+                for tuning, backend in _manners(study):
+                    plan = RunPlan(
+                        backend=backend,
+                        model=model,
+                        architecture=architecture,
+                        recipe=recipe,
+                        dataset=dataset,
+                        seed=seed,
+                        repeat=round_number,
+                        round=round_number,
+                        device=study.device,
+                        precision=study.precision,
+                        threads=threads,
+                        tuning=tuning,
+                        data_dir=data_dir,
+                        limit_train=study.limit_train,
+                        limit_test=study.limit_test,
+                        timeout_s=study.timeout,
+                        stall_timeout_s=study.stall_timeout,
+                        memory_limit_mb=study.memory_limit,
+                    )
+                    yield identity(plan), plan
+
+
+def _manners(study: Study) -> Iterator[tuple[Manner, Registration]]:
+    """Every manner with the backends that run in it, those of one manner behind each other."""
+    for manner in MANNERS:
+        for backend in map(find, study.backends):
+            if manner in manners_of(backend, study.tuning):
+                yield manner, backend
 
 
 def identity(plan: RunPlan) -> str:
     """backend-model-dataset-sSEED-rREPEAT, the parts reduced to what a folder name may hold."""
     dataset = re.sub(r"[^A-Za-z0-9._]", "_", Path(plan.dataset).name)[:40] or "data"
     parts = [plan.backend.name, plan.architecture.name, dataset, f"s{plan.seed}", f"r{plan.repeat}"]
-    return "-".join(parts if plan.tuning else [*parts, "untuned"])
+    return "-".join(parts if plan.tuning == "recommended" else [*parts, plan.tuning])

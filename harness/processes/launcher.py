@@ -37,7 +37,7 @@ INHERITED = (
 )
 
 # glibc gives freed activations back to the kernel after every step and faults them in again: 10-25 % of a convolution
-# model's step. Set for every tuned backend alike, so that none gets the gain by accident.
+# model's step. Set in the expert manner for every backend alike, so that none gets the gain by accident.
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
@@ -87,7 +87,10 @@ class InterpreterVanished(RequestError):
 
 
 class WorkerProcess:
-    """One worker. Use as a context manager: leaving it ends the process group, however the worker behaves."""
+    """One worker. Use as a context manager: leaving it ends the process group, however the worker behaves.
+
+    ``environment`` holds its variables; ``variables_for_speed`` those beyond the default manner's, "NAME=value" each.
+    """
 
     def __init__(
         self,
@@ -95,7 +98,7 @@ class WorkerProcess:
         *,
         python: Path,
         threads: int,
-        tuning: Manner = "expert",
+        tuning: Manner = "recommended",
         architecture: Architecture | None = None,
         log: Path | None = None,
         memory_limit_mb: int | None = None,
@@ -104,7 +107,13 @@ class WorkerProcess:
         self.threads = threads
         self.memory_limit_mb = memory_limit_mb
         self._oom_kills = oom_kills()
-        self.environment = worker_environment(registration, architecture=architecture, threads=threads, tuning=tuning)
+        self.environment, as_it_comes = (
+            worker_environment(registration, architecture=architecture, threads=threads, tuning=manner)
+            for manner in (tuning, "default")
+        )
+        self.variables_for_speed = tuple(
+            f"{name}={value}" for name, value in self.environment.items() if as_it_comes.get(name) != value
+        )
         self._log = WorkerLog(log)
         request_read, request_write = os.pipe()
         answer_read, answer_write = os.pipe()
@@ -296,7 +305,7 @@ def _signal_name(number: int) -> str:
 def worker_environment(
     registration: Registration, *, architecture: Architecture | None, threads: int, tuning: Manner
 ) -> dict[str, str]:
-    """All variables of a worker: the few inherited, the adapter's, and the allocator's settings when tuning."""
+    """All variables of a worker: the few inherited, the adapter's, and the allocator's in the expert manner."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     adapter = registration.create().environment(architecture=architecture, threads=threads, tuning=tuning)
     return {

@@ -76,7 +76,7 @@ def open_worker(
     *,
     python: Path | None = None,
     threads: int = 1,
-    tuning: Manner = "expert",
+    tuning: Manner = "recommended",
     architecture: Architecture | None = None,
     log: Path | None = None,
     timeout_s: float | None = None,

@@ -56,6 +56,7 @@ class RunNotes:
     fingerprints: dict[str, str] = field(default_factory=dict)
     description: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+    variables_for_speed: tuple[str, ...] = ()
     epochs: list[dict[str, Any]] = field(default_factory=list)
     augment_s: float | None = None
     total_s: float = 0.0
@@ -95,7 +96,7 @@ def record_of(
         device=plan.device,
         threads=plan.threads,
         precision=plan.precision,
-        tuning=Tuning(enabled=plan.tuning, applied=tuple(fields.get("tuning", ()))),
+        tuning=Tuning(manner=plan.tuning, applied=(*fields.get("tuning", ()), *notes.variables_for_speed)),  # type: ignore[arg-type]
         fingerprints=Fingerprints(**notes.fingerprints),
         parameters=parameter_count(plan.architecture),
         train_flops_per_sample=train_flops(plan.architecture),

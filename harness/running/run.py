@@ -20,6 +20,7 @@ from harness.checkpoints import NATIVE
 from harness.datasets import Dataset
 from harness.inputs.augmented_epochs import augmented_epochs
 from harness.inputs.prepare import PreparedData, prepare_data, prepare_inputs
+from harness.planning.manners import check_manner
 from harness.planning.plan import RunPlan, check_fit
 from harness.planning.resuming import check_continues, training_fingerprints
 from harness.processes.environments import find_python
@@ -51,6 +52,7 @@ def execute(
     refuses. Ctrl-C ends the worker and gives a record with status interrupted.
     """
     check_fit(plan.architecture, dataset)
+    check_manner(plan.backend, plan.tuning)
     python = find_python(plan.backend.name, plan.python)
     notes = RunNotes(started_at=datetime.now(UTC), load_before=os.getloadavg()[0])
     inputs = folder / "inputs"
@@ -204,12 +206,12 @@ def _train(
         plan.backend,
         python=python,
         threads=plan.threads,
-        tuning="expert" if plan.tuning else "default",
+        tuning=plan.tuning,
         architecture=plan.architecture,
         log=log,
         memory_limit_mb=plan.memory_limit_mb,
     ) as worker:
-        notes.variables = worker.environment
+        notes.variables, notes.variables_for_speed = worker.environment, worker.variables_for_speed
         notes.description = worker.load(timeout_s=plan.timeout_s, stall_s=plan.stall_timeout_s)
         answer = worker.request(
             "train",

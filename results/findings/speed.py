@@ -94,14 +94,15 @@ def _nonconforming(study: Study, subject: Subject) -> bool:
 
 
 def tuning(study: Study) -> Iterator[Finding]:
-    """What tuning brought where the same backend ran with and without it."""
+    """What each manner brought where the same backend ran as it comes too."""
     for case in study.cases:
-        for tuned in (s for s in case.subjects if s.key.tuning):
-            for untuned in (s for s in case.subjects if s.key == tuned.key._replace(tuning=False)):
+        for tuned in (s for s in case.subjects if s.key.tuning != "default"):
+            for untuned in (s for s in case.subjects if s.key == tuned.key._replace(tuning="default")):
                 found = speed_ratio(tuned, untuned, "train_samples_per_second")
                 if found.estimate is not None and found.verdict is not Verdict.NOT_COMPARABLE:
                     yield Finding("tuning", "speed", {
                         "case": study.labels.case(case.key), "backend": tuned.backend,
+                        "manner": study.words(f"tuning_{tuned.key.tuning}"),
                         "ratio": cell("ratio", found.estimate.median),
                         "interval": interval("ratio", found.estimate.low, found.estimate.high),
                     })  # fmt: skip

@@ -152,7 +152,7 @@ def _software(study: Study) -> Iterator[Software]:
     """Per subject and set, from its first run that says so."""
     seen: dict[tuple[SubjectKey, str], Row] = {}
     for (name, row), version in zip(study.results.rows, study.results.runs["version"], strict=True):
-        key = SubjectKey(row.backend, version, row.tuning.enabled), name
+        key = SubjectKey(row.backend, version, row.tuning.manner), name
         if key not in seen or (not seen[key].environment.packages and row.environment.packages):
             seen[key] = row
     words = study.words

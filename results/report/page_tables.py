@@ -325,8 +325,8 @@ def _backend(study: Study, row: Mapping[str, Any]) -> Cell:
 
 def _backend_alone(study: Study, row: Mapping[str, Any]) -> Cell:
     name = plain(row["backend"])
-    untuned = f" ({study.words('untuned')})" if not row["tuning"] else ""
-    return Cell(name + untuned, colour=_colour(row["backend"]))
+    manner = study.words(f"tuning_{row['tuning']}")
+    return Cell(name if row["tuning"] == "recommended" else f"{name} ({manner})", colour=_colour(row["backend"]))
 
 
 def _colour(backend: str) -> str:

@@ -8,7 +8,9 @@ TEXTS = {
     "and_more": "{names}等（另有 {count} 个）",
     "case": "{dataset} 上的 {model}",
     "threads_count": "{count} 线程",
-    "untuned": "未调优",
+    "tuning_default": "默认",
+    "tuning_recommended": "推荐",
+    "tuning_expert": "专家",
     "version_unknown": "版本未知",
     "times_as_fast_as": "{backend} 的 {ratio} 倍（{interval}）",
     # statuses
@@ -61,10 +63,10 @@ TEXTS = {
     "finding_fastest_unsure": (
         "{case}：{backend} 的训练速率最高（{rate}），但可比的轮次太少，不能下结论；请使用 --repeats 5。"
     ),
-    "finding_tuning": "{case}：调优后 {backend} 的速度是默认状态的 {ratio} 倍（{interval}）。",
+    "finding_tuning": "{case}：{manner}调优后 {backend} 的速度是默认状态的 {ratio} 倍（{interval}）。",
     "finding_far_slower": (
         "{case}：{backend} 比最快者慢 {times} 倍。这通常不是它的真实速度："
-        "请用 --tuning both 比较，并查看工作进程的日志。"
+        "请用 --tuning all 比较，并查看工作进程的日志。"
     ),
     "finding_accuracy_equivalent": (
         "{case}：{backends} 的测试准确率相同（差别在 {margin} 个百分点以内，中位数 {medians}）。"

@@ -8,7 +8,9 @@ TEXTS = {
     "and_more": "{names} and {count} more",
     "case": "{model} on {dataset}",
     "threads_count": "{count} threads",
-    "untuned": "untuned",
+    "tuning_default": "default",
+    "tuning_recommended": "recommended",
+    "tuning_expert": "expert",
     "version_unknown": "version unknown",
     "times_as_fast_as": "{ratio} times as fast as {backend} ({interval})",
     # statuses
@@ -62,10 +64,10 @@ TEXTS = {
         "{case}: {backend} had the highest training rate, {rate}, but there are too few comparable rounds for a "
         "verdict; use --repeats 5."
     ),
-    "finding_tuning": "{case}: tuning makes {backend} {ratio} times as fast as it comes ({interval}).",
+    "finding_tuning": "{case}: {manner} tuning makes {backend} {ratio} times as fast as it comes ({interval}).",
     "finding_far_slower": (
         "{case}: {backend} is {times} times slower than the fastest. That is rarely its true speed: "
-        "compare with --tuning both, and look at the worker's log."
+        "compare with --tuning all, and look at the worker's log."
     ),
     "finding_accuracy_equivalent": (
         "{case}: {backends} reach the same test accuracy within {margin} point (medians {medians})."

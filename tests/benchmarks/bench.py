@@ -110,7 +110,13 @@ def _programs(
     )
     prepare_inputs(folder, architecture, recipe, seed=0, samples=SAMPLES[model])
     job = TrainingJob(
-        spec=SessionSpec(architecture=architecture, optimizer=recipe.optimizer, threads=threads, seed=dropout_seed(0)),
+        spec=SessionSpec(
+            architecture=architecture,
+            optimizer=recipe.optimizer,
+            threads=threads,
+            seed=dropout_seed(0),
+            tuning="expert",
+        ),
         data=str(data.folder),
         inputs=str(folder),
         epochs=recipe.epochs,

@@ -89,7 +89,7 @@ def test_a_record_is_complete(backend: str, record: Callable[[str, str], Record]
     assert ours.phases.import_s
     assert ours.busy_threads
     assert len(ours.epochs) == 2
-    assert ours.tuning.enabled
+    assert ours.tuning.manner == "recommended"
 
 
 def test_dropout_and_the_other_optimizers_train(record: Callable[[str, str], Record]) -> None:

@@ -79,7 +79,7 @@ def test_the_convolution_on_a_reference_kernel_is_found(tmp_path: Path, backend_
         pytest.skip("this CPU has no AMX, without which MindSpore's convolution takes a fast kernel")
     for name in ("mindspore", "torch"):
         backend_python(name)
-    found = profile("--backend mindspore,torch --tuning off", tmp_path)
+    found = profile("--backend mindspore,torch --tuning default", tmp_path)
     said = [sentence for sentence in found["slow"]["mindspore"] if sentence.startswith("conv2d_1 is ")]
     assert len(said) == 1, found
     assert "times slower on mindspore than on torch" in said[0]

@@ -65,17 +65,17 @@ def record(
     spread: float = 0.02,
     accuracy_shift: float = 0.0,
     dataset: str = "mnist",
-    tuning: bool = True,
+    tuning: str = "recommended",
     threads: int = 2,
     **changes: object,
 ) -> Record:
     """The record of a run that went well. ``speed`` multiplies the usual speed, ``spread`` is its deviation in logs."""
-    rng = np.random.default_rng([seed, repeat, *backend.encode(), *model.encode(), tuning])
+    rng = np.random.default_rng([seed, repeat, *backend.encode(), *model.encode(), tuning != "default"])
     shared = np.random.default_rng([seed, *model.encode()])  # peers with the same seed follow the same curve
     batch = BATCH.get(model, 64)
     steps = -(-train_samples // batch)
     rate = SPEED.get(model, SPEED["lenet5"]).get(backend, 5_000.0) * speed * float(np.exp(rng.normal(0, spread)))
-    rate *= 1.0 if tuning else 0.6
+    rate *= 0.6 if tuning == "default" else 1.0
     train_s = train_samples / rate
 
     total = steps * epochs
@@ -87,7 +87,7 @@ def record(
     step_ms = batch / rate * 1000 * np.exp(rng.normal(0, 0.06, 300)) * np.where(rng.random(300) < 0.02, 2.5, 1)
     per_span = max(1, steps // 4)
 
-    name = f"{backend}-{model}-{dataset}-s{seed}-r{repeat}{'' if tuning else '-untuned'}"
+    name = f"{backend}-{model}-{dataset}-s{seed}-r{repeat}{'' if tuning == 'recommended' else '-' + tuning}"
     return Record(
         run_id=re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._+-]", "x", name),
         status="ok",
@@ -102,7 +102,10 @@ def record(
         repeat=repeat,
         round=repeat,
         threads=threads,
-        tuning=Tuning(enabled=tuning, applied=("channels-last layout", "fused optimizer") if tuning else ()),
+        tuning=Tuning(
+            manner=tuning,  # type: ignore[arg-type]
+            applied=() if tuning == "default" else ("channels-last layout", "fused optimizer"),
+        ),
         fingerprints=Fingerprints(
             architecture=_sha256(model),
             data=_sha256(dataset),

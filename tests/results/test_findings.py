@@ -138,8 +138,8 @@ def test_what_does_not_conform_has_no_rank(found: Callable[..., dict[str, list[s
 
 
 def test_tuning_is_weighed(found: Callable[..., dict[str, list[str]]]) -> None:
-    said = found([record(tuning=t, repeat=i, spread=0.001 * i) for t in (True, False) for i in range(3)])
-    assert said["tuning"][0].startswith("mlp on mnist: tuning makes torch 1.6")
+    said = found([record(tuning=t, repeat=i, spread=0.001 * i) for t in ("recommended", "default") for i in range(3)])
+    assert said["tuning"][0].startswith("mlp on mnist: recommended tuning makes torch 1.6")
 
 
 def test_a_reference_kernel_stands_out(found: Callable[..., dict[str, list[str]]]) -> None:
@@ -147,7 +147,7 @@ def test_a_reference_kernel_stands_out(found: Callable[..., dict[str, list[str]]
         record(b, repeat=i, speed=1 / 60 if b == "mindspore" else 1) for b in ("torch", "mindspore") for i in range(3)
     ]
     said = found(records)["far_slower"]
-    assert "compare with --tuning both" in said[0]
+    assert "compare with --tuning all" in said[0]
     slow_reference = found([record(b, repeat=i) for b in ("torch", "numpy") for i in range(3)])
     assert "far_slower" not in slow_reference, "NumPy in float64 is slow by nature"
 

@@ -123,7 +123,7 @@ def hostile_set(path: Path) -> ResultSet:
             return {k: poisoned(v, k) for k, v in value.items()}
         if isinstance(value, list):
             return [poisoned(v, key) for v in value]
-        fixed = key in ("run_id", "status", "started_at", "schema")
+        fixed = key in ("run_id", "status", "started_at", "schema", "manner")
         return HOSTILE[:190] if isinstance(value, str) and not fixed else value
 
     made = [record("torch", repeat=i) for i in range(2)] + [fault("failed", repeat=5), fault("crashed", repeat=6)]

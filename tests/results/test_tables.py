@@ -141,7 +141,7 @@ def test_different_things_are_not_pooled(tmp_path: Path) -> None:
         record("torch", repeat=0),
         record("torch", repeat=1, threads=4),
         record("torch", repeat=2, framework_version="2.12.0"),
-        record("torch", repeat=3, tuning=False),
+        record("torch", repeat=3, tuning="default"),
         record("torch", repeat=4, precision="bfloat16"),
     ]
     assert list(summary_of(tmp_path, records)["runs"]) == [1] * 5

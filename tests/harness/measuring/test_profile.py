@@ -134,7 +134,13 @@ def measured(backend_python: Callable[[str], Path]) -> Callable[..., ProfileOutc
         recipe = replace(load_recipe("default"), batch_size=4)
         pythons = {name: backend_python("numpy") for name in backends}
         plan = ProfilePlan(
-            architecture=NET, recipe=recipe, backends=pythons, threads=1, tuning=True, rounds=rounds, timeout_s=100.0
+            architecture=NET,
+            recipe=recipe,
+            backends=pythons,
+            threads=1,
+            tuning="expert",
+            rounds=rounds,
+            timeout_s=100.0,
         )
         return profile(plan, lambda what, done, of: None)
 
