@@ -11,6 +11,7 @@ from harness.cli import options
 
 if TYPE_CHECKING:
     from specs.architecture import Architecture
+    from specs.nodes import Node
     from specs.recipe import Recipe
 
 
@@ -41,15 +42,16 @@ def _description(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
         "architecture": architecture.to_dict(),
         "layers": [
             {
-                "name": layer.name,
-                "kind": layer.layer.kind,
-                "options": asdict(layer.layer),
-                "input_shape": layer.input_shape,
-                "output_shape": layer.output_shape,
-                "parameters": layer.parameter_count,
-                "forward_flops": layer.forward_flops,
+                "name": node.name,
+                "kind": node.layer.kind,
+                "options": asdict(node.layer),
+                "inputs": node.inputs,
+                "input_shapes": node.input_shapes,
+                "output_shape": node.output_shape,
+                "parameters": node.parameter_count,
+                "forward_flops": node.forward_flops,
             }
-            for layer in infer(architecture)
+            for node in infer(architecture)
         ],
         "parameters": parameter_count(architecture),
         "forward_flops_per_sample": forward_flops(architecture),
@@ -61,25 +63,22 @@ def _description(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
 def _print(architecture: Architecture, recipe: Recipe) -> None:
     from harness.cli.tables import print_table
     from harness.planning.resolve import notices
+    from specs.nodes import is_chain
+    from specs.outline import outline
     from specs.shapes import forward_flops, infer, parameter_count, train_flops
 
-    layers = infer(architecture)
-    rows = [("input", "", _shape(architecture.input), "", "")] + [
-        (
-            layer.name,
-            ", ".join(_options(layer.layer)),
-            _shape(layer.output_shape),
-            f"{layer.parameter_count:,}" if layer.parameters else "",
-            f"{layer.forward_flops:,}" if layer.forward_flops else "",
-        )
-        for layer in layers
-    ]
+    columns = ("layer", "inputs", "options", "output shape", "parameters", "FLOPs")
+    rows: list[tuple[str, ...]] = [("input", "", "", _shape(architecture.input), "", "")]
+    rows += [("  " * depth + text, *_cells(node)) for depth, text, node in outline(architecture)]
+    footer = ("total", "", "", "", f"{parameter_count(architecture):,}", f"{forward_flops(architecture):,}")
+    # In a chain every layer takes the one above it, which need not be said.
+    shown = [c for c, name in enumerate(columns) if name != "inputs" or not is_chain(infer(architecture))]
     print_table(
         f"{architecture.name}: {architecture.title}" if architecture.title else architecture.name,
-        ("layer", "options", "output shape", "parameters", "FLOPs"),
-        rows,
+        [columns[c] for c in shown],
+        [[row[c] for c in shown] for row in rows],
         right={"parameters", "FLOPs"},
-        footer=("total", "", "", f"{parameter_count(architecture):,}", f"{forward_flops(architecture):,}"),
+        footer=[footer[c] for c in shown],
     )
     print("FLOPs are of one sample's forward pass, a multiply-add counted as two;")
     print(f"a training step takes {train_flops(architecture):,} per sample in its matrix products.")
@@ -89,6 +88,19 @@ def _print(architecture: Architecture, recipe: Recipe) -> None:
         print(f"Source: {architecture.source}.")
     print()
     print(f"Default recipe {recipe.name}: {', '.join(_recipe(recipe))}.")
+
+
+def _cells(node: Node | None) -> tuple[str, ...]:
+    """Inputs, options, output shape, parameters and FLOPs; of a heading nothing."""
+    if node is None:
+        return ("",) * 5
+    return (
+        ", ".join(node.inputs),
+        ", ".join(_options(node.layer)),
+        _shape(node.output_shape),
+        f"{node.parameter_count:,}" if node.parameters else "",
+        f"{node.forward_flops:,}" if node.forward_flops else "",
+    )
 
 
 def _options(spec: Any, *, but: tuple[str, ...] = ()) -> list[str]:

@@ -17,8 +17,10 @@ from specs.architecture import Architecture
 from specs.errors import RequestError
 from specs.layers import (
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm2d,
+    Concat,
     Conv2d,
     Dropout,
     Flatten,
@@ -31,7 +33,7 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.nodes import Node
+from specs.nodes import INPUT, Node
 from specs.recipe import Preprocessing
 from specs.shapes import has_trailing_softmax, infer
 
@@ -51,11 +53,16 @@ def onnx_model(
     weights = {name: np.asarray(array, np.float32) for name, array in parameters.items()}
     if sum(array.nbytes for array in weights.values()) > MOST_BYTES:
         raise RequestError(f"{architecture.name}: its weights take more than 2 GiB, which an ONNX file does not hold")
-    layers = [shaped for shaped in infer(architecture) if not isinstance(shaped.layer, Dropout)]
+    nodes = infer(architecture)
+    last = [node for node in nodes if not isinstance(node.layer, Dropout)][-1]
     graph = _Graph(weights)
-    value = "images"
-    for shaped in layers:
-        value = graph.add(shaped, value, "logits" if shaped is layers[-1] else shaped.name)
+    values = {INPUT: "images"}
+    for node in nodes:
+        inputs = [values[name] for name in node.inputs]
+        if isinstance(node.layer, Dropout):
+            values[node.name] = inputs[0]
+        else:
+            values[node.name] = graph.add(node, inputs, "logits" if node is last else node.name)
     outputs = ["logits"]
     if has_trailing_softmax(architecture):
         graph.node("Softmax", ["logits"], "probabilities", axis=1)
@@ -91,9 +98,14 @@ class _Graph:
         self.initializers.append(numpy_helper.from_array(array, name))
         return name
 
-    def add(self, shaped: Node, value: str, output: str) -> str:
-        """Append the nodes of one layer of ``value``; returns ``output``, the name of what it gives."""
+    def add(self, shaped: Node, inputs: list[str], output: str) -> str:
+        """Append the operators of one node of ``inputs``; returns ``output``, the name of what it gives."""
+        value = inputs[0]
         match shaped.layer:
+            case Add():
+                return self.node("Add" if len(inputs) == 2 else "Sum", inputs, output)
+            case Concat() as join:
+                return self.node("Concat", inputs, output, axis=join.axis)
             case Conv2d() as layer:
                 attributes = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": _pads(layer.padding)}
                 return self.node("Conv", [value, *self._owned(shaped, "weight", "bias")], output, **attributes)

@@ -26,6 +26,59 @@ def test_the_layer_table() -> None:
     assert "linear_1 out features 120 120 48,120 96,120" in lines
 
 
+def test_the_nest_is_drawn_and_every_input_named(tmp_path: Path) -> None:
+    path = tmp_path / "graph.yaml"
+    path.write_text(
+        """
+name: graph
+input: [2, 8, 8]
+classes: 4
+layers:
+  - repeat: {times: 2, layers: [residual: {layers: [relu]}]}
+  - residual:
+      layers: [conv2d: {out_channels: 4, kernel_size: 1}]
+      shortcut: [conv2d: {out_channels: 4, kernel_size: 1}]
+  - branches: {join: concat, paths: [[], [tanh]]}
+  - global_avg_pool
+  - linear: {out_features: 4}
+  - softmax
+"""
+    )
+    outcome = harness("show", str(path))
+    assert outcome.returncode == 0, outcome.stderr
+    table = outcome.stdout[outcome.stdout.index("  input ") :]
+    lines = [line.rstrip() for line in table[: table.index("total")].splitlines()]
+    drawn = [(len(line) - len(line.lstrip()), " ".join(line.split())) for line in lines if line.strip()]
+    margin = drawn[0][0]
+    assert [((spaces - margin) // 2, text) for spaces, text in drawn[1:]] == [
+        (0, "repeat, round 1 of 2"),
+        (1, "residual"),
+        (2, "relu_1 input 2 x 8 x 8 128"),
+        (2, "shortcut: identity"),
+        (2, "add_1 relu_1, input 2 x 8 x 8 128"),
+        (0, "repeat, round 2 of 2"),
+        (1, "residual"),
+        (2, "relu_2 add_1 2 x 8 x 8 128"),
+        (2, "shortcut: identity"),
+        (2, "add_2 relu_2, add_1 2 x 8 x 8 128"),
+        (0, "residual"),
+        (1, "conv2d_1 add_2 out channels 4, kernel size 1x1 4 x 8 x 8 12 1,280"),
+        (1, "shortcut"),
+        (2, "conv2d_2 add_2 out channels 4, kernel size 1x1 4 x 8 x 8 12 1,280"),
+        (1, "add_3 conv2d_1, conv2d_2 4 x 8 x 8 256"),
+        (0, "branches"),
+        (1, "path 1: identity"),
+        (1, "path 2"),
+        (2, "tanh_1 add_3 4 x 8 x 8 256"),
+        (1, "concat_1 add_3, tanh_1 8 x 8 x 8"),
+        (0, "global_avg_pool_1 concat_1 8 512"),
+        (0, "linear_1 global_avg_pool_1 out features 4 4 36 68"),
+    ]
+    said = json.loads(harness("show", str(path), "--json").stdout)
+    assert said["layers"][-3]["inputs"] == ["add_3", "tanh_1"]
+    assert said["architecture"]["layers"][0]["repeat"]["times"] == 2
+
+
 def test_json_stands_alone_on_stdout() -> None:
     said = json.loads(harness("show", "cnn_dropout", "--json").stdout)
     assert said["parameters"] == PARAMETERS["cnn_dropout"] == sum(layer["parameters"] for layer in said["layers"])

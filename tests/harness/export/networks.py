@@ -15,7 +15,6 @@ from specs.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool,
-    Layer,
     LeakyReLU,
     Linear,
     MaxPool2d,
@@ -24,6 +23,7 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
+from specs.nest import Branches, Residual
 from specs.recipe import Preprocessing
 from specs.shapes import infer
 
@@ -58,6 +58,22 @@ POOLED = Architecture(
     classes=3,
     layers=(Conv2d(out_channels=3, kernel_size=3), GlobalAvgPool()),
 )
+GRAPH = Architecture(
+    name="graph",
+    input=(2, 8, 7),
+    classes=4,
+    layers=(
+        Residual(layers=(Conv2d(out_channels=2, kernel_size=3, padding=1), Dropout(p=0.5))),
+        Branches(
+            join="concat",
+            paths=((), (Conv2d(out_channels=3, kernel_size=1), Residual(layers=(ReLU(),))), (Dropout(p=0.1),)),
+        ),
+        Branches(join="add", paths=((Tanh(),), (), (Conv2d(out_channels=7, kernel_size=3, padding=1),))),
+        GlobalAvgPool(),
+        Residual(layers=(Linear(out_features=4),), shortcut=(Linear(out_features=4, bias=False),)),
+        Dropout(p=0.2),
+    ),
+)
 
 
 def trained(architecture: Architecture, seed: int = 0) -> Trained:
@@ -69,6 +85,6 @@ def trained(architecture: Architecture, seed: int = 0) -> Trained:
     return Trained(architecture=architecture, parameters=parameters, preprocessing=Preprocessing())
 
 
-def kinds(*architectures: Architecture) -> set[type[Layer]]:
-    """The layers these are made of."""
-    return {type(layer) for architecture in architectures for layer in architecture.layers}
+def kinds(*architectures: Architecture) -> set[type]:
+    """The layers and joins these are made of; a softmax that trails no further network takes no part."""
+    return {type(node.layer) for architecture in architectures for node in infer(architecture)}

@@ -16,13 +16,13 @@ from harness.export.onnx_model import onnx_model
 from harness.export.onnx_runtime import FILE, OnnxModel, OnnxRuntime
 from specs.architecture import Architecture
 from specs.errors import RequestError
-from specs.layers import LAYERS
+from specs.layers import JOINS, LAYERS
 from specs.loading import architecture_names, load_architecture
 from specs.optimizers import SGD
 from specs.recipe import Preprocessing
-from tests.harness.export.networks import EVERY_LAYER, POOLED, kinds, trained
+from tests.harness.export.networks import EVERY_LAYER, GRAPH, POOLED, kinds, trained
 
-NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED]
+NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED, GRAPH]
 
 
 def written(architecture: Architecture) -> onnx.ModelProto:
@@ -31,7 +31,7 @@ def written(architecture: Architecture) -> onnx.ModelProto:
 
 
 def test_the_networks_here_have_every_layer() -> None:
-    assert kinds(*NETWORKS) == set(LAYERS.values())
+    assert kinds(*NETWORKS) == set((LAYERS | JOINS).values())
 
 
 @pytest.mark.parametrize("architecture", NETWORKS, ids=lambda a: a.name)

@@ -14,7 +14,8 @@ from harness.measuring.profiling import ProfileOutcome, ProfilePlan, profile
 from specs.architecture import Architecture
 from specs.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Softmax
 from specs.loading import architecture_names, load_architecture, load_recipe
-from specs.shapes import infer, train_flops
+from specs.nest import Repeat, Residual
+from specs.shapes import infer, top_level, train_flops
 from tests.fakes import registered, rival
 
 pytestmark = pytest.mark.alone
@@ -37,15 +38,26 @@ NET = Architecture(
 def test_every_stage_is_a_network_that_has_a_layer_more(name: str) -> None:
     architecture = load_architecture(name)
     *grown, whole = stages(architecture)
-    layers = infer(architecture)
+    steps = top_level(architecture)
     assert whole is architecture
-    assert len(grown) == len(layers) + 1
+    assert len(grown) == len(steps) + 1
+    assert tuple(node.name for _, own in steps for node in own) == tuple(node.name for node in infer(architecture))
     for count, stage in enumerate(grown):
-        shaped = infer(stage)  # raises where the shapes do not fit
-        assert [one.name for one in shaped[:count]] == [one.name for one in layers[:count]]
-        assert any(one.parameters for one in shaped)
-        assert len(shaped) - count <= 2
-        assert shaped[-1].output_shape == (2,)
+        nodes = infer(stage)  # raises where the shapes do not fit
+        known = [(node.name, node.inputs) for _, own in steps[:count] for node in own]
+        assert [(node.name, node.inputs) for node in nodes[: len(known)]] == known
+        assert any(node.parameters for node in nodes)
+        assert len(nodes) - len(known) <= 2
+        assert nodes[-1].output_shape == (2,)
+
+
+def test_a_residual_is_one_layer_under_the_name_of_its_join() -> None:
+    block = Residual(layers=(Conv2d(out_channels=1, kernel_size=3, padding=1), ReLU()))
+    net = replace(NET, layers=(Repeat(times=2, layers=(block, ReLU())), *NET.layers[-2:]))
+    times = layer_times(net, laps([1.0] * 6, [1.0] * 6), 8)
+    assert [time.name for time in times] == ["add_1", "relu_2", "add_2", "relu_4", "flatten_1", "linear_1"]
+    assert times[2].backward_flops == 2 * times[2].forward_flops > 0
+    assert sum(time.forward_flops + time.backward_flops for time in times) == 8 * train_flops(net)
 
 
 def test_a_trailing_softmax_is_no_layer_of_training() -> None:
