@@ -166,7 +166,7 @@ class _Subject:
         settle = {"settle_s": SETTLE_S}
         step = self.worker.measure(self._pair, "train_steps", self._steps, seconds=STEP_S, **settle)
         forward = self.worker.measure(self._pair, "predict", self._images, seconds=FORWARD_S, **settle)
-        count = len(self._steps["order"])
+        count = len(self._steps["batch_indices"])
         self._laps[-1].append(Lap(_fastest(forward), _fastest(step, per=count)))
         self._laps_s += time.perf_counter() - start
 
@@ -207,7 +207,7 @@ def _steps(plan: ProfilePlan, count: int) -> dict[str, NDArray[Any]]:
     """The arguments of ``train_steps`` for so many steps."""
     size = plan.recipe.batch_size
     order = np.random.default_rng(0).integers(0, PLACED_BATCHES * size, (count, size))
-    return {"order": order, "learning_rates": np.full(count, LEARNING_RATE)}
+    return {"batch_indices": order, "learning_rates": np.full(count, LEARNING_RATE)}
 
 
 def _fastest(times: Sequence[NDArray[np.float64]], per: int = 1) -> tuple[float, float]:
