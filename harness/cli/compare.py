@@ -63,6 +63,7 @@ def compare(
 
     Example: `python -m harness compare --backends torch,keras --models lenet5 --datasets digits --epochs 2 --repeats 3`
     """
+    from harness.cli.checkpoint_options import tell
     from harness.cli.matrix_display import MatrixDisplay, print_plan, print_summary
     from harness.conformance.standing import standings
     from harness.measuring.peak import measure, remembered
@@ -97,7 +98,7 @@ def compare(
     if baseline is not None and chosen.baseline not in chosen.backends:
         raise unknown("baseline", chosen.baseline, chosen.backends, where="--baseline")
     plans = matrix(chosen, data_dir=data_dir)
-    Matrix.check(plans, data_dir)
+    tell(Matrix.check(plans, data_dir))
     place = (out or options.SETS) / chosen.name
     if dry_run:
         print_plan(chosen, plans, place, data_dir)

@@ -56,6 +56,7 @@ def show(
 
     Example: `python -m harness data show --dataset digits --augment --out digits.png`
     """
+    from harness.cli.checkpoint_options import tell
     from harness.datasets import load_dataset
     from harness.inputs.picture import augmentation_grid, sample_grid
     from specs.errors import RequestError
@@ -74,6 +75,7 @@ def show(
         data = load_dataset(dataset, data_dir)
         path = out or Path(f"{data.name}-samples.png")
         picture = sample_grid(data, count=50 if count is None else count, seed=seed)
+    tell([f"{data.name}: {note}" for note in data.notes])
     try:
         picture.save(path, format="PNG")
     except OSError as error:

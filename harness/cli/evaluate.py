@@ -26,7 +26,7 @@ def evaluate(
     import json as encoder
 
     from backends.registry import find
-    from harness.cli.checkpoint_options import failures_as_one_line, opened_checkpoint
+    from harness.cli.checkpoint_options import failures_as_one_line, opened_checkpoint, tell
     from harness.datasets import load_dataset
     from harness.inference.network import evaluation, opened
     from harness.inputs.prepare import limit
@@ -36,8 +36,8 @@ def evaluate(
     check_device(device)
     loaded = opened_checkpoint(checkpoint)
     registration = find(backend or loaded.manifest.backend)
-    data = load_dataset(dataset or loaded.manifest.dataset, data_dir)
-    check_fit(loaded.architecture, data)
+    data = load_dataset(dataset or loaded.manifest.dataset, data_dir, training=False)
+    tell(check_fit(loaded.architecture, data))
     samples = limit("limit-test", limit_test, len(data.test_labels))
     with (
         failures_as_one_line(registration.name),

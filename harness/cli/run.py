@@ -1,6 +1,5 @@
 """``run``: train one model on one backend and record it."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,10 +44,11 @@ def run(
 
     Example: `python -m harness run --backend torch --model lenet5 --dataset digits --epochs 3`
     """
+    from harness.cli.checkpoint_options import tell
     from harness.cli.progress import RunDisplay, summary
     from harness.datasets import load_dataset
     from harness.planning.manners import check_manner, manner
-    from harness.planning.plan import RunPlan
+    from harness.planning.plan import RunPlan, check_fit
     from harness.planning.resolve import new_training, resolve_threads, resumed_training
     from harness.running.keeping import keep
     from harness.running.run import execute, new_run_id
@@ -80,9 +80,8 @@ def run(
         stop_after=stop_after,
     )
     check_manner(plan.backend, plan.tuning)
-    for notice in notices:
-        print(f"note: {notice}", file=sys.stderr)
     data = load_dataset(plan.dataset, data_dir)
+    tell([*notices, *check_fit(plan.architecture, data, limit_train=plan.limit_train)])
     results = ResultSet.open_or_create(out or options.SETS, name="runs")
     run_id = new_run_id(plan)
     folder = results.run_folder(run_id)

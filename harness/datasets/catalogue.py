@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.datasets.dataset import Dataset
 from harness.datasets.digits import load_digits
-from harness.datasets.folder import load_folder
+from harness.datasets.folder import FORMS, load_folder
 from harness.datasets.mnist import load_mnist
 from harness.datasets.npz import load_npz
 from specs.errors import RequestError, unknown
@@ -17,19 +17,19 @@ NAMES = {
 }
 
 
-def load_dataset(name_or_path: str | Path, data_dir: Path | None = None) -> Dataset:
+def load_dataset(name_or_path: str | Path, data_dir: Path | None = None, *, training: bool = True) -> Dataset:
     """A data set by name, or from a folder of IDX files or an .npz file (anything with a slash or that exists).
 
-    ``data_dir`` is where to look for mnist. Raises RequestError of one line naming the file and the problem, or the
-    nearest name.
+    ``data_dir`` is where to look for mnist. Where its ``training`` part is not needed, a test part alone will do.
+    Raises RequestError of one line naming the file and the problem, or the nearest name.
     """
     try:
-        return _load(name_or_path, data_dir)
+        return _load(name_or_path, data_dir, training)
     except OSError as error:  # a folder that may not be listed, a name too long
         raise RequestError(f"{error.filename or name_or_path}: {error.strerror or error}") from None
 
 
-def _load(name_or_path: str | Path, data_dir: Path | None) -> Dataset:
+def _load(name_or_path: str | Path, data_dir: Path | None, training: bool) -> Dataset:
     text = str(name_or_path)
     if text == "mnist":
         return load_mnist(data_dir)
@@ -39,11 +39,11 @@ def _load(name_or_path: str | Path, data_dir: Path | None) -> Dataset:
         raise RequestError("a data set's name may not hold a NUL character")
     path = Path(text)
     if path.is_dir():
-        return load_folder(path)
+        return load_folder(path, training=training)
     if path.is_file():
         if path.suffix != ".npz":
-            raise RequestError(f"{path}: a data set is a folder of IDX files or an .npz file")
-        return load_npz(path)
+            raise RequestError(f"{path}: not a data set: {FORMS}")
+        return load_npz(path, training=training)
     if "/" in text or path.suffix == ".npz" or isinstance(name_or_path, Path):
         raise RequestError(f"{path}: no such file or folder")
     raise unknown("data set", text, NAMES)

@@ -1,24 +1,22 @@
-"""What a data set is once loaded, and the checks that every source shares."""
+"""What a data set is once loaded, and what identifies its content."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import cast
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from specs.errors import RequestError
-
-MOST_CLASSES = 65_536
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """Images uint8[N, C, H, W] (possibly read-only memory maps) and labels int64[N] in 0 to classes - 1.
 
-    ``sha256`` identifies the content: equal for the same samples whatever files they came from.
+    ``sha256`` identifies the content: equal for the same samples whatever files they came from. ``notes`` are what a
+    user should know of how it was read. The training part of a data set that is a test part alone is empty.
     """
 
     name: str
@@ -30,18 +28,20 @@ class Dataset:
     classes: int
     source: str
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Part:
-    """One of the four arrays as it was read: where from, and the SHA-256 of its content.
-
-    ``array`` is uint8[N, H, W] or uint8[N, C, H, W] for images, an integer array [N] for labels.
-    """
+    """One of the four arrays as it was read, and where from."""
 
     where: str
-    array: NDArray[np.generic]
-    sha256: str
+    array: NDArray[Any]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of its content: see ``sha256_of``."""
+        return sha256_of(self.array)
 
 
 def sha256_of(array: NDArray[np.generic]) -> str:
@@ -58,48 +58,3 @@ def sha256_of(array: NDArray[np.generic]) -> str:
     digest = hashlib.sha256(header)
     digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def assemble(
-    *, name: str, title: str, source: str, train: tuple[Part, Part], test: tuple[Part, Part], classes: int | None = None
-) -> Dataset:
-    """A Dataset from (images, labels) pairs, once they are known to belong together.
-
-    Without ``classes`` there are as many as the training labels name. Raises RequestError naming the file and the
-    problem: counts that differ, an empty part, train and test images of different shapes, labels out of range.
-    """
-    for images, labels in (train, test):
-        if len(images.array) != len(labels.array):
-            raise RequestError(
-                f"{labels.where}: {len(labels.array)} labels for the {len(images.array)} images of {images.where}"
-            )
-        if images.array.size == 0:
-            raise RequestError(f"{images.where}: holds no image")
-    if train[0].array.shape[1:] != test[0].array.shape[1:]:
-        raise RequestError(
-            f"{test[0].where}: images of shape {list(test[0].array.shape[1:])}, "
-            f"but {train[0].where} has {list(train[0].array.shape[1:])}"
-        )
-    count = classes or max(2, int(train[1].array.max()) + 1)
-    if count > MOST_CLASSES:
-        raise RequestError(f"{train[1].where}: a label of {count - 1}; at most {MOST_CLASSES - 1} is allowed")
-    for labels in (train[1], test[1]):
-        for extreme in (int(labels.array.min()), int(labels.array.max())):
-            if not 0 <= extreme < count:
-                raise RequestError(f"{labels.where}: label {extreme} is out of range 0 to {count - 1}")
-    digests = [part.sha256 for part in (*train, *test)]
-    return Dataset(
-        name=name,
-        title=title,
-        train_images=_nchw(train[0].array),
-        train_labels=train[1].array.astype(np.int64),
-        test_images=_nchw(test[0].array),
-        test_labels=test[1].array.astype(np.int64),
-        classes=count,
-        source=source,
-        sha256=hashlib.sha256("".join(digests).encode()).hexdigest(),
-    )
-
-
-def _nchw(images: NDArray[np.generic]) -> NDArray[np.uint8]:
-    return cast(NDArray[np.uint8], images[:, np.newaxis] if images.ndim == 3 else images)

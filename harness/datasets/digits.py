@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.dataset import Dataset, Part, assemble, sha256_of
+from harness.datasets.assembling import assemble
+from harness.datasets.dataset import Dataset, Part
 
 _SIZE = 28
 _BRIGHTEST = 16
@@ -45,7 +46,7 @@ def load_digits() -> Dataset:
 
 
 def _part(what: str, array: NDArray[np.uint8]) -> Part:
-    return Part(f"digits: {what}", array, sha256_of(array))
+    return Part(f"digits: {what}", array)
 
 
 def _interpolation(old: int, new: int) -> tuple[NDArray[np.int64], int]:

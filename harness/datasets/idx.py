@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets import cache
-from harness.datasets.dataset import Part, sha256_of
+from harness.datasets.dataset import Part
 from specs.errors import RequestError
 
 MOST_BYTES = 1 << 30  # of what is decoded in memory; a plain file of any size is only mapped
@@ -42,8 +42,7 @@ def _read(path: Path, axes: tuple[int, ...]) -> Part:
     try:
         with path.open("rb") as file:
             compressed = file.read(2) == b"\x1f\x8b"
-        array = _decoded(path, axes) if compressed else _mapped(path, axes)
-        return Part(str(path), array, sha256_of(array))
+        return Part(str(path), _decoded(path, axes) if compressed else _mapped(path, axes))
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror or error}") from None
 

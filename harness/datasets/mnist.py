@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from harness.datasets import cache, folder
-from harness.datasets.dataset import Dataset, Part, assemble
+from harness.datasets.assembling import assemble
+from harness.datasets.dataset import Dataset, Part
 from specs.errors import RequestError
 
 SHA256 = {

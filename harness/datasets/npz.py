@@ -1,7 +1,8 @@
 """Anyone's own data as an .npz archive, without trust in it: no pickles, no archive bombs.
 
 It holds train_images, train_labels, test_images, test_labels, or the same as x_train, y_train, x_test, y_test.
-Images are uint8[N, H, W] or uint8[N, C, H, W]; labels integers [N].
+Images are best uint8[N, H, W] or uint8[N, C, H, W], labels integers [N]; ``harness.datasets.meaning`` has what else is
+understood. A boolean ``channels_last`` may say where the channels are.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.dataset import Dataset, Part, assemble, sha256_of
+from harness.datasets.assembling import assemble
+from harness.datasets.dataset import Dataset, Part
 from specs.errors import RequestError
 
 MOST_BYTES = 1 << 30
@@ -26,17 +28,16 @@ _NAMES = (
 )
 
 
-def load_npz(path: Path) -> Dataset:
-    """The data set of an .npz file; the file's name is its name. Raises RequestError naming file and problem."""
+def load_npz(path: Path, *, training: bool = True) -> Dataset:
+    """The data set of an .npz file; the file's name is its name. Without ``training`` a test part alone will do.
+
+    Raises RequestError naming file and problem.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = set(archive.namelist())
-            names = next((names for names in _NAMES if members >= {f"{name}.npy" for name in names}), None)
-            if names is None:
-                wanted = " or ".join(", ".join(names) for names in _NAMES)
-                held = ", ".join(sorted(member.removesuffix(".npy") for member in members)[:8])
-                raise RequestError(f"{path}: needs the arrays {wanted}; it holds {held[:200]!a}")
-            parts = [_part(path, archive, name, labels=bool(index % 2)) for index, name in enumerate(names)]
+            names = _names(path, archive, training=training)
+            parts = [_part(path, archive, name) for name in names]
+            channels_last = _channels_last(path, archive)
     except RequestError:
         raise
     except OSError as error:
@@ -47,12 +48,37 @@ def load_npz(path: Path) -> Dataset:
         name=path.stem,
         title=f"{path.stem} (.npz)",
         source=str(path),
-        train=(parts[0], parts[1]),
-        test=(parts[2], parts[3]),
+        train=(parts[0], parts[1]) if len(parts) == 4 else None,
+        test=(parts[-2], parts[-1]),
+        channels_last=channels_last,
     )
 
 
-def _part(path: Path, archive: zipfile.ZipFile, name: str, *, labels: bool) -> Part:
+def _names(path: Path, archive: zipfile.ZipFile, *, training: bool) -> tuple[str, ...]:
+    """Which of the arrays to read: all four, or the test part's two."""
+    members = {member.removesuffix(".npy") for member in archive.namelist()}
+    for names in _NAMES:
+        if members.issuperset(names):
+            return names
+        if members.issuperset(names[2:]) and not training:
+            return names[2:]
+    wanted = " or ".join(", ".join(names) for names in _NAMES)
+    held = ", ".join(sorted(members)[:8])
+    alone = any(members.issuperset(names[2:]) for names in _NAMES)
+    hint = "; a test part alone is for evaluate and predict" if alone else ""
+    raise RequestError(f"{path}: needs the arrays {wanted}; it holds {held[:200]!a}{hint}")
+
+
+def _channels_last(path: Path, archive: zipfile.ZipFile) -> bool | None:
+    if "channels_last.npy" not in archive.namelist():
+        return None
+    said = _part(path, archive, "channels_last").array
+    if said.size != 1 or said.dtype.kind != "b":
+        raise RequestError(f"{path}: channels_last must be True or False")
+    return bool(said.item())
+
+
+def _part(path: Path, archive: zipfile.ZipFile, name: str) -> Part:
     where = f"{path}: {name}"
     info = archive.getinfo(f"{name}.npy")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -61,16 +87,13 @@ def _part(path: Path, archive: zipfile.ZipFile, name: str, *, labels: bool) -> P
         raise RequestError(f"{where}: announces {info.file_size:,} bytes, more than it can hold")
     with archive.open(info) as member:
         shape, fortran_order, dtype = _header(where, member)
-        if labels and not (np.issubdtype(dtype, np.integer) and len(shape) == 1):
-            raise RequestError(f"{where}: labels must be integers [N], got {dtype}{list(shape)}")
-        if not labels and not (dtype == np.uint8 and len(shape) in (3, 4)):
-            raise RequestError(f"{where}: images must be uint8 [N, H, W] or [N, C, H, W], got {dtype}{list(shape)}")
+        if dtype.hasobject or dtype.kind not in "iubf":
+            raise RequestError(f"{where}: {dtype}{list(shape)} holds no numbers")
         content = member.read()
     if len(content) != math.prod(shape) * dtype.itemsize:
         raise RequestError(f"{where}: {len(content):,} bytes for an array {dtype}{list(shape)}")
     array: NDArray[Any] = np.frombuffer(content, dtype=dtype)
-    array = np.ascontiguousarray(array.reshape(shape, order="F" if fortran_order else "C"))
-    return Part(where, array, sha256_of(array))
+    return Part(where, np.ascontiguousarray(array.reshape(shape, order="F" if fortran_order else "C")))
 
 
 def _header(where: str, member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -71,14 +71,14 @@ def chosen_images(
         return read_pictures(files, checkpoint.architecture.input, checkpoint.manifest.framing, index=index)
     if index is None and not random:
         raise RequestError("nothing to predict: name an image file, or give --index N or --random for the test set")
-    data = load_dataset(dataset or checkpoint.manifest.dataset, data_dir)
-    check_fit(checkpoint.architecture, data)
+    data = load_dataset(dataset or checkpoint.manifest.dataset, data_dir, training=False)
+    notes = check_fit(checkpoint.architecture, data)
     count = len(data.test_labels)
     number = int(np.random.default_rng().integers(count)) if index is None else index
     if not 0 <= number < count:
         raise RequestError(f"--index must be from 0 to {count - 1} (the test images of {data.name}), got {number}")
     pixels, label = np.array(data.test_images[number]), int(data.test_labels[number])
-    return [Picture(f"{data.name} test image {number}", pixels, label=label)]
+    return [Picture(f"{data.name} test image {number}", pixels, tuple(notes), label=label)]
 
 
 def predictions(predict: Predict, pictures: Sequence[Picture], preprocessing: Preprocessing) -> list[Prediction]:

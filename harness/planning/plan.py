@@ -114,16 +114,36 @@ def check_device(device: str) -> None:
         raise unknown("device", device, ["cpu", "cuda", "cuda:0"])
 
 
-def check_fit(architecture: Architecture, dataset: Dataset) -> None:
-    """Raise RequestError unless the images and classes of ``dataset`` are those the network takes."""
-    shape = tuple(dataset.train_images.shape[1:])
+def check_fit(architecture: Architecture, dataset: Dataset, *, limit_train: int | None = None) -> list[str]:
+    """What to tell of ``dataset`` under this network: how it was read, and the classes that its training part lacks.
+
+    Raises RequestError unless the images are those the network takes and it has a class for every label.
+    """
+    shape = tuple(dataset.test_images.shape[1:])
+    name, wanted = dataset.name, list(architecture.input)
     if shape != architecture.input:
-        raise RequestError(
-            f"model {architecture.name!r} takes images {list(architecture.input)}, "
-            f"dataset {dataset.name!r} has {list(shape)}"
+        last = (*shape[1:], shape[0]) == architecture.input
+        advice = (
+            f"input is [channels, height, width]: write {list(shape)} into the model's file"
+            if last
+            else f"a model takes them whose file says input: {list(shape)}, or bring the images to {wanted}"
         )
-    if dataset.classes != architecture.classes:
         raise RequestError(
-            f"model {architecture.name!r} has {architecture.classes} classes, "
-            f"dataset {dataset.name!r} has {dataset.classes}"
+            f"model {architecture.name!r} takes images {wanted}, dataset {name!r} has {list(shape)}; {advice}"
         )
+    classes = architecture.classes
+    if dataset.classes > classes:
+        raise RequestError(
+            f"model {architecture.name!r} has {classes} classes, dataset {name!r} has {dataset.classes} "
+            f"(labels 0 to {dataset.classes - 1}); a model has as many whose file says classes: {dataset.classes} "
+            "and whose last layer gives as many features"
+        )
+    notes = [f"{name}: {note}" for note in dataset.notes]
+    if dataset.classes < classes:
+        notes.append(f"{name}: its labels go to {dataset.classes - 1}, the model's to {classes - 1}")
+    if limit_train is not None and (absent := set(dataset.train_labels) - set(dataset.train_labels[:limit_train])):
+        notes.append(
+            f"{name}: {len(absent)} of its {dataset.classes} classes are not among the first {limit_train} training "
+            "samples: --limit-train takes them in the order of the file"
+        )
+    return notes

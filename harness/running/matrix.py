@@ -34,14 +34,19 @@ class Matrix:
         self._datasets = {name: load_dataset(name, data_dir) for name in study.datasets}
 
     @staticmethod
-    def check(plans: Iterable[Planned], data_dir: Path | None) -> None:
-        """Raise RequestError unless every backend has an interpreter and every model suits its dataset."""
+    def check(plans: Iterable[Planned], data_dir: Path | None) -> list[str]:
+        """What to tell of the data sets.
+
+        Raises RequestError unless every backend has an interpreter and every model suits its dataset.
+        """
         datasets: dict[str, Dataset] = {}
+        notes: list[str] = []
         for _, plan in plans:
             find_python(plan.backend.name, plan.python)
             if plan.dataset not in datasets:
                 datasets[plan.dataset] = load_dataset(plan.dataset, data_dir)
-            check_fit(plan.architecture, datasets[plan.dataset])
+            notes += check_fit(plan.architecture, datasets[plan.dataset], limit_train=plan.limit_train)
+        return list(dict.fromkeys(notes))
 
     def remaining(self) -> list[Planned]:
         """The runs that have no record yet, in order. A run that failed has one: it is not tried again."""

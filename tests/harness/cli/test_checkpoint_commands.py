@@ -154,3 +154,28 @@ def test_a_framework_that_fails_is_one_line_and_status_1(trained: tuple[Path, Re
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: fake: ")
     assert "SIGSEGV" in line
+
+
+def test_a_test_part_alone_that_lacks_a_class(trained: tuple[Path, Record], tmp_path: Path) -> None:
+    """The network has ten classes; what is evaluated are labels 0 to 8, in Keras's own form."""
+    chosen = DIGITS.test_labels < 9
+    images = np.moveaxis(DIGITS.test_images[chosen], 1, -1)
+    np.savez(tmp_path / "only.npz", x_test=images, y_test=DIGITS.test_labels[chosen])
+    words = ("--checkpoint", str(trained[0]), "--dataset", str(tmp_path / "only.npz"), "--json")
+    done = harness("evaluate", *words)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["samples"] == chosen.sum()
+    assert np.shape(said["confusion_matrix"]) == (10, 10)
+    assert done.stderr.splitlines() == [
+        "note: only: images [28, 28, 1] have their channels last: read as [1, 28, 28]",
+        "note: only: its labels go to 8, the model's to 9",
+    ]
+    done = harness("predict", *words, "--index", "3")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["predictions"][0]["true"] == DIGITS.test_labels[chosen][3]
+    assert_one_line(
+        harness("run", "--backend", "numpy", "--model", "mlp", "--dataset", str(tmp_path / "only.npz")),
+        "needs the arrays train_images",
+        "a test part alone is for evaluate and predict",
+    )

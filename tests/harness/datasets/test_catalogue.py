@@ -52,10 +52,41 @@ def test_labels_that_do_not_belong_to_the_images(tmp_path: Path) -> None:
         load_dataset(folder)
 
 
-def test_a_test_label_out_of_range(tmp_path: Path) -> None:
+def test_a_test_label_that_training_lacks_is_a_class_and_is_noted(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "odd", small_data() | {"test_labels": np.array([0, 1, 2, 77, 0], np.uint8)})
-    with pytest.raises(RequestError, match="t10k-labels-idx1-ubyte: label 77 is out of range 0 to 2"):
+    data = load_dataset(folder)
+    assert data.classes == 78
+    assert data.notes[0] == "the training part has no sample of class 3, 4, 5, 6, 7 and 70 more"
+
+
+def test_a_test_part_alone(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "part", small_data())
+    for part in ("train_images", "train_labels"):
+        (folder / NAMES[part]).unlink()
+    data = load_dataset(folder, training=False)
+    assert (data.train_images.shape, len(data.train_labels)) == ((0, 1, 6, 4), 0)
+    np.testing.assert_array_equal(data.test_images[:, 0], small_data()["test_images"])
+    assert data.notes == ()
+    with pytest.raises(RequestError, match="no train-images-idx3-ubyte"):
         load_dataset(folder)
+
+
+@pytest.mark.parametrize("name", ["train/0/0.png", "data.csv"])
+def test_a_folder_of_other_files_is_told_what_there_is(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"")
+    with pytest.raises(RequestError) as caught:
+        load_dataset(tmp_path)
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path}: holds no IDX files but {file.suffix} files; a data set is a folder of four")
+    assert ".npz file of x_train, y_train, x_test and y_test" in said
+
+
+def test_a_folder_around_the_folder(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "MNIST" / "raw", small_data())
+    with pytest.raises(RequestError, match=f"the IDX files are in {folder}: name that folder"):
+        load_dataset(tmp_path / "MNIST")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +110,7 @@ def test_mistaken_names(name: str, said: str) -> None:
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("1,2")
-    with pytest.raises(RequestError, match=r"a data set is a folder of IDX files or an .npz file"):
+    with pytest.raises(RequestError, match=r"data.csv: not a data set: a data set is a folder of four IDX"):
         load_dataset(path)
 
 
