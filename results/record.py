@@ -7,15 +7,16 @@ JSON has no NaN: use ``finite``.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 # Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
 # ``results.store`` refuses sets of another number unless it is one of Schema, whose records are read as they are.
-#   3  tuning.manner, in place of tuning.enabled
+#   3  tuning.manner, in place of tuning.enabled; specs; fingerprints.training; train_samples and test_samples
 #   2  resumed_from; phases.augment_s and place_s; wanted_threads; noise.cpu_mhz_* and cpu_celsius_*,
 #      noise.thermal_throttles; in 1 no run was resumed or augmented
 #   1  the first
@@ -43,8 +44,16 @@ STEP_SAMPLES = 512
 SPANS = 1024
 MISREAD = 64
 LOG_TAIL = 16_384
+SPEC_BYTES = 65_536
 CLASSES = 1000
 EPOCHS = 10_000
+
+
+def _small(spec: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(spec)) > SPEC_BYTES:
+        raise ValueError(f"longer than {SPEC_BYTES} bytes")
+    return spec
+
 
 Name = Annotated[str, Field(max_length=200)]
 # Text that a framework or a log gave goes through ``bounded`` first.
@@ -55,6 +64,7 @@ Positive = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Figure = float | None
 Sample = TypeVar("Sample")
+Spec = Annotated[dict[Name, JsonValue], AfterValidator(_small)]
 _Counts = Annotated[tuple[Count, ...], Field(max_length=CLASSES)]
 
 
@@ -82,12 +92,43 @@ class RunError(_Part):
 
 
 class Fingerprints(_Part):
-    """SHA-256 of each prepared input. Runs may be compared when these agree."""
+    """SHA-256 of each prepared input. Runs may be compared when these agree.
+
+    ``training`` is that of network, data, recipe and epochs without the seed: runs of several seeds have it in common.
+    """
 
     architecture: Name | None = None
     data: Name | None = None
     schedule: Name | None = None
     initial_weights: Name | None = None
+    training: Name | None = None
+
+
+class Specs(_Part):
+    """The whole architecture and recipe, every default written out, as specs.loading reads them."""
+
+    architecture: Spec
+    recipe: Spec
+
+    @classmethod
+    def of(cls, architecture: dict[str, Any], recipe: dict[str, Any]) -> Specs | None:
+        """None where one is too large for a record; its fingerprint still tells it apart."""
+        texts = [json.dumps(spec) for spec in (architecture, recipe)]
+        if max(map(len, texts)) > SPEC_BYTES:
+            return None
+        return cls(architecture=json.loads(texts[0]), recipe=json.loads(texts[1]))
+
+
+class Identity(NamedTuple):
+    """What repeats of one another share, their seeds apart: all that makes the training, and what computed it."""
+
+    training: str
+    backend: str
+    framework_version: str | None
+    manner: Manner
+    device: str
+    precision: str
+    threads: int
 
 
 class Span(_Part):
@@ -288,6 +329,8 @@ class Row(_Row):
     tuning: Tuning
 
     fingerprints: Fingerprints = Fingerprints()
+    train_samples: Count | None = None
+    test_samples: Count | None = None
     parameters: Count | None = None
     train_flops_per_sample: Count | None = None
 
@@ -309,6 +352,22 @@ class Row(_Row):
     noise: Noise = Noise()
     environment: Environment = Environment()
 
+    @property
+    def identity(self) -> Identity | None:
+        """What the run is a repeat of. None where it ended before its inputs were prepared, and before schema 3."""
+        training = self.fingerprints.training
+        if training is None:
+            return None
+        return Identity(
+            training,
+            self.backend,
+            self.framework_version,
+            self.tuning.manner,
+            self.device,
+            self.precision,
+            self.threads,
+        )
+
 
 class Record(Row, _Part):
     """One run, whole: ``Row`` with the raw samples. Fields that it does not know are refused."""
@@ -318,6 +377,7 @@ class Record(Row, _Part):
     epochs: Annotated[tuple[Epoch, ...], Field(max_length=EPOCHS)] = ()
     throughput: Throughput = Throughput()
     curve: LearningCurve | None = None
+    specs: Specs | None = None
     # rows: true class, columns: predicted class
     confusion_matrix: Annotated[tuple[_Counts, ...], Field(max_length=CLASSES)] | None = None
     misread: Annotated[tuple[Misread, ...], Field(max_length=MISREAD)] = ()

@@ -1,4 +1,4 @@
-"""The fingerprint of a network: of what it computes, not of its name nor of how its nest is written."""
+"""The fingerprints of networks and recipes: of what they compute, not of their names nor of how they are written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from specs import nest
 from specs.architecture import Architecture
 from specs.nodes import is_chain
+from specs.recipe import Recipe
 from specs.shapes import infer
 
 
@@ -21,4 +22,11 @@ def architecture_sha256(architecture: Architecture) -> str:
         content["layers"] = nest.to_data(nest.unrolled(architecture.layers))
     else:
         content["nodes"] = [[node.name, {node.layer.kind: asdict(node.layer)}, list(node.inputs)] for node in nodes]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def recipe_sha256(recipe: Recipe) -> str:
+    """SHA-256 over all that a recipe makes of a training, its labels and targets left out."""
+    labels = ("name", "title", "source", "architecture", "dataset", "targets")
+    content = {key: value for key, value in recipe.to_dict().items() if key not in labels}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from harness.cli.progress import console, shown
 from harness.planning.estimate import Estimator
+from harness.planning.finished import Planned
 from harness.planning.study import Study
-from harness.running.matrix import Matrix, Planned
+from harness.running.matrix import Matrix
 from results.record import Record, Row
 from results.store import ResultSet
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.contract import Arrays
 from harness.checkpoints import Checkpoint
 from harness.datasets import Dataset
 from harness.worker.training import steps_per_epoch
@@ -25,7 +26,7 @@ from results.files import explained, sync_folder
 from results.store import SAFE
 from specs.architecture import Architecture
 from specs.errors import RequestError
-from specs.identity import architecture_sha256
+from specs.identity import architecture_sha256, recipe_sha256
 from specs.initializers import initial_parameters
 from specs.optimizers import optimizer_to_dict
 from specs.recipe import Preprocessing, Recipe
@@ -63,8 +64,43 @@ def prepare_data(
     return PreparedData(folder, train, test, meta["sha256"])
 
 
-def prepare_inputs(
-    folder: Path,
+@dataclass(frozen=True)
+class RunInputs:
+    """What one run is given beside the data: batch order int32[epochs, samples], learning_rates float64[steps] of all
+    the recipe's epochs, and the arrays that it starts from under canonical names. The run does ``epochs`` of them.
+    """
+
+    recipe: Recipe
+    architecture: Architecture
+    seed: int
+    epochs: range
+    order: NDArray[np.int32]
+    learning_rates: NDArray[np.float64]
+    weights: Arrays
+    optimizer_state: Arrays | None
+
+    def write(self, folder: Path) -> None:
+        """Into order.npy, learning_rates.npy, initial_weights.npz, optimizer_state.npz. Raises StoreError."""
+        with explained("write", folder, safe=SAFE):
+            folder.mkdir(parents=True, exist_ok=True)
+            np.save(folder / "order.npy", self.order)
+            np.save(folder / "learning_rates.npy", self.learning_rates)
+            np.savez(folder / "initial_weights.npz", **self.weights)  # type: ignore[arg-type]
+            if self.optimizer_state is not None:
+                np.savez(folder / "optimizer_state.npz", **self.optimizer_state)  # type: ignore[arg-type]
+
+    def fingerprints(self) -> dict[str, str]:
+        """Of the network, of the steps of ``epochs``, and of the weights that they start from."""
+        return {
+            "architecture": architecture_sha256(self.architecture),
+            "schedule": schedule_sha256(
+                self.recipe, self.order, self.learning_rates, seed=self.seed, epochs=self.epochs
+            ),
+            "initial_weights": sha256_of(self.weights),
+        }
+
+
+def run_inputs(
     architecture: Architecture,
     recipe: Recipe,
     *,
@@ -72,28 +108,30 @@ def prepare_inputs(
     samples: int,
     epochs: range | None = None,
     resumed: Checkpoint | None = None,
-) -> dict[str, str]:
-    """Write the batch order, learning rates and initial weights of a run into ``folder``; returns their fingerprints.
+) -> RunInputs:
+    """The inputs of a run of ``epochs`` (counted from 0; None: all the recipe's) on so many training samples."""
+    return RunInputs(
+        recipe=recipe,
+        architecture=architecture,
+        seed=seed,
+        epochs=epochs or range(recipe.epochs),
+        order=batch_order(recipe.epochs, samples, seed),
+        learning_rates=recipe_rates(recipe, samples),
+        weights=resumed.parameters if resumed else initial_parameters(architecture, recipe.initializer, seed),
+        optimizer_state=resumed.optimizer_state() if resumed else None,
+    )
 
-    order.npy int32[epochs, samples], learning_rates.npy float64[steps], initial_weights.npz under canonical names. The
-    first two are of all the recipe's epochs; the run does ``epochs`` of them (counted from 0), and the fingerprint is
-    of those. A run that starts from a checkpoint finds its weights, and its optimizer's in optimizer_state.npz.
+
+def training_sha256(
+    architecture: Architecture, recipe: Recipe, *, data: str, epochs: range, resumed: Checkpoint | None = None
+) -> str:
+    """The fingerprint of a training but for its seed: the network, the prepared data, the recipe, the epochs done.
+
+    ``data`` is the prepared data's fingerprint, before augmentation. A training that was resumed is known by the
+    weights that it began with too.
     """
-    order = batch_order(recipe.epochs, samples, seed)
-    rates = recipe_rates(recipe, samples)
-    weights = resumed.parameters if resumed else initial_parameters(architecture, recipe.initializer, seed)
-    with explained("write", folder, safe=SAFE):
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "order.npy", order)
-        np.save(folder / "learning_rates.npy", rates)
-        np.savez(folder / "initial_weights.npz", **weights)  # type: ignore[arg-type]
-        if resumed:
-            np.savez(folder / "optimizer_state.npz", **resumed.optimizer_state())  # type: ignore[arg-type]
-    return {
-        "architecture": architecture_sha256(architecture),
-        "schedule": schedule_sha256(recipe, order, rates, seed=seed, epochs=epochs or range(recipe.epochs)),
-        "initial_weights": sha256_of(weights),
-    }
+    content = [architecture_sha256(architecture), data, recipe_sha256(recipe), [epochs.start, epochs.stop]]
+    return sha256_of(resumed.parameters if resumed else {}, content)
 
 
 def recipe_rates(recipe: Recipe, samples: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.checkpoints import Checkpoint
-from harness.inputs.prepare import PreparedData, batch_order, recipe_rates, schedule_sha256
+from harness.inputs.prepare import PreparedData, batch_order, recipe_rates, schedule_sha256, training_sha256
 from harness.planning.plan import RunPlan
 from harness.worker.training import steps_per_epoch
 from results.record import Fingerprints
@@ -41,6 +41,9 @@ def training_fingerprints(plan: RunPlan, data: PreparedData, run: Mapping[str, s
         rates = recipe_rates(plan.recipe, data.train_samples)
         own["schedule"] = schedule_sha256(plan.recipe, order, rates, seed=plan.seed, epochs=range(plan.epochs.stop))
         own["initial_weights"] = plan.resumed.manifest.fingerprints.initial_weights
+        own["training"] = training_sha256(
+            plan.architecture, plan.recipe, data=data.fingerprint, epochs=range(plan.epochs.stop)
+        )
     return Fingerprints(**own)
 
 

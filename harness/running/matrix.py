@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness.datasets import Dataset, load_dataset
+from harness.planning.finished import Planned, remaining
 from harness.planning.plan import RunPlan, check_fit
 from harness.planning.study import Study
 from harness.processes.environments import find_python
@@ -16,8 +17,6 @@ from results.files import StoreError
 from results.record import Record
 from results.store import ResultSet
 from specs.errors import RequestError
-
-Planned = tuple[str, RunPlan]
 
 
 class Interrupted(Exception):
@@ -49,10 +48,8 @@ class Matrix:
         return list(dict.fromkeys(notes))
 
     def remaining(self) -> list[Planned]:
-        """The runs that have no record yet, in order. A run that failed has one: it is not tried again."""
-        rows, _ = self.results.rows()
-        done = {row.run_id for row in rows}
-        return [(run_id, plan) for run_id, plan in self.plans if run_id not in done]
+        """The runs that have no record yet, in order: see ``harness.planning.finished``."""
+        return remaining(self.plans, self.results.rows()[0], self._datasets.__getitem__)
 
     def run(self, listen: Listener, finished: Callable[[Record], None]) -> None:
         """Carry out what remains, appending a record as each run ends.

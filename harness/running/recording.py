@@ -30,6 +30,7 @@ from results.record import (
     Record,
     RunError,
     Span,
+    Specs,
     Status,
     StepTime,
     Throughput,
@@ -54,6 +55,7 @@ class RunNotes:
     started_at: datetime
     load_before: float
     fingerprints: dict[str, str] = field(default_factory=dict)
+    samples: tuple[int, int] | tuple[None, None] = (None, None)  # to train and to test on
     description: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     variables_for_speed: tuple[str, ...] = ()
@@ -98,6 +100,9 @@ def record_of(
         precision=plan.precision,
         tuning=Tuning(manner=plan.tuning, applied=(*fields.get("tuning", ()), *notes.variables_for_speed)),  # type: ignore[arg-type]
         fingerprints=Fingerprints(**notes.fingerprints),
+        specs=Specs.of(plan.architecture.to_dict(), plan.recipe.to_dict()),
+        train_samples=notes.samples[0],
+        test_samples=notes.samples[1],
         parameters=parameter_count(plan.architecture),
         train_flops_per_sample=train_flops(plan.architecture),
         initial_test_accuracy=initial.get("test_accuracy"),

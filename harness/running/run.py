@@ -19,7 +19,7 @@ import numpy as np
 from harness.checkpoints import NATIVE
 from harness.datasets import Dataset
 from harness.inputs.augmented_epochs import augmented_epochs
-from harness.inputs.prepare import PreparedData, prepare_data, prepare_inputs
+from harness.inputs.prepare import PreparedData, prepare_data, run_inputs, training_sha256
 from harness.planning.manners import check_manner
 from harness.planning.plan import RunPlan, check_fit
 from harness.planning.resuming import check_continues, training_fingerprints
@@ -66,8 +66,7 @@ def execute(
         listen({"event": "size", "train_samples": data.train_samples})
         if plan.resumed:
             check_continues(plan.resumed, plan.recipe, data=data.fingerprint, samples=data.train_samples)
-        fingerprints = prepare_inputs(
-            inputs,
+        given = run_inputs(
             plan.architecture,
             plan.recipe,
             seed=plan.seed,
@@ -75,7 +74,12 @@ def execute(
             epochs=plan.epochs,
             resumed=plan.resumed,
         )
-        notes.fingerprints = {"data": data.fingerprint, **fingerprints}
+        given.write(inputs)
+        training = training_sha256(
+            plan.architecture, plan.recipe, data=data.fingerprint, epochs=plan.epochs, resumed=plan.resumed
+        )
+        notes.fingerprints = {"data": data.fingerprint, "training": training, **given.fingerprints()}
+        notes.samples = (data.train_samples, data.test_samples)
         job = TrainingJob(
             spec=plan.session,
             data=str(data.folder),

@@ -28,7 +28,7 @@ from pathlib import Path
 from backends.contract import SessionSpec
 from backends.registry import Registration, find, frameworks
 from harness.datasets import load_dataset
-from harness.inputs.prepare import dropout_seed, prepare_data, prepare_inputs
+from harness.inputs.prepare import dropout_seed, prepare_data, run_inputs
 from harness.processes.environments import find_python
 from harness.processes.launcher import worker_environment
 from harness.worker.training import TrainingJob
@@ -108,7 +108,7 @@ def _programs(
     data = prepare_data(
         load_dataset("mnist", None), recipe.preprocessing, limit_train=SAMPLES[model], limit_test=TEST_SAMPLES
     )
-    prepare_inputs(folder, architecture, recipe, seed=0, samples=SAMPLES[model])
+    run_inputs(architecture, recipe, seed=0, samples=SAMPLES[model]).write(folder)
     job = TrainingJob(
         spec=SessionSpec(
             architecture=architecture,

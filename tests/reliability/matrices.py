@@ -46,7 +46,7 @@ def fake_matrix(folder: Path, runs: list[FakeRun], *, epochs: int = 1) -> Iterat
         patch.object(matrix_module, "load_dataset", lambda name, data_dir: dataset(20)),
     ):
         study = Study(name="tiny", datasets=("tiny",))
-        plans = [(run.name, plan(fake, epochs=epochs, repeat=n, **run.choices)) for n, run in enumerate(runs)]
+        plans = [(run.name, plan(fake, epochs=epochs, repeat=n, round=n, **run.choices)) for n, run in enumerate(runs)]
         if (folder / "set.json").exists():
             results = ResultSet.open(folder)
         else:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.inputs.prepare import prepare_data, prepare_inputs
+from harness.inputs.prepare import prepare_data, run_inputs
 from harness.processes.worker_log import WorkerLog
 from results.files import StoreError
 from results.report import build
@@ -86,8 +86,8 @@ def test_a_record_that_does_not_fit_leaves_the_others_whole_and_the_matrix_resum
     assert statuses(folder) == ["ok"] * 3
 
 
-def write_inputs(disk: Path) -> object:
-    return prepare_inputs(disk / "inputs", TINY, load_recipe("default"), seed=0, samples=20_000)
+def write_inputs(disk: Path) -> None:
+    run_inputs(TINY, load_recipe("default"), seed=0, samples=20_000).write(disk / "inputs")
 
 
 def write_data(disk: Path) -> object:

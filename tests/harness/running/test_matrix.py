@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,19 +12,23 @@ from unittest.mock import patch
 import pytest
 
 from backends.registry import frameworks
+from harness.planning.finished import remaining
 from harness.planning.study import Study, load_study, matrix
 from harness.running import matrix as matrix_module
 from harness.running.matrix import Interrupted, Matrix
 from results.record import Record
 from results.store import ResultSet
 from specs.errors import RequestError
+from specs.initializers import Initializer, Normal
+from specs.layers import Flatten, Linear
 from tests.fakes import registered
 from tests.harness.plans import TINY, dataset, plan
 
 
 def planned(fake: Any, repeats: int = 3, names: tuple[str, ...] = ("a", "b")) -> list[tuple[str, Any]]:
-    """``repeats`` rounds of runs named like backends would be."""
-    return [(f"{n}-r{r}", plan(fake, epochs=1, repeat=r, round=r)) for r in range(repeats) for n in names]
+    """``repeats`` rounds of runs that differ in their seeds."""
+    seeds = list(enumerate(names))
+    return [(f"{n}-r{r}", plan(fake, epochs=1, seed=s, repeat=r, round=r)) for r in range(repeats) for s, n in seeds]
 
 
 @contextmanager
@@ -106,6 +111,45 @@ def test_interrupted_then_resumed_every_run_is_there_once(tmp_path: Path) -> Non
             assert runs.remaining() == []
     assert [row.run_id for row in rows] == [run_id for run_id, _ in planned(fake)]
     assert {row.status for row in rows} == {"ok"}
+
+
+def test_what_changed_under_its_name_is_run_under_another(tmp_path: Path) -> None:
+    """A model's file that was edited, say: the records of the set are of another training."""
+    with registered() as fake, tiny_matrix(tmp_path / "set", fake) as runs:
+        runs.run(ignore, ignore)
+        run_id, first = runs.plans[0]
+        assert remaining([(run_id, first)], runs.results.rows()[0], lambda name: dataset()) == []
+        wider = replace(first, architecture=replace(TINY, layers=(Flatten(), Linear(out_features=3, bias=False))))
+        for changed in (
+            wider,
+            replace(first, recipe=replace(first.recipe, batch_size=4)),
+            replace(first, recipe=replace(first.recipe, initializer=Initializer(weights=Normal(std=0.5)))),
+            replace(first, limit_train=30),
+            replace(first, seed=7),
+            replace(first, threads=2),
+            replace(first, tuning="default"),
+        ):
+            left = remaining([(run_id, changed)], runs.results.rows()[0], lambda name: dataset())
+            assert left == [(f"{run_id}-2", changed)]
+        renamed = replace(first, architecture=replace(TINY, name="other"), recipe=replace(first.recipe, name="other"))
+        assert remaining([("other-r0", renamed)], runs.results.rows()[0], lambda name: dataset()) == []
+        other_images = replace(dataset(), train_images=255 - dataset().train_images, sha256="inverted")
+        assert remaining([(run_id, first)], runs.results.rows()[0], lambda name: other_images) == [
+            (f"{run_id}-2", first)
+        ]
+
+
+def test_records_without_the_fingerprint_of_a_training_are_known_by_their_inputs(tmp_path: Path) -> None:
+    with registered() as fake, tiny_matrix(tmp_path / "set", fake) as runs:
+        runs.run(ignore, ignore)
+        old = [
+            row.model_copy(update={"fingerprints": row.fingerprints.model_copy(update={"training": None})})
+            for row in runs.results.rows()[0]
+        ]
+        assert remaining(runs.plans, old, lambda name: dataset()) == []
+        run_id, first = runs.plans[0]
+        faster = replace(first, recipe=replace(first.recipe, batch_size=4))
+        assert remaining([(run_id, faster)], old, lambda name: dataset()) == [(f"{run_id}-2", faster)]
 
 
 def test_a_noisy_run_is_repeated_and_both_are_kept(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from backends.contract import Description, SessionSpec
 from harness.cli.progress import console, summary
-from harness.inputs.prepare import prepare_data, prepare_inputs
+from harness.inputs.prepare import prepare_data, run_inputs
 from harness.planning.plan import RunPlan
 from harness.running.recording import RunNotes, record_of
 from harness.worker.training import TrainingJob, train
@@ -97,7 +97,9 @@ class Bench:
         data = dataset(samples)
         recipe = self.plan.recipe
         self.data = prepare_data(data, recipe.preprocessing, limit_train=None, limit_test=None)
-        self.fingerprints = prepare_inputs(folder / "inputs", TINY, recipe, seed=0, samples=samples)
+        inputs = run_inputs(TINY, recipe, seed=0, samples=samples)
+        inputs.write(folder / "inputs")
+        self.fingerprints = inputs.fingerprints()
         self.labels = np.asarray(data.test_labels)
         self.clock = Clock()
 

@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from pydantic import ValidationError
 
 from backends.registry import find
+from results.record import SPEC_BYTES, Record, Specs
+from specs.architecture import Architecture
 from specs.errors import RequestError
+from specs.recipe import Recipe
 from tests.fakes import registered
 from tests.harness.plans import plan, run
 
@@ -60,6 +64,39 @@ def test_two_runs_alike_agree_in_fingerprints_and_losses(tmp_path: Path) -> None
     assert first.fingerprints.data == other.fingerprints.data
     assert first.fingerprints.schedule != other.fingerprints.schedule
     assert first.fingerprints.initial_weights != other.fingerprints.initial_weights
+
+
+def test_the_record_explains_the_run_alone(tmp_path: Path) -> None:
+    """The whole network and recipe as plain data, which give the very plan again."""
+    record, _ = run(find("numpy"), tmp_path / "a", epochs=1, limit_train=30)
+    planned = plan(find("numpy"), epochs=1)
+    assert record.specs is not None
+    assert Architecture.from_dict(dict(record.specs.architecture)) == planned.architecture
+    assert Recipe.from_dict(dict(record.specs.recipe)) == planned.recipe
+    assert (record.train_samples, record.test_samples) == (30, 20)
+    assert Record.from_json(record.to_json()) == record
+    assert Specs.of({"layers": ["x" * SPEC_BYTES]}, {}) is None
+    with pytest.raises(ValidationError, match="longer than"):
+        Specs(architecture={"layers": ["x" * SPEC_BYTES]}, recipe={})
+
+
+def test_runs_are_repeats_by_content(tmp_path: Path) -> None:
+    """Another seed, another name: the same training. Anything else: another one."""
+    fake = find("numpy")
+    first, _ = run(fake, tmp_path / "a", epochs=1)
+    assert first.identity is not None
+    other_seed, _ = run(fake, tmp_path / "b", epochs=1, seed=1)
+    assert other_seed.identity == first.identity
+    assert other_seed.fingerprints.schedule != first.fingerprints.schedule
+    for number, choices in enumerate(
+        ({"epochs": 2}, {"epochs": 2, "stop_after": 1}, {"epochs": 1, "batch_size": 4}, {"epochs": 1, "samples": 40},
+         {"epochs": 1, "limit_test": 10}, {"epochs": 1, "precision": "float64"}, {"epochs": 1, "tuning": "default"})
+    ):  # fmt: skip
+        other, _ = run(fake, tmp_path / f"c{number}", **choices)
+        assert other.status == "ok"
+        assert other.identity != first.identity, choices
+    newer = first.model_copy(update={"framework_version": "99"})
+    assert newer.identity != first.identity
 
 
 FAULTS = [
