@@ -19,6 +19,7 @@ from specs import nest
 from specs.architecture import Architecture
 from specs.document import Document, read_document
 from specs.errors import RequestError, unknown
+from specs.foreign import EXPECTED, EXPLAINED, FOREIGN
 from specs.initializers import DISTRIBUTIONS, Distribution
 from specs.layers import Pair
 from specs.nodes import Place, place_text
@@ -128,7 +129,7 @@ def _build(document: Document, place: Place, cls: type[T], given: dict[str, Any]
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for name in given:
         if name not in fields:
-            raise unknown(f"field of {title}", name, fields, where=document.where((*place, name)))
+            raise unknown(f"field of {title}", name, fields, where=document.where((*place, name)), meant=FOREIGN)
     for name, field in fields.items():
         if name not in given and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise RequestError(f"{document.where(place)}: {title} needs the field {name!r}")
@@ -157,10 +158,15 @@ def _value(document: Document, place: Place, hint: Any, value: Any) -> Any:
         return _adapter(hint).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
-        inner = "".join(f"[{part}]" for part in first["loc"] if isinstance(part, int))
-        raise RequestError(
-            f"{document.where(place)}: {place[-1]}{inner}: {first['msg'].lower()}, got {_shown(first['input'])}"
-        ) from None
+        kind, given, inner = first["type"], first["input"], first["loc"]
+        wanted = EXPECTED.get(kind, first["msg"].lower())
+        if kind in ("tuple_type", "missing", "too_long"):
+            sizes = [item for item in get_args(hint) if item is not type(None)]
+            example = f", such as [{value}]" if isinstance(value, str | int | float) else ""
+            wanted = f"a list of {len(sizes)}" if ... not in sizes and len(sizes) > 1 else f"a list{example}"
+            given, inner = value, ()
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in (place[-1], *inner)).lstrip(".")
+        raise RequestError(f"{document.where(place)}: {path} must be {wanted}, got {_shown(given)}") from None
 
 
 def _choice(document: Document, place: Place, union: Any, value: Any) -> Any:
@@ -173,7 +179,9 @@ def _choice(document: Document, place: Place, union: Any, value: Any) -> Any:
         )
     ((name, given),) = entry.items()
     if name not in types:
-        raise unknown(kind, name, types, where=document.where(place))
+        if name in EXPLAINED:
+            raise RequestError(f"{document.where(place)}: unknown {kind} {name!r}: {EXPLAINED[name]}")
+        raise unknown(kind, name, types, where=document.where(place), meant=FOREIGN)
     if not isinstance(given, dict):
         raise RequestError(f"{document.where(place)}: {name} takes a mapping of fields, got {_shown(given)}")
     title = f"{place_text(place)} ({name})" if isinstance(place[-1], int) else name

@@ -49,7 +49,8 @@ class RunPlan:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise unknown("precision", self.precision, PRECISIONS)
+            meant = {"fp32": "float32", "single": "float32", "fp64": "float64", "double": "float64", "bf16": "bfloat16"}
+            raise unknown("precision", self.precision, PRECISIONS, meant=meant)
         if self.tuning not in MANNERS:
             raise unknown("tuning", self.tuning, MANNERS)
         check_device(self.device)
@@ -111,7 +112,8 @@ def check_device(device: str) -> None:
     """Raise RequestError unless ``device`` is cpu, cuda or cuda:N; whether it is there only the framework knows."""
     kind, _, index = device.partition(":")
     if device != "cpu" and not (kind == "cuda" and (index.isdigit() or device == "cuda")):
-        raise unknown("device", device, ["cpu", "cuda", "cuda:0"])
+        meant = {"gpu": "cuda", "gpu0": "cuda:0", "nvidia": "cuda"}
+        raise unknown("device", device, ["cpu", "cuda", "cuda:0"], meant=meant)
 
 
 def check_fit(architecture: Architecture, dataset: Dataset, *, limit_train: int | None = None) -> list[str]:

@@ -93,7 +93,7 @@ def test_a_folder_around_the_folder(tmp_path: Path) -> None:
     ("name", "said"),
     [
         ("mnst", "unknown data set 'mnst'; did you mean 'mnist'? (known: digits, mnist)"),
-        ("cifar10", "unknown data set 'cifar10'; (known: digits, mnist)"),
+        ("cifar10", "unknown data set 'cifar10' (known: digits, mnist)"),
         ("./nowhere", "nowhere: no such file or folder"),
         ("nowhere.npz", "nowhere.npz: no such file or folder"),
         ("~nobody/at/all", "~nobody/at/all: no such file or folder"),

@@ -1,0 +1,57 @@
+"""Names that the frameworks and their users have for what is called otherwise here."""
+
+from __future__ import annotations
+
+FOREIGN: dict[str, str] = {
+    "dense": "linear",
+    "fc": "linear",
+    "fullyconnected": "linear",
+    "innerproduct": "linear",
+    "convolution": "conv2d",
+    "convolution2d": "conv2d",
+    "maxpooling": "max_pool2d",
+    "maxpooling2d": "max_pool2d",
+    "averagepool2d": "avg_pool2d",
+    "averagepooling2d": "avg_pool2d",
+    "meanpool2d": "avg_pool2d",
+    "globalaveragepooling2d": "global_avg_pool",
+    "globalaveragepool": "global_avg_pool",
+    "adaptiveavgpool2d": "global_avg_pool",
+    "batchnormalization": "batch_norm2d",
+    "bn": "batch_norm2d",
+    # fields
+    "filters": "out_channels",
+    "units": "out_features",
+    "poolsize": "kernel_size",
+    "rate": "p",
+    "lr": "learning_rate",
+    "eps": "epsilon",
+    "batchsz": "batch_size",
+    # optimizers and schedules
+    "momentum": "sgd",
+    "cosineannealing": "cosine",
+    "cosineannealinglr": "cosine",
+    "steplr": "step",
+    # initializers
+    "xavieruniform": "glorot_uniform",
+    "xaviernormal": "glorot_normal",
+    "kaiminguniform": "he_uniform",
+    "kaimingnormal": "he_normal",
+}
+"""In small letters and digits; a hint is given only where what a name stands for is among the choices."""
+
+EXPLAINED: dict[str, str] = {
+    "batch_norm1d": "batch norm is for images only: batch_norm2d, before flatten",
+}
+"""What to say of a layer that is looked for and does not exist, where a name alone would mislead."""
+
+EXPECTED: dict[str, str] = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text (in quotes where it looks like something else)",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of names and values",
+}
+"""Types as people call them, by pydantic's name of the mistake."""
