@@ -138,12 +138,15 @@ class NumpySession(Session):
         inputs = np.asarray(images, self._spec.dtype)
         return self._network.steps(self._values, inputs, training=training, dropout_masks=dropout_masks)
 
+    def _draw(self, batch: int) -> dict[str, NDArray[np.bool_]]:
+        return self._network.draw_masks(self._generator, batch)
+
     def _backpropagate(
         self, images: NDArray[Any], labels: NDArray[np.int64], dropout_masks: Masks | None, *, to_images: bool
     ) -> tuple[float, Arrays]:
         """Loss and gradients in training mode: draws the masks not given and moves the running statistics."""
         if dropout_masks is None:
-            dropout_masks = self._network.draw_masks(self._generator, len(images))
+            dropout_masks = self._draw(len(images))
         steps = list(self._steps(images, training=True, dropout_masks=dropout_masks))
         for node, step in steps:
             if isinstance(step, Computed):

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, Session, SessionSpec
+from backends.numpy import network as numpy_network
 from backends.numpy import optimizers as numpy_optimizers
-from backends.numpy import session as numpy_session
 from backends.numpy.layers import Computed, forward
 from backends.numpy.session import NumpySession
 from specs.layers import Layer
@@ -66,12 +66,12 @@ def patched(module: ModuleType, **functions: Any) -> Open:
 
 
 def computing(kind: type, mistaken: Callable[..., Computed]) -> Open:
-    """One kind of layer computed by ``mistaken``, which takes what ``numpy_layers.forward`` takes."""
+    """One kind of layer computed by ``mistaken``, which takes what ``backends.numpy.layers.forward`` takes."""
 
     def wrong(layer: Layer, x: Array, values: Any = None, **keywords: Any) -> Computed:
         return (mistaken if isinstance(layer, kind) else forward)(layer, x, values, **keywords)
 
-    return patched(numpy_session, forward=wrong)
+    return patched(numpy_network, forward=wrong)
 
 
 def stepping(kind: type, mistaken: Callable[..., Array]) -> Open:

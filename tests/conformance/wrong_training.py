@@ -93,13 +93,13 @@ class MeanSquareFromOne(NumpySession):
 class DecaySparesBatchNorm(NumpySession):
     """Weight decay for all parameters but those called gamma or beta: MindSpore's nn optimizers, unless told."""
 
-    def _parameter_gradients(self, backward: Any) -> Arrays:
-        gradients = super()._parameter_gradients(backward)
+    def _backpropagate(self, *arguments: Any, **keywords: Any) -> tuple[float, Arrays]:
+        loss, gradients = super()._backpropagate(*arguments, **keywords)
         decay = self._spec.optimizer.weight_decay
         for name, gradient in gradients.items():
             if name.endswith((".gamma", ".beta")):
                 gradients[name] = gradient - decay * self._values[name]
-        return gradients
+        return loss, gradients
 
 
 class StepCountLost(NumpySession):
@@ -173,7 +173,8 @@ class DropoutInEvaluation(NumpySession):
     """predict in training mode."""
 
     def predict(self, images: Array) -> Array:
-        return self._forward(images, training=True, dropout_masks=self._draw(len(images)))[-1].output
+        *_, (_, last) = self._steps(images, training=True, dropout_masks=self._draw(len(images)))
+        return last.output
 
 
 class StaleEvaluation(NumpySession):
