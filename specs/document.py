@@ -76,6 +76,18 @@ def _read_text(path: Path) -> str:
         raise RequestError(f"{path}:{line}: not UTF-8 text") from None
 
 
+def beside(file: Path, name: str) -> str:
+    """What ``file`` calls ``name``, if that is a path: looked for beside the file, then from the current folder.
+
+    A bare name, and a path that is in neither place, is returned as it is.
+    """
+    path = Path(name)
+    if path.is_absolute() or not ("/" in name or path.suffix in (".yaml", ".yml", ".npz")):
+        return name
+    here = file.parent / path
+    return str(here) if here.exists() else name
+
+
 class _BeyondBounds(Exception):
     def __init__(self, problem: str, line: int) -> None:
         super().__init__(problem)

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from specs import nest
 from specs.architecture import Architecture
-from specs.document import Document, read_document
+from specs.document import Document, beside, read_document
 from specs.errors import RequestError, unknown
 from specs.foreign import EXPECTED, EXPLAINED, FOREIGN
 from specs.initializers import DISTRIBUTIONS, Distribution
@@ -80,8 +80,13 @@ def load_architecture(name_or_path: str | Path) -> Architecture:
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
-    """A bundled recipe by name, or one from a YAML file; errors as in ``load_architecture``."""
-    return _top(read_document(_locate("recipe", name_or_path, RECIPES)), Recipe)
+    """A bundled recipe by name, or one from a YAML file; errors as in ``load_architecture``.
+
+    A data set that it names by a path is looked for beside it first.
+    """
+    file = _locate("recipe", name_or_path, RECIPES)
+    recipe = _top(read_document(file), Recipe)
+    return dataclasses.replace(recipe, dataset=beside(file, recipe.dataset))
 
 
 def load_dataclass(path: Path, cls: type[T]) -> T:

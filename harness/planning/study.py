@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from backends.registry import Registration, find, frameworks
 from harness.planning.manners import manners, manners_of
 from harness.planning.plan import RunPlan
 from harness.planning.resolve import resolve_model, resolve_threads
+from specs.document import beside
 from specs.errors import RequestError, unknown
 from specs.loading import architecture_names, load_dataclass
 
@@ -93,8 +94,25 @@ class Study:
 
 
 def load_study(path: Path) -> Study:
-    """A study from a YAML file of its fields. Raises RequestError with file and line."""
-    return load_dataclass(path, Study)
+    """A study from a YAML file of its fields; paths in it are looked for beside it, then from the current folder.
+
+    Raises RequestError with file and line, and for a path that is in neither place.
+    """
+    study = load_dataclass(path, Study)
+
+    def found(name: str) -> str:
+        place = beside(path, name)
+        relative = name.endswith((".yaml", ".yml", ".npz")) and not name.startswith("/")
+        if place == name and relative and not Path(name).exists():
+            raise RequestError(f"{path}: {name}: no such file in {path.parent.absolute()} or in {Path.cwd()}")
+        return place
+
+    return replace(
+        study,
+        models=tuple(map(found, study.models)),
+        datasets=tuple(map(found, study.datasets)),
+        recipe=None if study.recipe is None else found(study.recipe),
+    )
 
 
 def matrix(study: Study, *, data_dir: Path | None = None) -> list[tuple[str, RunPlan]]:

@@ -1,12 +1,14 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from specs.errors import RequestError
 from specs.initializers import HeNormal, Initializer
+from specs.loading import load_recipe
 from specs.optimizers import Adadelta
 from specs.recipe import Preprocessing, Recipe
 from specs.schedule import Cosine
@@ -94,3 +96,14 @@ def test_channels_that_do_not_fit_are_named() -> None:
 def test_wrong_preprocessing_is_refused(fields: dict) -> None:
     with pytest.raises(ValueError, match=r"scale|mean|std"):
         Preprocessing(**fields)
+
+
+def test_a_data_set_named_by_a_path_is_looked_for_beside_the_recipe(tmp_path: Path) -> None:
+    text = "name: mine\nepochs: 1\nbatch_size: 2\noptimizer: sgd\ndataset: "
+    (tmp_path / "mine.yaml").write_text(f"{text}data.npz\n")
+    assert load_recipe(tmp_path / "mine.yaml").dataset == "data.npz"
+    (tmp_path / "data.npz").write_bytes(b"")
+    assert load_recipe(tmp_path / "mine.yaml").dataset == str(tmp_path / "data.npz")
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "mine.yaml").write_text(f"{text}digits\n")
+    assert load_recipe(tmp_path / "mine.yaml").dataset == "digits"

@@ -84,6 +84,26 @@ def test_a_study_file_names_its_line(tmp_path: Path) -> None:
         load_study(file)
 
 
+def test_paths_in_a_study_are_looked_for_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then from the current folder; a name stays a name, whatever lies beside the study."""
+    study, here = tmp_path / "studies", tmp_path / "here"
+    for folder in (study, here, study / "mlp"):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    for place in (study / "near.yaml", here / "far.yaml", study / "both.yaml", here / "both.yaml", study / "data.npz"):
+        place.write_text("")
+    text = "name: mine\nmodels: [near.yaml, far.yaml, both.yaml, mlp]\ndatasets: [digits, data.npz, /far/off.npz]\n"
+    (study / "study.yaml").write_text(text)
+    for path in (study / "study.yaml", Path("../studies/study.yaml")):
+        loaded = load_study(path)
+        assert loaded.models == (str(path.parent / "near.yaml"), "far.yaml", str(path.parent / "both.yaml"), "mlp")
+        assert loaded.datasets == ("digits", str(path.parent / "data.npz"), "/far/off.npz")
+    (study / "study.yaml").write_text(text.replace("far.yaml", "nowhere.yaml"))
+    with pytest.raises(RequestError) as caught:
+        load_study(study / "study.yaml")
+    assert str(caught.value) == (f"{study / 'study.yaml'}: nowhere.yaml: no such file in {study} or in {here}")
+
+
 def test_a_run_that_crashes_does_not_stop_the_others(tmp_path: Path) -> None:
     with registered(train="segfault", after_steps=3) as fake, tiny_matrix(tmp_path / "set", fake) as runs:
         runs.run(ignore, ignore)
