@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
-from results.record import Row
+from results.record import MANNERS, Manner, Row
 
 Kind = Literal["text", "integer", "boolean", "figure", "time"]
 
@@ -136,11 +136,12 @@ FINGERPRINTS = tuple(column.name for column in RUN_COLUMNS if column.name.starts
 
 
 class CaseKey(NamedTuple):
-    """What runs must share to be compared; sets were measured at different times, so each has its own cases."""
+    """What runs must share to be compared: their training by its identity (``results.identity``) and the conditions.
 
-    dataset: str
-    model: str
-    recipe: str
+    Sets were measured at different times, so each has its own cases.
+    """
+
+    training: str
     device: str
     precision: str
     threads: int
@@ -152,15 +153,17 @@ class SubjectKey(NamedTuple):
 
     backend: str
     version: str
-    tuning: str
-
-
-def by_preference(manner: str) -> int:
-    """The order of manners where one stands for a backend: what is recommended, then the fastest."""
-    return ("recommended", "expert", "default").index(manner)
+    tuning: Manner
 
 
 CASE = CaseKey._fields
 SUBJECT = SubjectKey._fields
+NAMES = ("model", "dataset", "recipe")
+"""What a case is called, by its first run: names are labels and decide nothing."""
 PAIR = ("seed", "repeat", "round")
 """What two runs must share beside the case to be a pair: measured close together, from the same start."""
+
+
+def rung(manner: Manner) -> int:
+    """Where a manner of using a framework stands on the ladder from as it comes to the ceiling."""
+    return MANNERS.index(manner)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from results.record import Row
@@ -57,6 +57,13 @@ def told(row: Row) -> Told:
 def _number(option: str, command: str) -> int | None:
     found = re.search(rf"(?:^| )--{option} (\d+)(?: |$)", command)
     return int(found[1]) if found else None
+
+
+def differences(first: Row, second: Row) -> Iterator[tuple[str, object, object]]:
+    """What two records say differently of their trainings: the name of each fact and both values."""
+    for name, mine, its in zip(Told._fields, told(first), told(second), strict=True):
+        if mine != its:
+            yield name, mine, its
 
 
 def trainings(rows: Sequence[Row]) -> list[str]:

@@ -1,8 +1,8 @@
-"""How each backend looks: one colour, marker and order everywhere. Knows backends by name alone.
+"""How each backend looks: one colour, marker and order everywhere, by its place in the registry.
 
 The colours start from those of Okabe and Ito (2008, Color Universal Design), with lightness moved so that any two stay
 25 apart in CIELAB for readers with protanopia or deuteranopia too; markers and hatches say the same again for readers
-of a grey print.
+of a grey print. The reference is grey. A backend that is not registered (a stranger's record) has one of the others.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_KNOWN = {
-    "torch": ("#D55E00", "o"),
-    "keras": ("#0072B2", "s"),
-    "paddle": ("#12A165", "^"),
-    "mindspore": ("#D98CB2", "D"),
-    "numpy": ("#5A5A5A", "v"),
-}
-_OTHERS = (("#B8860B", "P"), ("#56B4E9", "X"), ("#8C564B", "h"), ("#5B5EA6", "<"), ("#6B8E23", ">"))
+from backends.registry import BACKENDS
+
+REFERENCE = "numpy"
+"""The backend that the others are judged against: exact and slow by nature."""
+_REFERENCE_LOOK = ("#5A5A5A", "v")
+_IN_TURN = (("#D55E00", "o"), ("#0072B2", "s"), ("#12A165", "^"), ("#D98CB2", "D"), ("#6A3DE8", "P"), ("#8C3C1E", "h"))
+_OTHERS = (("#B8860B", "X"), ("#56B4E9", "<"), ("#6B8E23", ">"), ("#A0522D", "p"), ("#708090", "*"))
 _DASHES = ("-", "--", "-.", ":")
 _HATCHES = ("", "///", "...", "xxx")
 
@@ -33,12 +32,21 @@ class Look:
 
 
 def look(backend: str, variant: int = 0) -> Look:
-    """The look of a backend. ``variant`` tells its versions, sets and tunings apart by line style and hatch."""
-    colour, marker = _KNOWN.get(backend) or _OTHERS[sum(backend.encode()) % len(_OTHERS)]
+    """The look of a backend. ``variant`` tells its versions and manners apart by line style and hatch."""
+    colour, marker = _own(backend)
     return Look(colour, marker, _DASHES[variant % len(_DASHES)], _HATCHES[variant % len(_HATCHES)])
 
 
+def _own(backend: str) -> tuple[str, str]:
+    if backend == REFERENCE:
+        return _REFERENCE_LOOK
+    registered = [name for name in BACKENDS if name != REFERENCE]
+    if backend in registered and registered.index(backend) < len(_IN_TURN):
+        return _IN_TURN[registered.index(backend)]
+    return _OTHERS[sum(backend.encode()) % len(_OTHERS)]
+
+
 def in_order(backends: Iterable[str]) -> list[str]:
-    """Each once: the known ones in the usual order, then the others by name."""
-    order = {name: number for number, name in enumerate(_KNOWN)}
+    """Each once: those of the registry in its order, then the others by name."""
+    order = {name: number for number, name in enumerate(BACKENDS)}
     return sorted(set(backends), key=lambda name: (order.get(name, len(order)), name))

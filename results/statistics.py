@@ -21,6 +21,12 @@ BOOTSTRAP_LEAST = 5
 which hold it between them with probability 1 - 2**(1 - n) only: 75 % for three, 94 % for five."""
 EQUIVALENCE_MARGIN = 0.01
 """Accuracies that differ by less than this (one percentage point) are as good as equal."""
+EQUIVALENCE_SEEDS = 3
+"""Fewest seeds from which accuracies are called equal or different."""
+SAME_SPEED = 1.1
+"""Speeds are called no different only if the whole interval of their ratio lies between 1 / SAME_SPEED and this."""
+DISTURBED = 4.0
+"""Upper over lower bound beyond which an interval of a positive figure tells nothing (from half to twice, say)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,11 @@ class Estimate:
     high: float | None
     n: int
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether a positive figure's interval is too wide to tell anything."""
+        return too_wide(self.low, self.high)
+
 
 class Verdict(StrEnum):
     """What the interval of a speed ratio allows to say."""
@@ -39,6 +50,7 @@ class Verdict(StrEnum):
     FASTER = "faster"
     SLOWER = "slower"
     NO_DIFFERENCE = "no difference"
+    CANNOT_TELL = "cannot be told"
     NOT_COMPARABLE = "not comparable"
 
 
@@ -47,7 +59,8 @@ class Ratio:
     """A speed ratio, above 1 where the first is faster, and what may be said of it.
 
     ``reason`` says why a ratio is not comparable: "no_pair" (no round in which both ran well), "single" (one pair has
-    no interval), "one_sided" (no such run in one of the sets), "no_baseline", or "fingerprints: " and what differs.
+    no interval), "one_sided" (no such run in one of the sets), "no_baseline", or "fingerprints: " and what differs;
+    and why it cannot be told: "wide" (the interval holds 1 and more than SAME_SPEED) or "disturbed" (beyond DISTURBED).
     """
 
     estimate: Estimate | None
@@ -59,29 +72,45 @@ class Ratio:
 class Equivalence:
     """Two one-sided t-tests (Schuirmann 1987) of a mean difference within +-margin at the 5 % level.
 
-    ``low`` and ``high`` bound the difference with 90 % confidence: equivalent means both lie within the margin.
+    ``low`` and ``high`` bound the difference with 90 % confidence: ``equivalent`` means both lie within the margin.
+    ``differs`` means that it is not, and that zero lies outside the interval of 95 %. Below EQUIVALENCE_SEEDS nothing
+    is tested: all four are None.
     """
 
     difference: float
-    low: float
-    high: float
     n: int
-    equivalent: bool
+    low: float | None = None
+    high: float | None = None
+    equivalent: bool | None = None
+    differs: bool | None = None
 
 
-def estimate(values: Sequence[float], *, least: float = -math.inf, most: float = math.inf) -> Estimate | None:
-    """Median and 95 % interval, which is cut at what the figure can be; None of no value.
+def too_wide(low: float | None, high: float | None) -> bool:
+    """Whether the bounds of a positive figure are so far apart that it tells nothing."""
+    return low is not None and high is not None and high > DISTURBED * low
 
-    From BOOTSTRAP_LEAST values on: expanded percentile bootstrap of the median. Below: Student's t around the mean,
+
+def estimate(values: Sequence[float], *, share: bool = False) -> Estimate | None:
+    """Median and 95 % interval of figures that cannot be negative; None of no value.
+
+    The interval is found on the logarithms, where the spread of rates, times and memory is even and no bound is below
+    zero; of a ``share`` (an accuracy, say) and where a value is zero on the figures, and cut to what they can be. From
+    BOOTSTRAP_LEAST values on it is the expanded percentile bootstrap of the median. Below: Student's t around the mean,
     which assumes normal values but holds what it promises for so few.
     """
     if not len(values):
         return None
     data = np.asarray(values, dtype=np.float64)
-    low, high = _interval(data)
-    if low is not None and high is not None:
-        low, high = max(low, least), min(high, most)
-    return Estimate(float(np.median(data)), low, high, len(data))
+    median = float(np.median(data))
+    if share or data.min() <= 0:
+        low, high = _interval(data)
+        if low is not None and high is not None:
+            low, high = max(low, 0.0), min(high, 1.0 if share else math.inf)
+    else:
+        low, high = _interval(np.log(data))
+        if low is not None and high is not None:
+            low, high = min(_exp(low), median), max(_exp(high), median)
+    return Estimate(median, low, high, len(data))
 
 
 def ratio(pairs: Sequence[tuple[float, float]]) -> Ratio:
@@ -113,17 +142,26 @@ def ratio_unpaired(first: Sequence[float], second: Sequence[float]) -> Ratio:
 
 
 def equivalence(differences: Sequence[float], margin: float = EQUIVALENCE_MARGIN) -> Equivalence | None:
-    """Whether paired differences average to less than ``margin`` either way; None below two of them."""
+    """Whether paired differences, one per seed, average to less than ``margin`` either way; None of no difference."""
     n = len(differences)
-    if n < 2:
+    if not n:
         return None
-    from scipy.stats import t
-
     data = np.asarray(differences, dtype=np.float64)
     mean = float(data.mean())
-    reach = float(t.ppf(0.95, n - 1)) * float(data.std(ddof=1)) / math.sqrt(n)
+    if n < EQUIVALENCE_SEEDS:
+        return Equivalence(mean, n)
+    from scipy.stats import t
+
+    error = float(data.std(ddof=1)) / math.sqrt(n)
+    reach = float(t.ppf(0.95, n - 1)) * error
     low, high = mean - reach, mean + reach
-    return Equivalence(mean, low, high, n, -margin < low and high < margin)
+    equivalent = -margin < low and high < margin
+    differs = not equivalent and abs(mean) > float(t.ppf(0.5 + CONFIDENCE / 2, n - 1)) * error
+    return Equivalence(mean, n, low, high, equivalent, differs)
+
+
+def _exp(logarithm: float) -> float:
+    return math.exp(min(logarithm, 700.0))  # beyond lies what a float cannot hold
 
 
 def _interval(data: Values) -> tuple[float, float] | tuple[None, None]:
@@ -186,7 +224,11 @@ def _welch(a: Values, b: Values) -> tuple[float, float]:
 def _judge(middle: float, low: float | None, high: float | None, n: int) -> Ratio:
     if low is None or high is None:
         return Ratio(Estimate(math.exp(middle), None, None, n), Verdict.NOT_COMPARABLE, "single")
-    found = Estimate(math.exp(middle), math.exp(low), math.exp(high), n)
+    found = Estimate(math.exp(middle), _exp(low), _exp(high), n)
     if low > 0:
         return Ratio(found, Verdict.FASTER)
-    return Ratio(found, Verdict.SLOWER if high < 0 else Verdict.NO_DIFFERENCE)
+    if high < 0:
+        return Ratio(found, Verdict.SLOWER)
+    if max(-low, high) <= math.log(SAME_SPEED):
+        return Ratio(found, Verdict.NO_DIFFERENCE)
+    return Ratio(found, Verdict.CANNOT_TELL, "disturbed" if found.disturbed else "wide")

@@ -1,7 +1,8 @@
 """The summary: what the repeats of each backend on each case amount to, and how they stand to the baseline.
 
-Runs are pooled only if they agree in everything but seed, repeat, round and attempt. A ratio to the baseline is taken
-within rounds, and only where the fingerprints of the prepared inputs agree.
+Runs are pooled only if they are of one training and agree in everything but seed, repeat, round and attempt. A ratio to
+the baseline is taken within rounds. What a training's seed decides (accuracies, losses) is one sample per seed, however
+often the seed was repeated.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from typing import Any
 
 import pandas as pd
 
-from results.columns import CASE, FINGERPRINTS, PAIR, SUBJECT, CaseKey, SubjectKey, by_preference
+from results.columns import CASE, FINGERPRINTS, NAMES, PAIR, SUBJECT, CaseKey, SubjectKey, rung
 from results.statistics import Equivalence, Ratio, Verdict, equivalence, estimate, ratio
 from specs.errors import unknown
 
 FRACTIONS = ("test_accuracy", "macro_precision", "macro_recall", "macro_f1")
+SEEDED = (*FRACTIONS, "test_loss")
+"""What the seed decides: repeats of it say nothing new."""
 FIGURES = (
-    *FRACTIONS, "test_loss", "train_samples_per_second", "inference_samples_per_second", "step_p50_ms", "step_p90_ms",
+    *SEEDED, "train_samples_per_second", "inference_samples_per_second", "step_p50_ms", "step_p90_ms",
     "step_p99_ms", "first_step_s", "import_s", "build_s", "train_s", "eval_s", "total_s", "peak_rss_mb",
     "after_import_rss_mb", "device_peak_mb", "gflops", "share_of_peak", "busy_threads", "wanted_threads",
 )  # fmt: skip
@@ -38,17 +41,17 @@ def choose_baseline(runs: pd.DataFrame, wanted: str | None, studied: str | None)
 def summarise(runs: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     """One row per case and subject (``results.columns``), in the order in which they first ran.
 
-    Columns: CASE and SUBJECT; ``runs``, ``ok``, ``noisy`` (counts of current runs); ``parameters``; for every figure
-    its median and ``*_low``, ``*_high`` (95 %); ``time_to_X_s`` with ``reached_X`` (runs that got there);
-    ``train_ratio`` and ``inference_ratio`` to the baseline with ``*_low``, ``*_high``, ``*_verdict``, ``*_reason``,
-    ``*_rounds``; ``accuracy_difference`` to the baseline with its 90 % ``*_low``, ``*_high`` and
-    ``accuracy_equivalent``.
+    Columns: NAMES, CASE and SUBJECT; ``runs``, ``ok``, ``noisy`` (counts of current runs) and ``seeds``;
+    ``parameters``; for every figure its median and ``*_low``, ``*_high`` (95 %; of SEEDED figures over the means of the
+    seeds); ``time_to_X_s`` with ``reached_X`` (runs that got there); ``train_ratio`` and ``inference_ratio`` to the
+    baseline with ``*_low``, ``*_high``, ``*_verdict``, ``*_reason``, ``*_rounds``; ``accuracy_difference`` to the
+    baseline with ``accuracy_seeds``, its 90 % ``*_low``, ``*_high`` and ``accuracy_equivalent``.
     """
     rows = []
     for case in cases(runs):
         peer = case.baseline(baseline)
         rows += [_summary_row(case, subject, peer) for subject in case.subjects]
-    return pd.DataFrame(rows, columns=None if rows else [*CASE, *SUBJECT, "runs", "ok", "noisy"])
+    return pd.DataFrame(rows, columns=None if rows else [*NAMES, *CASE, *SUBJECT, "runs", "ok", "noisy"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,11 @@ class Subject:
         return self.key.backend
 
     @property
+    def noisy(self) -> int:
+        """How many of the runs that went well were disturbed by other work."""
+        return int(self.ok["noisy"].fillna(False).sum())
+
+    @property
     def ok(self) -> pd.DataFrame:
         """The runs that went well."""
         return self.runs[self.runs["status"] == "ok"]
@@ -70,15 +78,23 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Runs that may be compared: its key (the values of CASE) and its subjects."""
+    """Runs that may be compared: its key (the values of CASE), its subjects, and the names of its first run."""
 
     key: CaseKey
     subjects: tuple[Subject, ...]
+    model: str
+    dataset: str
+    recipe: str
 
     def baseline(self, backend: str | None) -> Subject | None:
-        """The subject of a backend that the others are held against: the recommended manner before others."""
+        """The subject of a backend that the others are held against: its recommended manner, else the highest."""
         peers = [peer for peer in self.subjects if peer.backend == backend and len(peer.ok)]
-        return min(peers, key=lambda peer: by_preference(peer.key.tuning), default=None)
+        return max(peers, key=lambda peer: (peer.key.tuning == "recommended", rung(peer.key.tuning)), default=None)
+
+    def in_manners(self) -> Iterator[tuple[Subject, ...]]:
+        """Its subjects by the manner in which their frameworks were used: only these are ranked among themselves."""
+        for manner in sorted({subject.key.tuning for subject in self.subjects}, key=rung):
+            yield tuple(subject for subject in self.subjects if subject.key.tuning == manner)
 
 
 def cases(runs: pd.DataFrame) -> Iterator[Case]:
@@ -86,70 +102,62 @@ def cases(runs: pd.DataFrame) -> Iterator[Case]:
     current = runs[runs["current"]]
     for key, group in _groups(current, CASE):
         subjects = (Subject(SubjectKey(*subject), runs) for subject, runs in _groups(group, SUBJECT))
-        yield Case(CaseKey(*key), tuple(subjects))
+        first = group.iloc[0]
+        yield Case(CaseKey(*key), tuple(subjects), *(str(first[name]) for name in NAMES))
 
 
 def pairs(subject: Subject, peer: Subject, column: str) -> pd.DataFrame:
     """``subject`` and ``peer`` values of a column in rounds where both ran well, with fingerprints that agree.
 
-    A run without fingerprints has no pair: nothing shows that it had the same inputs.
+    A run without fingerprints has no pair: nothing shows that it had the same inputs. Where either has several runs of
+    one round (single runs are all of the first), the first goes with the first, the second with the second.
     """
+    left, right = _numbered(subject, column, "subject"), _numbered(peer, column, "peer")
+    return left.merge(right, on=[*PAIR, *FINGERPRINTS, "nth"])
+
+
+def _numbered(subject: Subject, column: str, name: str) -> pd.DataFrame:
     keys = [*PAIR, *FINGERPRINTS]
-    left = subject.ok[[*keys, column]].dropna().rename(columns={column: "subject"})
-    right = peer.ok[[*keys, column]].dropna().rename(columns={column: "peer"})
-    return left.merge(right, on=keys)
-
-
-def differing_fingerprints(subject: Subject, peer: Subject) -> list[str]:
-    """Names of the prepared inputs in which runs of the same seed differ, e.g. ["data"]."""
-    columns = ["seed", *FINGERPRINTS]
-    merged = (
-        subject.runs[columns]
-        .drop_duplicates()
-        .merge(peer.runs[columns].drop_duplicates(), on="seed", suffixes=("", "_peer"))
-    )
-    return [
-        column.removeprefix("fingerprint_")
-        for column in FINGERPRINTS
-        if (merged[[column, f"{column}_peer"]].dropna().nunique(axis=1) > 1).any()
-    ]
+    values = subject.ok[[*keys, column]].dropna().rename(columns={column: name})
+    values["nth"] = values.groupby(keys).cumcount()
+    return values
 
 
 def speed_ratio(subject: Subject, peer: Subject, column: str) -> Ratio:
-    """How many times as fast ``subject`` is as ``peer`` by a samples-per-second column."""
+    """How many times as much ``subject`` has as ``peer`` of a figure above zero (samples per second, MiB)."""
     both = pairs(subject, peer, column)
     both = both[(both["subject"] > 0) & (both["peer"] > 0)]
-    if both.empty and (differing := differing_fingerprints(subject, peer)):
-        return Ratio(None, Verdict.NOT_COMPARABLE, f"fingerprints: {', '.join(differing)}")
     return ratio(list(zip(both["subject"], both["peer"], strict=True)))
 
 
 def accuracy_equivalence(subject: Subject, peer: Subject) -> Equivalence | None:
-    """Equivalence of test accuracies. Repeats of one seed are averaged first where there are several seeds.
-
-    (They share their start, so they say nothing new about other starts.)
-    """
+    """Equivalence of test accuracies, one sample per seed: repeats of a seed share their start."""
     both = pairs(subject, peer, "test_accuracy")
     differences = both["subject"] - both["peer"]
-    by_seed = differences.groupby(both["seed"]).mean()
-    return equivalence(list(by_seed if len(by_seed) > 1 else differences))
+    return equivalence(list(differences.groupby(both["seed"]).mean()))
+
+
+def per_seed(runs: pd.DataFrame, column: str) -> list[float]:
+    """The mean of a figure for each seed that has it."""
+    return list(runs.groupby("seed")[column].mean().dropna())
 
 
 def _summary_row(case: Case, subject: Subject, peer: Subject | None) -> dict[str, Any]:
     ok = subject.ok
-    row: dict[str, Any] = case.key._asdict() | subject.key._asdict()
-    row |= {"runs": len(subject.runs), "ok": len(ok), "noisy": int(ok["noisy"].fillna(False).sum())}
+    row: dict[str, Any] = {name: getattr(case, name) for name in NAMES} | case.key._asdict() | subject.key._asdict()
+    row |= {"runs": len(subject.runs), "ok": len(ok), "noisy": subject.noisy, "seeds": ok["seed"].nunique()}
     row["parameters"] = next((int(value) for value in subject.runs["parameters"].dropna()), pd.NA)
     for figure in FIGURES:
-        row |= _estimated(figure, ok[figure], most=1.0 if figure in FRACTIONS else math.inf)
+        values = per_seed(ok, figure) if figure in SEEDED else ok[figure].dropna().tolist()
+        row |= _estimated(figure, values, share=figure in FRACTIONS)
     for column in (c for c in ok.columns if c.startswith("reached_")):
         time = f"time_to_{column.removeprefix('reached_')}_s"
-        row |= _estimated(time, ok[time]) | {column: int(ok[column].fillna(False).sum())}
+        row |= _estimated(time, ok[time].dropna().tolist()) | {column: int(ok[column].fillna(False).sum())}
     return row | _relative(subject, peer)
 
 
-def _estimated(name: str, values: pd.Series[Any], *, most: float = math.inf) -> dict[str, Any]:
-    found = estimate(values.dropna().tolist(), least=0.0, most=most)
+def _estimated(name: str, values: list[float], *, share: bool = False) -> dict[str, Any]:
+    found = estimate(values, share=share)
     if found is None:
         return {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
     return {name: found.median, f"{name}_low": _or_nan(found.low), f"{name}_high": _or_nan(found.high)}
@@ -173,10 +181,11 @@ def _relative(subject: Subject, peer: Subject | None) -> dict[str, Any]:
         }
     same = None if peer is None or is_baseline else accuracy_equivalence(subject, peer)
     return row | {
+        "accuracy_seeds": 0 if same is None else same.n,
         "accuracy_difference": math.nan if same is None else same.difference,
-        "accuracy_difference_low": math.nan if same is None else same.low,
-        "accuracy_difference_high": math.nan if same is None else same.high,
-        "accuracy_equivalent": pd.NA if same is None else same.equivalent,
+        "accuracy_difference_low": math.nan if same is None else _or_nan(same.low),
+        "accuracy_difference_high": math.nan if same is None else _or_nan(same.high),
+        "accuracy_equivalent": pd.NA if same is None or same.equivalent is None else same.equivalent,
     }
 
 

@@ -1,4 +1,4 @@
-"""The tables: one tidy row per run, one per epoch, and a summary per backend, model and dataset.
+"""The tables: one tidy row per run, one per epoch, and a summary per training and backend.
 
 Missing is never zero: a figure that a run does not have is NaN (pandas.NA where integer or boolean), and a run that
 did not end well keeps its row with its status.
@@ -16,6 +16,7 @@ import pandas as pd
 
 from results.collector import paused
 from results.columns import CASE, PAIR, RUN_COLUMNS, SUBJECT, Kind
+from results.identity import trainings
 from results.record import Record, Row
 from results.store import Damaged, ResultSet
 from results.summary import choose_baseline, summarise
@@ -32,7 +33,7 @@ EPOCH_COLUMNS = (
 )  # fmt: skip
 _epoch_values = attrgetter(*EPOCH_COLUMNS)
 _EPOCH_KEYS = ("set", "run_id", "status", "backend", "version", "model", "dataset", "recipe", "device",
-               "precision", "threads", "tuning", "seed", "repeat", "round")  # fmt: skip
+               "precision", "threads", "tuning", "training", "seed", "repeat", "round", "noisy")  # fmt: skip
 
 
 class Results:
@@ -59,6 +60,7 @@ class Results:
         """One row per run with the columns of ``results.columns``, and:
 
         - ``set``: the result set's name;
+        - ``training``: the identity of what was trained (``results.identity``), by which runs are held together;
         - ``version``: the framework's; of a run that died before it could say it, the one that all other runs of its
           backend in the set say, else "";
         - ``current``: False for a run that a later attempt repeats, which no summary counts;
@@ -77,6 +79,7 @@ class Results:
             data[f"reached_{target}"] = pd.Series(reached, dtype="boolean")
         runs = pd.DataFrame(data)
         runs["started_at"] = pd.to_datetime(runs["started_at"], format="ISO8601", utc=True)
+        runs["training"] = pd.Series(trainings(rows), dtype="object")
         runs["version"] = _versions(runs)
         latest = runs.groupby([*CASE, *SUBJECT, *PAIR[:2]], dropna=False)["attempt"].transform("max")
         runs["current"] = (runs["attempt"] == latest).astype(bool)
@@ -100,7 +103,7 @@ class Results:
         return table
 
     def summary(self, baseline: str | None = None) -> pd.DataFrame:
-        """One row per dataset, model and backend (and whatever else runs differ in: see ``results.summary``)."""
+        """One row per case and subject (see ``results.summary``)."""
         return summarise(self.runs, self.baseline(baseline))
 
     def baseline(self, wanted: str | None = None) -> str | None:

@@ -58,7 +58,7 @@ class Subject:
 
     def throughput(self, batch: int) -> Estimate | None:
         """Samples per second: of each round its calls together, then the median of the rounds with its interval."""
-        return estimate([batch * len(times) / float(times.sum()) for times in self.rounds[batch]], least=0)
+        return estimate([batch * len(times) / float(times.sum()) for times in self.rounds[batch]])
 
 
 @dataclass

@@ -13,16 +13,17 @@ from results.record import MISREAD, Misread, finite
 def quality(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, Any]:
     """Confusion matrix (rows true, columns predicted), macro averages and the most confident mistakes.
 
-    Fields of a record, of logits [n, classes]. A class never predicted has precision 0, one never present recall 0
-    (scikit-learn's zero_division=0).
+    Fields of a record, of logits [n, classes]. As scikit-learn's (average="macro", zero_division=0): the mean over the
+    classes that occur or are predicted; one never predicted has precision 0, one that never occurs recall 0.
     """
     classes = logits.shape[1]
     predicted = logits.argmax(axis=1)
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, predicted), 1)
-    right = np.diag(confusion).astype(float)
-    precision = right / np.maximum(confusion.sum(axis=0), 1)
-    recall = right / np.maximum(confusion.sum(axis=1), 1)
+    seen = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
+    right = np.diag(confusion)[seen].astype(float)
+    precision = right / np.maximum(confusion.sum(axis=0)[seen], 1)
+    recall = right / np.maximum(confusion.sum(axis=1)[seen], 1)
     f1 = 2 * precision * recall / np.where(precision + recall > 0, precision + recall, 1)
     confidence = probabilities(logits).max(axis=1)
     wrong = np.flatnonzero(predicted != labels)

@@ -11,15 +11,24 @@ from typing import get_args
 
 from results.findings.finding import Finding, Level, Study
 from results.findings.outcome import accuracy, memory, targets
-from results.findings.speed import changes, far_slower, fastest, first_step, tuning, wide
-from results.findings.trust import damaged, failed, fingerprints, machines, noisy, nonconforming_backends, threads
+from results.findings.speed import changes, far_slower, fastest, first_step, ladder, wide
+from results.findings.trust import (
+    damaged,
+    failed,
+    fingerprints,
+    machines,
+    namesakes,
+    noisy,
+    nonconforming_backends,
+    threads,
+)
 
 __all__ = ["LEVELS", "Finding", "Study", "collect"]
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 RULES: tuple[Callable[[Study], Iterator[Finding]], ...] = (
-    changes, fastest, tuning, far_slower, accuracy, memory, failed, nonconforming_backends, fingerprints,
+    changes, fastest, ladder, far_slower, accuracy, memory, failed, nonconforming_backends, namesakes, fingerprints,
     noisy, threads, machines, first_step, targets, wide, damaged,
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from results.columns import CaseKey, SubjectKey
 from results.formatting import cell, figure, plain
 from results.labels import Labels
 from results.manifest import BackendConformance
@@ -24,11 +25,16 @@ NAMED = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know. ``key`` names its sentence in ``results.words``; ``values`` fill it in."""
+    """One thing to know. ``key`` names its sentence in ``results.words``; ``values`` fill it in.
+
+    ``case`` and ``subject`` are those it is about, where it is about one.
+    """
 
     key: str
     level: Level
     values: dict[str, Any]
+    case: CaseKey | None = None
+    subject: SubjectKey | None = None
 
     def sentence(self, words: Words) -> str:
         """The finding in the language of ``words``."""
@@ -68,7 +74,7 @@ class Study:
             values["case"] = self.labels.case(case.key)
         if subject is not None:
             values["backend"] = self.labels.subject(subject.key)
-        return Finding(key, level, values)
+        return Finding(key, level, values, case.key if case else None, subject.key if subject else None)
 
     def names(self, subjects: list[Subject]) -> str:
         """Their names joined."""

@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from results.findings.finding import Finding, Study, extent
 from results.formatting import figure, interval
-from results.statistics import EQUIVALENCE_MARGIN
-from results.summary import Subject, accuracy_equivalence
+from results.statistics import EQUIVALENCE_MARGIN, Verdict
+from results.summary import Subject, accuracy_equivalence, per_seed, speed_ratio
 
 
 def accuracy(study: Study) -> Iterator[Finding]:
     """Per case: which backends reach the baseline's accuracy within the margin, and which cannot be said to."""
+    margin = f"{100 * EQUIVALENCE_MARGIN:g}"
     for case in study.cases:
+        peer = case.baseline(study.baseline)
         equal: list[Subject] = []
+        untested: dict[Subject, int] = {}
         for subject in case.subjects:
-            peer = case.baseline(study.baseline)
-            if peer is None or peer.key == subject.key or subject.ok["test_accuracy"].dropna().empty:
+            found = None if peer is None or peer is subject else accuracy_equivalence(subject, peer)
+            if found is None or peer is None:
                 continue
-            found = accuracy_equivalence(subject, peer)
-            if found is None:
-                continue
-            if found.equivalent:
+            if found.equivalent is None:
+                untested[subject] = found.n
+            elif found.equivalent:
                 equal.append(subject)
-                continue
-            differs = found.low > 0 or found.high < 0
-            yield study.say(
-                "accuracy_differs" if differs else "accuracy_unsure",
-                "warning" if differs else "accuracy",
-                case,
-                subject,
-                baseline=study.labels.subject(peer.key),
-                difference=figure("accuracy_difference", found.difference),
-                interval=interval("accuracy_difference", found.low, found.high),
-                margin=f"{100 * EQUIVALENCE_MARGIN:g}",
-            )
-        if equal and (peer := case.baseline(study.baseline)):
-            together = [peer, *equal]
-            medians = [subject.ok["test_accuracy"].median() for subject in together]
-            yield study.say(
-                "accuracy_equivalent",
-                "accuracy",
-                case,
-                backends=study.names(together),
-                medians=extent("accuracy", medians),
-                margin=f"{100 * EQUIVALENCE_MARGIN:g}",
-            )
+            else:
+                yield study.say(
+                    "accuracy_differs" if found.differs else "accuracy_unsure",
+                    "warning" if found.differs else "accuracy",
+                    case,
+                    subject,
+                    baseline=study.labels.subject(peer.key),
+                    difference=figure("accuracy_difference", found.difference),
+                    interval=interval("accuracy_difference", found.low, found.high),
+                    margin=margin,
+                )
+        if equal and peer:
+            yield study.say("accuracy_equivalent", "accuracy", case, backends=study.names([peer, *equal]),
+                            medians=_medians([peer, *equal]), margin=margin)  # fmt: skip
+        if untested and peer:
+            seeds = max(untested.values())
+            yield study.say("accuracy_untested", "accuracy", case, backends=study.names([peer, *untested]),
+                            medians=_medians([peer, *untested]), seeds=study.words(f"seeds_{seeds}"))  # fmt: skip
+
+
+def _medians(subjects: Sequence[Subject]) -> str:
+    return extent("accuracy", [float(np.median(per_seed(subject.ok, "test_accuracy"))) for subject in subjects])
 
 
 def targets(study: Study) -> Iterator[Finding]:
@@ -62,13 +65,17 @@ def targets(study: Study) -> Iterator[Finding]:
 
 
 def memory(study: Study) -> Iterator[Finding]:
-    """Per case: which backend needs the least memory and which the most."""
+    """Per case and manner: the least peak and the greatest; that one needs less is said only where it is sure."""
     for case in study.cases:
-        peaks = {s: s.ok["peak_rss_mb"].median() for s in case.subjects if s.ok["peak_rss_mb"].notna().any()}
-        if len(peaks) > 1:
+        for subjects in case.in_manners():
+            peaks = {s: s.ok["peak_rss_mb"].median() for s in subjects if s.ok["peak_rss_mb"].notna().any()}
+            if len(peaks) < 2:
+                continue
             least, most = min(peaks, key=peaks.__getitem__), max(peaks, key=peaks.__getitem__)
+            others = [speed_ratio(other, least, "peak_rss_mb").verdict for other in peaks if other is not least]
+            others += [speed_ratio(most, other, "peak_rss_mb").verdict for other in peaks if other is not most]
             yield study.say(
-                "memory", "memory", case,
+                "memory" if set(others) == {Verdict.FASTER} else "memory_measured", "memory", case,
                 least=study.labels.subject(least.key), least_mb=figure("peak_rss_mb", peaks[least]),
                 most=study.labels.subject(most.key), most_mb=figure("peak_rss_mb", peaks[most]),
             )  # fmt: skip

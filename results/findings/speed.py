@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from results.columns import CaseKey, SubjectKey
+from results.columns import CaseKey, SubjectKey, rung
 from results.comparison import compare
 from results.findings.finding import Finding, Study, some, speed
 from results.formatting import cell, duration, figure, interval, plain
-from results.statistics import Ratio, Verdict
-from results.summary import Subject, speed_ratio
+from results.palette import REFERENCE
+from results.rounds import MOST, rounds_wanted
+from results.statistics import SAME_SPEED, Ratio, Verdict
+from results.summary import Case, Subject, pairs, speed_ratio
 
 FIRST_STEP_LEAST_S = 1.0
 FIRST_STEP_TIMES = 20.0
@@ -20,8 +26,7 @@ FAR_SLOWER = 10.0
 """A backend this many times slower than the fastest is probably on a wrong path, not merely slow."""
 WIDE_INTERVAL = 0.25
 """Width of an interval, as a share of its median, from which more repeats are worth their time."""
-LEVEL_WIDTH = 1.5
-"""Upper over lower bound of a ratio up to which "no difference" may be called equally fast."""
+RATE = "train_samples_per_second"
 
 
 def changes(study: Study) -> Iterator[Finding]:
@@ -31,7 +36,7 @@ def changes(study: Study) -> Iterator[Finding]:
     said: dict[str, list[str]] = {}
     for row in compare(study.results).to_dict("records"):
         case = study.labels.case(CaseKey(**{name: row.get(name, "") for name in CaseKey._fields}))
-        values = {"case": case, "backend": plain(row["backend"]), "ratio": cell("ratio", row["ratio"]),
+        values = {"case": case, "backend": _changed(study, row), "ratio": cell("ratio", row["ratio"]),
                   "interval": interval("ratio", row["ratio_low"], row["ratio_high"]),
                   "reason": study.words.reason(row["reason"])}  # fmt: skip
         said.setdefault(row["verdict"], []).append(study.words(f"change_{row['verdict']}", **values))
@@ -42,50 +47,107 @@ def changes(study: Study) -> Iterator[Finding]:
             yield study.say(f"changes_{verdict}", "change", before=before, after=after, what=what)
 
 
+def _changed(study: Study, row: Mapping[Any, Any]) -> str:
+    several = study.results.runs["tuning"].nunique() > 1
+    name = plain(row["backend"])
+    return f"{name} ({study.labels.manner(row['tuning'])})" if several else name
+
+
 def fastest(study: Study) -> Iterator[Finding]:
-    """Per case: the fastest to train, and how many times as fast as each of the others.
+    """Per case and manner: the fastest to train, how many times as fast as each of the others, and what cannot be told.
 
     A backend that failed conformance has no rank: it may be fast at computing something else.
     """
     for case in study.cases:
-        ranked = [s for s in case.subjects if speed(s) is not None and not _nonconforming(study, s)]
-        ranked.sort(key=lambda s: -(speed(s) or 0.0))
-        if len(ranked) < 2:
+        for subjects in case.in_manners():
+            ranked = _ranked([s for s in subjects if speed(s) is not None and not _nonconforming(study, s)])
+            if ranked and ranked[1]:
+                yield from _ranking(study, case, *ranked)
+
+
+def _ranked(subjects: list[Subject]) -> tuple[Subject, list[tuple[Subject, Ratio]]] | None:
+    """The one of the highest rate that no other beats round by round, and the others with the ratio of it to them."""
+    order = sorted(subjects, key=lambda s: -(speed(s) or 0.0))
+    for best in order:
+        ratios = [(other, speed_ratio(best, other, RATE)) for other in order if other is not best]
+        if not any(found.verdict is Verdict.SLOWER for _, found in ratios):
+            return best, ratios
+    return None  # each is beaten by another: they ran in rounds of their own
+
+
+def _ranking(study: Study, case: Case, best: Subject, others: Sequence[tuple[Subject, Ratio]]) -> Iterator[Finding]:
+    same = [other for other, r in others if r.verdict is Verdict.NO_DIFFERENCE]
+    untold = [(other, r) for other, r in others if r.verdict in (Verdict.CANNOT_TELL, Verdict.NOT_COMPARABLE)]
+    slower = [
+        study.words(
+            "times_as_fast_as",
+            ratio=cell("ratio", r.estimate.median),
+            interval=interval("ratio", r.estimate.low, r.estimate.high),
+            backend=study.labels.subject(other.key),
+        )
+        for other, r in others
+        if r.verdict is Verdict.FASTER and r.estimate is not None
+    ]
+    values = {
+        "rate": figure(RATE, speed(best)),
+        "others": study.words.join(slower),
+        "leaders": study.names([best, *same]),
+        "margin": f"{100 * (SAME_SPEED - 1):.0f}",
+        "rounds": max((r.estimate.n for _, r in others if r.estimate), default=0),
+    }
+    if same:
+        yield study.say("level_ahead" if slower else "level", "speed", case, best, **values)
+    elif slower:
+        yield study.say("ahead" if untold else "fastest", "speed", case, best, **values)
+    else:
+        yield study.say("highest", "speed", case, best, **values)
+    yield from _undecided(study, case, best, untold)
+
+
+def _undecided(
+    study: Study, case: Case, subject: Subject, others: Sequence[tuple[Subject, Ratio]]
+) -> Iterator[Finding]:
+    """From whom it cannot be told apart in speed: what is wide, why, and how many rounds more would do."""
+    without_interval: dict[str, list[Subject]] = {}
+    for other, found in others:
+        size = found.estimate
+        if size is None or size.low is None:
+            without_interval.setdefault(found.reason, []).append(other)
             continue
-        best = ranked[0]
-        ratios = [(other, speed_ratio(best, other, "train_samples_per_second")) for other in ranked[1:]]
-        same = [other for other, r in ratios if r.verdict is Verdict.NO_DIFFERENCE and _tight(r)]
-        undecided = [other for other, r in ratios if r.verdict is Verdict.NO_DIFFERENCE and not _tight(r)]
-        slower = [
-            study.words(
-                "times_as_fast_as",
-                ratio=cell("ratio", r.estimate.median),
-                interval=interval("ratio", r.estimate.low, r.estimate.high),
-                backend=study.labels.subject(other.key),
-            )
-            for other, r in ratios
-            if r.verdict is Verdict.FASTER and r.estimate is not None
-        ]
-        values = {
-            "rate": figure("train_samples_per_second", speed(best)),
-            "others": study.words.join(slower),
-            "rounds": max((r.estimate.n for _, r in ratios if r.estimate), default=0),
-        }
-        if same:
-            key = "level_ahead" if slower else "level"
-            yield study.say(key, "speed", case, best, **values, leaders=study.names([best, *same]))
-        elif slower:
-            yield study.say("ahead" if undecided else "fastest", "speed", case, best, **values)
-        else:
-            yield study.say("fastest_unsure", "speed", case, best, **values)
-        if undecided and (same or slower):
-            yield study.say("undecided", "speed", case, best, **values, rest=study.names(undecided))
+        wanted = rounds_wanted(size)
+        more = (
+            study.words("too_many_rounds", most=MOST)
+            if wanted is None
+            else study.words("more_rounds", more=wanted - size.n, total=wanted)
+        )
+        key = "undecided_disturbed" if size.disturbed else "undecided"
+        yield study.say(
+            key, "speed", case, subject, other=study.labels.subject(other.key), low=cell("ratio", size.low),
+            high=cell("ratio", size.high), rounds=size.n, why=_why(study, subject, other), more=more,
+        )  # fmt: skip
+    for reason, peers in without_interval.items():
+        yield study.say(
+            "single" if reason == "single" else "unpaired", "speed", case, subject,
+            reason=study.words.reason(reason), others=study.names(peers),
+        )  # fmt: skip
 
 
-def _tight(found: Ratio) -> bool:
-    """Whether no difference means more than too few rounds: the interval leaves room for a small one only."""
-    size = found.estimate
-    return size is not None and size.low is not None and size.high is not None and size.high / size.low <= LEVEL_WIDTH
+def _why(study: Study, first: Subject, second: Subject) -> str:
+    """Whose rates vary most from round to round, and how many of its runs were disturbed."""
+    both = pairs(first, second, RATE)
+    spread = {first: _spread(both["subject"]), second: _spread(both["peer"])}
+    uneven = max(spread, key=lambda subject: spread[subject])
+    said = study.words(
+        "uneven", backend=study.labels.subject(uneven.key), spread=f"{100 * (math.exp(spread[uneven]) - 1):.0f}"
+    )
+    if not uneven.noisy:
+        return said
+    return f"{said} {study.words('uneven_disturbed', count=uneven.noisy, runs=len(uneven.ok))}"
+
+
+def _spread(rates: pd.Series[float]) -> float:
+    """The standard deviation of the logarithms of some rates."""
+    return float(np.log(rates).std())
 
 
 def _nonconforming(study: Study, subject: Subject) -> bool:
@@ -93,33 +155,40 @@ def _nonconforming(study: Study, subject: Subject) -> bool:
     return status is not None and bool(status.failures)
 
 
-def tuning(study: Study) -> Iterator[Finding]:
-    """What each manner brought where the same backend ran as it comes too."""
+def ladder(study: Study) -> Iterator[Finding]:
+    """What each manner of using a framework brought over the one below it, where a backend ran in several."""
     for case in study.cases:
-        for tuned in (s for s in case.subjects if s.key.tuning != "default"):
-            for untuned in (s for s in case.subjects if s.key == tuned.key._replace(tuning="default")):
-                found = speed_ratio(tuned, untuned, "train_samples_per_second")
-                if found.estimate is not None and found.verdict is not Verdict.NOT_COMPARABLE:
-                    yield Finding("tuning", "speed", {
-                        "case": study.labels.case(case.key), "backend": tuned.backend,
-                        "manner": study.words(f"tuning_{tuned.key.tuning}"),
-                        "ratio": cell("ratio", found.estimate.median),
-                        "interval": interval("ratio", found.estimate.low, found.estimate.high),
-                    })  # fmt: skip
+        backends = dict.fromkeys((subject.backend, subject.key.version) for subject in case.subjects)
+        for owner in backends:
+            own = [s for s in case.subjects if (s.backend, s.key.version) == owner and speed(s) is not None]
+            own.sort(key=lambda s: rung(s.key.tuning))
+            for lower, higher in pairwise(own):
+                yield from _rung(study, case, lower, higher)
+
+
+def _rung(study: Study, case: Case, lower: Subject, higher: Subject) -> Iterator[Finding]:
+    found = speed_ratio(higher, lower, RATE)
+    if found.estimate is None or found.verdict in (Verdict.CANNOT_TELL, Verdict.NOT_COMPARABLE):
+        yield from _undecided(study, case, higher, [(lower, found)])
+        return
+    yield study.say(
+        "ladder_same" if found.verdict is Verdict.NO_DIFFERENCE else "ladder", "speed", case, higher,
+        other=study.labels.subject(lower.key), ratio=cell("ratio", found.estimate.median),
+        interval=interval("ratio", found.estimate.low, found.estimate.high), margin=f"{100 * (SAME_SPEED - 1):.0f}",
+    )  # fmt: skip
 
 
 def far_slower(study: Study) -> Iterator[Finding]:
-    """Backends far behind the fastest, beyond doubt; NumPy, the reference in float64, is slow by nature."""
+    """Backends far behind the fastest of the same manner, beyond doubt; the reference in float64 is slow by nature."""
     for case in study.cases:
-        subjects = [s for s in case.subjects if speed(s) is not None and s.backend != "numpy"]
-        best = max(subjects, key=lambda s: speed(s) or 0.0, default=None)
-        for subject in subjects:
-            found = speed_ratio(best, subject, "train_samples_per_second") if best and best is not subject else None
-            if found is None or found.estimate is None or found.verdict is not Verdict.FASTER:
-                continue
-            if found.estimate.median >= FAR_SLOWER:
-                times = cell("ratio", found.estimate.median)
-                yield study.say("far_slower", "warning", case, subject, times=times)
+        for manner in case.in_manners():
+            subjects = [s for s in manner if speed(s) is not None and s.backend != REFERENCE]
+            best = max(subjects, key=lambda s: speed(s) or 0.0, default=None)
+            for subject in subjects:
+                found = speed_ratio(best, subject, RATE).estimate if best and best is not subject else None
+                if found is not None and found.low is not None and found.low >= FAR_SLOWER:
+                    yield study.say("far_slower", "warning", case, subject, times=cell("ratio", found.median),
+                                    interval=interval("ratio", found.low, found.high))  # fmt: skip
 
 
 def first_step(study: Study) -> Iterator[Finding]:
@@ -143,11 +212,11 @@ def first_step(study: Study) -> Iterator[Finding]:
 def wide(study: Study) -> Iterator[Finding]:
     """Throughputs whose intervals are so wide that more repeats are worth their time."""
     summary = study.summary
-    column = "train_samples_per_second"
-    wide = summary[(summary[f"{column}_high"] - summary[f"{column}_low"]) / summary[column] > WIDE_INTERVAL]
+    wide = summary[(summary[f"{RATE}_high"] - summary[f"{RATE}_low"]) / summary[RATE] > WIDE_INTERVAL]
     if len(wide):
         names = [
-            f"{study.labels.subject(SubjectKey(*(row[key] for key in SubjectKey._fields)))} / {row['model']}"
+            study.words("of_case", backend=study.labels.subject(SubjectKey(*(row[key] for key in SubjectKey._fields))),
+                        case=study.labels.case(CaseKey(*(row[key] for key in CaseKey._fields))))
             for _, row in wide.iterrows()
-        ]
+        ]  # fmt: skip
         yield study.say("wide", "note", names=some(study, pd.Series(names)), share=f"{100 * WIDE_INTERVAL:g}")

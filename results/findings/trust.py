@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from results.columns import FINGERPRINTS
+from results.comparison import differing_inputs
 from results.findings.finding import NAMED, Finding, Study, some
 from results.formatting import cell, is_absent, plain
+from results.identity import differences
 from results.palette import in_order
-from results.summary import differing_fingerprints
 from results.threads import IDLE, exceeded
 
 
@@ -47,17 +48,29 @@ def nonconforming_backends(study: Study) -> Iterator[Finding]:
         yield study.say("unchecked", "note", backends=study.words.join([plain(b) for b in unchecked]))
 
 
-def fingerprints(study: Study) -> Iterator[Finding]:
-    """Inputs that differ from the baseline's."""
-    for case in study.cases:
-        for subject in case.subjects:
-            peer = case.baseline(study.baseline)
-            if peer is None or peer.key == subject.key or not (parts := differing_fingerprints(subject, peer)):
-                continue
-            said = study.words.join([study.words(f"input_{part}") for part in parts])
+def namesakes(study: Study) -> Iterator[Finding]:
+    """Different trainings that bear the same names: they are told apart, and what differs is said."""
+    runs = study.results.runs
+    said = study.words.value
+    told = {training: row for (_, row), training in zip(study.results.rows, runs["training"], strict=True)}
+    for trainings in study.labels.namesakes.values():
+        first = trainings[0]
+        for other in trainings[1:]:
+            groups = [runs[runs["training"] == training] for training in (first, other)]
+            facts = [
+                study.words("against", what=study.words(f"told_{name}"), first=said(mine), other=said(its))
+                for name, mine, its in differences(told[first], told[other])
+            ]
+            parts = [part for part in differing_inputs(*groups) if not (facts and part == "schedule")]
+            what = [*facts, *(study.words("differing", what=study.words(f"input_{part}")) for part in parts)]
             yield study.say(
-                "fingerprints", "warning", case, subject, baseline=study.labels.subject(peer.key), parts=said
-            )
+                "namesakes", "warning", first=study.labels.training(first), other=study.labels.training(other),
+                what=study.words.join(what) or study.words("differing_unknown"),
+            )  # fmt: skip
+
+
+def fingerprints(study: Study) -> Iterator[Finding]:
+    """Runs of whose inputs nothing is known."""
     missing = study.results.runs.query("status == 'ok'")
     missing = missing[missing[list(FINGERPRINTS)].isna().any(axis=1)]
     if len(missing):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from results.findings import Study
+    from results.summary import Case
 
 PANELS = 6
 """Cases that share a figure of bars at most."""
@@ -51,15 +52,22 @@ def draw(study: Study) -> Iterator[Plot]:
             yield from _finished(f"phases{part}", "phases", "", bars.phases(drawn, cases))
         several_sets = len({case.key.set for case in drawn.cases}) > 1
         for case in drawn.cases:
-            key = case.key._asdict().items()
             about = study.labels.case(case.key)
-            name = _slug("-".join(str(part) for field, part in key if field != "set" or several_sets))
+            name = _name(study, case, several_sets=several_sets)
             yield from _finished(f"loss-{name}", "loss", about, curves.loss(drawn, selection, case))
             yield from _finished(f"accuracy-{name}", "accuracy", about, curves.accuracy(drawn, case))
             yield from _finished(f"confusion-{name}", "confusion", about, images.confusion(drawn, selection, case))
-        for dataset in dict.fromkeys(case.key.dataset for case in drawn.cases):
+        for dataset in dict.fromkeys(case.dataset for case in drawn.cases):
             name = f"gallery-{_slug(dataset)}"
             yield from _finished(name, "gallery", dataset, images.gallery(drawn, selection, dataset))
+
+
+def _name(study: Study, case: Case, *, several_sets: bool) -> str:
+    """What a case's plots are called: by its names and conditions, and its number where the names are not its alone."""
+    key, number = case.key, study.labels.number(case.key.training)
+    parts = [case.dataset, case.model, case.recipe, key.device, key.precision, str(key.threads)]
+    parts += [key.set] if several_sets else []
+    return _slug("-".join(parts)) + (f"-{number}" if number > 1 else "")
 
 
 def _finished(name: str, kind: str, about: str, figure: Figure | None) -> Iterator[Plot]:

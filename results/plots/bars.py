@@ -44,7 +44,7 @@ def throughput(study: Study, cases: Sequence[Case]) -> Figure | None:
         most = max(subject.ok[column].max() for subject in subjects)
         for place, subject in enumerate(subjects):
             rates = subject.ok[column].dropna()
-            found = estimate(rates.tolist(), least=0.0)
+            found = estimate(rates.tolist())
             if found is None:
                 continue
             look = study.labels.look(subject.key)
@@ -69,7 +69,7 @@ def memory(study: Study, cases: Sequence[Case]) -> Figure | None:
     for (case, subjects), ax in zip(chosen, axes, strict=True):
         for place, subject in enumerate(subjects):
             peaks = subject.ok["peak_rss_mb"].dropna()
-            found = estimate(peaks.tolist(), least=0.0)
+            found = estimate(peaks.tolist())
             if found is None:
                 continue
             look = study.labels.look(subject.key)

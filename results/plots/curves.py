@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from results.palette import REFERENCE
 from results.plots.selection import Selection
 from results.plots.style import WIDTH, log_ticks, panels, short
 from results.record import LearningCurve
@@ -17,7 +18,6 @@ from results.summary import Case
 if TYPE_CHECKING:
     from results.findings import Study
 
-REFERENCE = "numpy"
 EQUAL = 1e-9
 """Losses closer than this are equal (float32 resolves no less) and leave a gap: a log axis has no zero."""
 Points = NDArray[np.float64]

@@ -82,7 +82,7 @@ def _matrix(ax: Axes, matrix: NDArray[np.float64], most: float, *, numbers: bool
 
 def gallery(study: Study, selection: Selection, dataset: str) -> Figure | None:
     """The test images misread by most runs of any backend, with the true class and the one most often said."""
-    subjects = [subject for case in study.cases if case.key.dataset == dataset for subject in case.subjects]
+    subjects = [subject for case in study.cases if case.dataset == dataset for subject in case.subjects]
     records = [record for record in selection.of_subjects(subjects) if record.misread]
     said: dict[int, Counter[tuple[int, int]]] = {}
     for record in records:

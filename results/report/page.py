@@ -44,6 +44,7 @@ class Software:
     facts: list[tuple[str, str]]
     packages: str
     variables: str
+    manner: str
     tuning: list[str]
 
 
@@ -71,7 +72,9 @@ class Page:
 def assemble(study: Study, plots: Sequence[Plot]) -> Page:
     """The page of a study with its plots."""
     words, results = study.words, study.results
-    bad = [(name, row) for name, row in results.rows if row.status != "ok"]
+    whole = zip(results.rows, results.runs["training"], strict=True)
+    bad = [(CaseKey(training, row.device, row.precision, row.threads, name), row) for (name, row), training in whole
+           if row.status != "ok"]  # fmt: skip
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return Page(
         words=words,
@@ -83,7 +86,7 @@ def assemble(study: Study, plots: Sequence[Plot]) -> Page:
         tables=[page_tables.speed(study), page_tables.accuracy(study), page_tables.resources(study)],
         plots=[(plot, words(f"caption_{plot.kind}", about=plain(plot.about))) for plot in plots],
         conformance=page_tables.conformance(study),
-        failures=[_failure(study, name, row) for name, row in bad[:FAILURES]],
+        failures=[_failure(study, key, row) for key, row in bad[:FAILURES]],
         more_failures=max(0, len(bad) - FAILURES),
         machine=_machine(study),
         software=list(_software(study)),
@@ -114,8 +117,7 @@ def _findings(study: Study) -> list[tuple[str, str, list[str]]]:
     return groups
 
 
-def _failure(study: Study, in_set: str, row: Row) -> Failure:
-    key = CaseKey(row.dataset, row.model, row.recipe, row.device, row.precision, row.threads, in_set)
+def _failure(study: Study, key: CaseKey, row: Row) -> Failure:
     case = study.labels.case(key)
     title = f"{plain(row.backend)}: {case}: {study.words(f'status_{row.status}')} ({row.run_id})"
     error = row.error
@@ -149,14 +151,15 @@ def _machine(study: Study) -> list[tuple[str, str]]:
 
 
 def _software(study: Study) -> Iterator[Software]:
-    """Per subject and set, from its first run that says so."""
-    seen: dict[tuple[SubjectKey, str], Row] = {}
-    for (name, row), version in zip(study.results.rows, study.results.runs["version"], strict=True):
-        key = SubjectKey(row.backend, version, row.tuning.manner), name
-        if key not in seen or (not seen[key].environment.packages and row.environment.packages):
-            seen[key] = row
+    """Per subject and set, from its first run that says so; what it was tuned by from all of them."""
+    runs = study.results.runs
+    owners = [SubjectKey(*key) for key in runs[list(SubjectKey._fields)].itertuples(index=False)]
+    grouped: dict[tuple[SubjectKey, str], list[Row]] = {}
+    for (name, row), owner in zip(study.results.rows, owners, strict=True):
+        grouped.setdefault((owner, name), []).append(row)
     words = study.words
-    for (subject, name), row in seen.items():
+    for (subject, name), rows in grouped.items():
+        row = next((row for row in rows if row.environment.packages), rows[0])
         title = study.labels.subject(subject)
         environment = row.environment
         facts = {
@@ -165,10 +168,19 @@ def _software(study: Study) -> Iterator[Software]:
             "python": environment.python,
             "device": row.device,
         }
+        phrases = [phrase for row in rows for phrase in row.tuning.applied]
+        phrases += [words("tuned_allocator", variables=" ".join(sorted(allocator)))
+                    for row in rows[:1] if (allocator := _allocator(row))]  # fmt: skip
         yield Software(
             title=title if len(study.results.sets) == 1 else f"{title} ({plain(name)})",
             facts=[(words(f"column_{name}"), plain(value)) for name, value in facts.items() if value],
             packages=", ".join(f"{plain(k)} {plain(v)}" for k, v in sorted(environment.packages.items())),
             variables=" ".join(f"{plain(k)}={plain(v)}" for k, v in sorted(environment.variables.items())),
-            tuning=[plain(phrase) for phrase in row.tuning.applied],
+            manner=words(f"tuning_{subject.tuning}"),
+            tuning=[plain(phrase) for phrase in dict.fromkeys(phrases)],
         )
+
+
+def _allocator(row: Row) -> list[str]:
+    """The settings of the C library's allocator that the worker was started with."""
+    return [plain(f"{k}={v}") for k, v in row.environment.variables.items() if k.startswith("MALLOC_")]

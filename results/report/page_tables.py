@@ -14,6 +14,7 @@ from results.comparison import compare
 from results.findings import Study
 from results.formatting import ABSENT, cell, interval, is_absent, moment, plain, unit
 from results.palette import in_order
+from results.statistics import too_wide
 
 
 @dataclass(slots=True)
@@ -109,9 +110,9 @@ def accuracy(study: Study) -> Table:
     """Accuracy and what goes with it, and the time to each target, per case and subject."""
 
     def equal(row: Mapping[str, Any]) -> Cell:
-        value = row["accuracy_equivalent"]
+        value, seeds = row["accuracy_equivalent"], row["accuracy_seeds"]
         if is_absent(value):
-            return Cell(ABSENT)
+            return Cell(study.words("untested"), study.words(f"seeds_{seeds}")) if seeds else Cell(ABSENT)
         return Cell(study.words("yes" if value else "unsure"), css="good" if value else "")
 
     columns = [
@@ -263,8 +264,10 @@ def _who(study: Study) -> list[Column]:
     words = study.words
 
     def counts(row: Mapping[str, Any]) -> Cell:
-        whole = row["ok"] == row["runs"]
-        return Cell(f"{row['ok']}/{row['runs']}", sort=row["ok"], css="" if whole else "status-failed")
+        css = ["status-failed"] if row["ok"] < row["runs"] else []
+        css += ["noisy"] if row["noisy"] else []
+        noisy = words("noisy_count", count=row["noisy"]) if row["noisy"] else ""
+        return Cell(f"{row['ok']}/{row['runs']}", noisy, sort=row["ok"], css=" ".join(css))
 
     return [
         Column(words("column_case"), lambda row: Cell(_case(study, row))),
@@ -279,11 +282,19 @@ def _figure(study: Study, name: str) -> Column:
         if is_absent(value):
             return Cell(ABSENT)
         low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-        seen = cell(name, low) != cell(name, high)  # an interval narrower than the digits shown says nothing
-        return Cell(cell(name, value), interval(name, low, high) if seen else "", sort=_number(value))
+        return Cell(cell(name, value), _bounds(study, name, low, high), sort=_number(value))
 
     unit_name = unit(name).name
     return Column(study.words(f"column_{name}"), fill, unit="" if unit_name == "×" else unit_name, css="number")
+
+
+def _bounds(study: Study, name: str, low: Any, high: Any) -> str:
+    """The interval of a figure; empty where it is narrower than the digits shown, words where it tells nothing."""
+    if is_absent(low) or cell(name, low) == cell(name, high):
+        return ""
+    if unit(name).positive and too_wide(low, high):
+        return study.words("disturbed")
+    return interval(name, low, high)
 
 
 def _text(study: Study, name: str) -> Column:
@@ -301,7 +312,7 @@ def _time_to(study: Study, target: str) -> Column:
             return Cell(words("not_reached"), sort=math.inf)
         value = row[f"time_to_{target}_s"]
         some = words("reached_some", reached=reached, runs=ok) if reached < ok else ""
-        bounds = interval("s", row[f"time_to_{target}_s_low"], row[f"time_to_{target}_s_high"])
+        bounds = _bounds(study, "s", row[f"time_to_{target}_s_low"], row[f"time_to_{target}_s_high"])
         return Cell(cell("s", value), some or bounds, sort=_number(value))
 
     title = words("column_time_to", target=f"{cell('accuracy', float(target)).removesuffix('.00')} %")
@@ -315,7 +326,7 @@ def _verdict(study: Study, row: Mapping[str, Any], prefix: str) -> Cell:
 
 
 def _case(study: Study, row: Mapping[str, Any]) -> str:
-    return study.labels.case(CaseKey(**{name: row.get(name, "") for name in CaseKey._fields}))
+    return study.labels.case(CaseKey(*(row.get(name, "") for name in CaseKey._fields)))
 
 
 def _backend(study: Study, row: Mapping[str, Any]) -> Cell:
@@ -324,9 +335,9 @@ def _backend(study: Study, row: Mapping[str, Any]) -> Cell:
 
 
 def _backend_alone(study: Study, row: Mapping[str, Any]) -> Cell:
-    name = plain(row["backend"])
-    manner = study.words(f"tuning_{row['tuning']}")
-    return Cell(name if row["tuning"] == "recommended" else f"{name} ({manner})", colour=_colour(row["backend"]))
+    several = study.results.runs["tuning"].nunique() > 1
+    manner = f" ({study.labels.manner(row['tuning'])})" if several else ""
+    return Cell(plain(row["backend"]) + manner, colour=_colour(row["backend"]))
 
 
 def _colour(backend: str) -> str:

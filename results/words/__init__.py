@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from results.formatting import plain
 from results.words import chinese, english
 from specs.errors import unknown
 
@@ -33,6 +34,12 @@ class Words:
         key, _, parts = code.partition(": ")
         named = [self(f"input_{part}") for part in parts.split(", ")] if parts else []
         return self(f"reason_{key}", parts=self.join(named)) if key else ""
+
+    def value(self, value: object) -> str:
+        """A choice as it is said: yes, no, unknown, or as it is."""
+        if value is None:
+            return self("unknown")
+        return self("yes" if value else "no") if isinstance(value, bool) else plain(str(value))
 
     def join(self, items: Sequence[str]) -> str:
         """ "a, b and c"."""

@@ -8,6 +8,7 @@ TEXTS = {
     "and_more": "{names}等（另有 {count} 个）",
     "case": "{dataset} 上的 {model}",
     "threads_count": "{count} 线程",
+    "of_case": "{case} 的 {backend}",
     "tuning_default": "默认",
     "tuning_recommended": "推荐",
     "tuning_expert": "专家",
@@ -35,6 +36,7 @@ TEXTS = {
     "verdict_faster": "更快",
     "verdict_slower": "更慢",
     "verdict_no difference": "无差异",
+    "verdict_cannot be told": "无法判断",
     "verdict_not comparable": "不可比",
     "verdict_baseline": "基准",
     # reasons why two things are not comparable
@@ -43,29 +45,39 @@ TEXTS = {
     "reason_single": "只有一轮，无法给出区间",
     "reason_one_sided": "其中一个结果集没有这样的运行",
     "reason_no_baseline": "没有基准的运行结果",
+    "reason_wide": "区间包含 1 且较宽",
+    "reason_disturbed": "干扰太大，无法判断",
     # findings
     "finding_no_runs": "这里还没有任何运行记录。",
     "change_faster": "{case} 的 {backend}，速度为 {ratio} 倍（{interval}）",
     "change_slower": "{case} 的 {backend}，速度为 {ratio} 倍（{interval}）",
     "change_no difference": "{case} 的 {backend}",
+    "change_cannot be told": "{case} 的 {backend}",
     "change_not comparable": "{case} 的 {backend}（{reason}）",
     "finding_changes_faster": "{after} 比 {before} 更快：{what}。",
     "finding_changes_slower": "{after} 比 {before} 更慢：{what}。",
     "finding_changes_no difference": "{before} 与 {after} 速度无差异：{what}。",
+    "finding_changes_cannot be told": "{before} 与 {after} 之间无法判断快慢：{what}。",
     "finding_changes_not comparable": "{before} 与 {after} 不可比：{what}。",
     "finding_fastest": "{case}：{backend} 训练最快，达到 {rate}，是 {others}。",
     "finding_ahead": "{case}：{backend} 的训练速率最高，为 {rate}，是 {others}。",
-    "finding_undecided": "{case}：{rounds} 轮太少或波动太大，无法区分 {rest} 与 {backend}。",
-    "finding_level_ahead": (
-        "{case}：就 {rounds} 轮结果而言，{leaders} 训练速度相当（约 {rate}）；{backend} 是 {others}。"
+    "finding_highest": "{case}：{backend} 的训练速率最高，为 {rate}。",
+    "finding_undecided": (
+        "{case}：无法判断 {backend} 与 {other} 哪个更快：{rounds} 轮之后比值在 {low} 与 {high} 之间。{why}{more}"
     ),
-    "finding_level": "{case}：{rounds} 轮结果显示 {leaders} 的训练速度没有差异（约 {rate}）。",
-    "finding_fastest_unsure": (
-        "{case}：{backend} 的训练速率最高（{rate}），但可比的轮次太少，不能下结论；请使用 --repeats 5。"
-    ),
-    "finding_tuning": "{case}：{manner}调优后 {backend} 的速度是默认状态的 {ratio} 倍（{interval}）。",
+    "finding_undecided_disturbed": "{case}：无法判断 {backend} 与 {other} 哪个更快：{rounds} 轮的干扰太大。{why}{more}",
+    "finding_single": ("{case}：无法判断 {backend} 是否比 {others} 快：只有一轮，无法给出区间。请使用 --repeats 5。"),
+    "finding_unpaired": "{case}：{backend} 没有与 {others} 比较：{reason}。",
+    "uneven": "{backend} 的速率在各轮之间相差 {spread} %。",
+    "uneven_disturbed": "它的 {runs} 次运行中有 {count} 次受到其他任务干扰。",
+    "more_rounds": "再有约 {more} 轮就够了（--repeats {total}）。",
+    "too_many_rounds": "{most} 轮也不够：请先让机器空闲下来。",
+    "finding_level_ahead": "{case}：{leaders} 的训练速度在 {margin} % 以内相同（约 {rate}）；{backend} 是 {others}。",
+    "finding_level": "{case}：{leaders} 的训练速度在 {margin} % 以内相同（约 {rate}，{rounds} 轮）。",
+    "finding_ladder": "{case}：{backend} 的速度是 {other} 的 {ratio} 倍（{interval}）。",
+    "finding_ladder_same": "{case}：{backend} 与 {other} 的速度在 {margin} % 以内相同。",
     "finding_far_slower": (
-        "{case}：{backend} 比最快者慢 {times} 倍。这通常不是它的真实速度："
+        "{case}：{backend} 比最快者慢 {times} 倍（{interval}）。这通常不是它的真实速度："
         "请用 --tuning all 比较，并查看工作进程的日志。"
     ),
     "finding_accuracy_equivalent": (
@@ -79,7 +91,12 @@ TEXTS = {
         "{case}：运行次数太少或波动太大，不能认定 {backend} 与 {baseline} 的测试准确率相同："
         "相差 {difference}（{interval}），差别在 {margin} 个百分点以内才算相同。"
     ),
+    "finding_accuracy_untested": (
+        "{case}：没有检验 {backends} 的测试准确率是否相同：{seeds}（中位数 {medians}）。"
+        "可用 --seeds 0,1,2 得到三个种子。"
+    ),
     "finding_memory": "{case}：{least} 占用内存最少，峰值 {least_mb}；{most} 最多，峰值 {most_mb}。",
+    "finding_memory_measured": "{case}：{least} 的内存峰值最低，为 {least_mb}；{most} 最高，为 {most_mb}。",
     "finding_failed": "{case}：{backend} 的 {runs} 次运行中有 {count} 次{status}：{message} {advice}",
     "finding_nonconforming": (
         "{backend} 有 {count} 项一致性检查未通过（第一项：{first}），它计算的并不是同样的内容，因此不参与速度排名。"
@@ -88,8 +105,16 @@ TEXTS = {
     "finding_noisy": (
         "{runs} 次运行中有 {count} 次受到机器上其他任务的干扰（{names}）；--retry-noisy 2 会重跑这样的运行。"
     ),
-    "finding_fingerprints": "{case}：{backend} 与 {baseline} 的输入不同（{parts}不同），因此这些运行不作比较。",
     "finding_no_fingerprints": "有 {count} 次运行没有输入指纹，不与任何运行比较（{names}）。",
+    "finding_namesakes": "{first} 与 {other} 名称相同，却是不同的训练：{what}。它们既不取平均，也不作比较。",
+    "against": "{what}为 {first} 与 {other}",
+    "differing": "{what}不同",
+    "differing_unknown": "记录中看不出差别",
+    "told_recipe": "训练方案",
+    "told_batch_size": "批大小",
+    "told_epochs": "周期数",
+    "told_stop_after": "提前停止的周期",
+    "told_resumed": "续训",
     "first_step_of": "{case} 用时 {seconds}（相当于之后的 {steps} 步）",
     "finding_first_step": "{backend} 的第一步很慢（编译），不计入任何吞吐量：{where}。",
     "finding_threads_exceeded": "{case}：只允许 {threads} 个线程，而 {backend} 有 {busy} 个线程在运行或等待处理器。",
@@ -131,7 +156,8 @@ TEXTS = {
     "level_warning": "请注意",
     "level_note": "其他说明",
     "about_summary": (
-        "数值为同一后端各次运行的中位数，附 95 % 区间。比值在同一轮次、同一种子的运行之间计算；区间包含 1 即为无差异。"
+        "数值为中位数，附 95 % 区间。比值在同一轮次、同一种子的运行之间计算。“无差异”指整个区间与 1 相差不到 10 %；"
+        "包含 1 而更宽的区间无法判断。"
     ),
     "about_terminal": "中位数，括号内为 95 % 区间",
     "about_changes": (
@@ -139,12 +165,12 @@ TEXTS = {
         "因此只比较输入相同的运行，轮次不配对。"
     ),
     "about_speed": (
-        "中位数；小字为 95 % 区间：五次及以上用自助法，少于五次用 Student t。只计稳定训练阶段，"
+        "中位数；小字为 95 % 区间：五次及以上用自助法，少于五次在对数上用 Student t。只计稳定训练阶段，"
         "导入、构建和第一步另计。比值以 {baseline} 为基准。"
     ),
     "about_accuracy": (
-        "最后一个周期后的测试准确率；精确率、召回率和 F1 为各类平均。“相同”指两个单侧 t 检验表明与 {baseline} "
-        "的差别在 1 个百分点以内。达到某准确率的时间只计训练。"
+        "最后一个周期后的测试准确率；精确率、召回率和 F1 为出现过或被预测过的各类的平均；同一种子的重复算一个样本。"
+        "“相同”指三个或更多种子上两个单侧 t 检验表明与 {baseline} 的差别在 1 个百分点以内。达到某准确率的时间只计训练。"
     ),
     "about_resources": "内存为内核给出的工作进程数值。中位数，附 95 % 区间。",
     "about_conformance": "由一致性检查判定各后端的计算是否与 NumPy 参考实现相同。",
@@ -164,13 +190,22 @@ TEXTS = {
     "conformance_other_version": "检查的是版本 {version}",
     "yes": "是",
     "no": "否",
+    "unknown": "未知",
     "unsure": "未能证明",
+    "untested": "未检验",
+    "seeds_0": "没有共同的种子",
+    "seeds_1": "只有一个种子",
+    "seeds_2": "只有两个种子",
+    "disturbed": "干扰太大，无法判断",
     "not_reached": "未达到",
     "reached_some": "{runs} 次中 {reached} 次",
     "rounds_count": "{count} 轮",
     "attempt_repeated": "已重跑",
     "noisy": "受干扰",
-    "tuned_by": "调优",
+    "noisy_count": "{count} 次受干扰",
+    "tuned_by": "为提速所做",
+    "manner": "使用方式",
+    "tuned_allocator": "C 库的内存分配器保留已释放的内存（{variables}）",
     "no_tuning": "无",
     "study": "本次研究的设定",
     "set_command": "整个结果集",

@@ -8,6 +8,7 @@ TEXTS = {
     "and_more": "{names} and {count} more",
     "case": "{model} on {dataset}",
     "threads_count": "{count} threads",
+    "of_case": "{backend} for {case}",
     "tuning_default": "default",
     "tuning_recommended": "recommended",
     "tuning_expert": "expert",
@@ -35,6 +36,7 @@ TEXTS = {
     "verdict_faster": "faster",
     "verdict_slower": "slower",
     "verdict_no difference": "no difference",
+    "verdict_cannot be told": "cannot be told",
     "verdict_not comparable": "not comparable",
     "verdict_baseline": "baseline",
     # reasons why two things are not comparable
@@ -43,30 +45,48 @@ TEXTS = {
     "reason_single": "a single round has no interval",
     "reason_one_sided": "no such run in one of the sets",
     "reason_no_baseline": "no run of the baseline",
+    "reason_wide": "the interval holds 1 and is wide",
+    "reason_disturbed": "too disturbed to tell",
     # findings
     "finding_no_runs": "There is no record of any run here yet.",
     "change_faster": "{backend} for {case} {ratio} times ({interval})",
     "change_slower": "{backend} for {case} {ratio} times ({interval})",
     "change_no difference": "{backend} for {case}",
+    "change_cannot be told": "{backend} for {case}",
     "change_not comparable": "{backend} for {case} ({reason})",
     "finding_changes_faster": "Faster in {after} than in {before}: {what}.",
     "finding_changes_slower": "Slower in {after} than in {before}: {what}.",
     "finding_changes_no difference": "No difference in speed between {before} and {after}: {what}.",
+    "finding_changes_cannot be told": "Whether faster or slower cannot be told between {before} and {after}: {what}.",
     "finding_changes_not comparable": "Not comparable between {before} and {after}: {what}.",
     "finding_fastest": "{case}: {backend} trains fastest with {rate}, {others}.",
     "finding_ahead": "{case}: {backend} had the highest training rate, {rate}, {others}.",
-    "finding_undecided": "{case}: {rounds} rounds are too few or too uneven to tell {rest} from {backend}.",
+    "finding_highest": "{case}: {backend} had the highest training rate, {rate}.",
+    "finding_undecided": (
+        "{case}: whether {backend} or {other} is faster cannot be told: the ratio lies between {low} and {high} "
+        "after {rounds} rounds. {why} {more}"
+    ),
+    "finding_undecided_disturbed": (
+        "{case}: whether {backend} or {other} is faster cannot be told: {rounds} rounds are too disturbed to tell. "
+        "{why} {more}"
+    ),
+    "finding_single": (
+        "{case}: whether {backend} is faster than {others} cannot be told: a single round has no interval. "
+        "Use --repeats 5."
+    ),
+    "finding_unpaired": "{case}: {backend} is not compared with {others}: {reason}.",
+    "uneven": "The rates of {backend} vary by {spread} % from round to round.",
+    "uneven_disturbed": "Other work disturbed {count} of its {runs} runs.",
+    "more_rounds": "About {more} rounds more would do (--repeats {total}).",
+    "too_many_rounds": "Not even {most} rounds would do: let the machine become quiet first.",
     "finding_level_ahead": (
-        "{case}: {leaders} train equally fast as far as {rounds} rounds can tell (about {rate}); {backend} is {others}."
+        "{case}: {leaders} train equally fast within {margin} % (about {rate}); {backend} is {others}."
     ),
-    "finding_level": "{case}: no difference in training speed between {leaders} in {rounds} rounds (about {rate}).",
-    "finding_fastest_unsure": (
-        "{case}: {backend} had the highest training rate, {rate}, but there are too few comparable rounds for a "
-        "verdict; use --repeats 5."
-    ),
-    "finding_tuning": "{case}: {manner} tuning makes {backend} {ratio} times as fast as it comes ({interval}).",
+    "finding_level": ("{case}: {leaders} train equally fast within {margin} % (about {rate}, {rounds} rounds)."),
+    "finding_ladder": "{case}: {backend} is {ratio} times as fast as {other} ({interval}).",
+    "finding_ladder_same": "{case}: {backend} and {other} are equally fast within {margin} %.",
     "finding_far_slower": (
-        "{case}: {backend} is {times} times slower than the fastest. That is rarely its true speed: "
+        "{case}: {backend} is {times} times slower ({interval}) than the fastest. That is rarely its true speed: "
         "compare with --tuning all, and look at the worker's log."
     ),
     "finding_accuracy_equivalent": (
@@ -80,7 +100,14 @@ TEXTS = {
         "{case}: the runs are too few or too varied to call the test accuracy of {backend} equal to that of "
         "{baseline}: difference {difference} ({interval}), and equal would be within {margin} point."
     ),
+    "finding_accuracy_untested": (
+        "{case}: whether {backends} reach the same test accuracy was not tested: {seeds} (medians {medians}). Three or "
+        "more can be asked for with --seeds 0,1,2."
+    ),
     "finding_memory": "{case}: {least} needs the least memory, {least_mb} at its peak; {most} the most, {most_mb}.",
+    "finding_memory_measured": (
+        "{case}: {least} had the lowest peak of memory, {least_mb}, and {most} the highest, {most_mb}."
+    ),
     "finding_failed": "{case}: {count} of {runs} runs of {backend} {status}: {message} {advice}",
     "finding_nonconforming": (
         "{backend} does not compute the same as the reference, so its speed is not ranked. "
@@ -92,12 +119,21 @@ TEXTS = {
     "finding_noisy": (
         "Disturbed by other work on the machine: {count} of {runs} runs ({names}). --retry-noisy 2 repeats such runs."
     ),
-    "finding_fingerprints": (
-        "{case}: {backend} and {baseline} did not get the same inputs ({parts} differ), so those runs are not compared."
-    ),
     "finding_no_fingerprints": (
         "Runs without fingerprints of their inputs, which are compared with nothing: {count} ({names})."
     ),
+    "finding_namesakes": (
+        "{first} and {other} are different trainings that bear the same names: {what}. They are neither averaged nor "
+        "compared."
+    ),
+    "against": "{what} {first} against {other}",
+    "differing": "other {what}",
+    "differing_unknown": "what differs is not in the records",
+    "told_recipe": "recipe",
+    "told_batch_size": "batch size",
+    "told_epochs": "epochs",
+    "told_stop_after": "stopped after epoch",
+    "told_resumed": "resumed",
     "first_step_of": "{case} {seconds} (as long as {steps} later steps)",
     "finding_first_step": (
         "The first step of {backend} takes long (compilation, which counts in no throughput): {where}."
@@ -145,8 +181,8 @@ TEXTS = {
     "level_warning": "Mind this",
     "level_note": "Also worth knowing",
     "about_summary": (
-        "Figures are medians over the runs of a backend with 95 % intervals. Ratios are taken between runs of the same "
-        "round and seed; one whose interval spans 1 is no difference."
+        "Figures are medians with 95 % intervals. Ratios are taken between runs of the same round and seed. No "
+        "difference means that the whole interval lies within 10 % of 1; one that holds 1 and is wider cannot be told."
     ),
     "about_terminal": "Medians, with 95 % intervals in brackets",
     "about_changes": (
@@ -154,12 +190,13 @@ TEXTS = {
         "different times, so only runs that had the same inputs are compared, and their rounds are not paired."
     ),
     "about_speed": (
-        "Medians; small figures are 95 % intervals: bootstrapped from five runs on, by Student's t below that. Steady "
-        "training only: import, building and the first step are apart. Ratios are to {baseline}."
+        "Medians; small figures are 95 % intervals: bootstrapped from five runs on, by Student's t on logarithms below "
+        "that. Steady training only: import, building and the first step are apart. Ratios are to {baseline}."
     ),
     "about_accuracy": (
-        "Test accuracy after the last epoch, precision, recall and F1 averaged over classes. Equal means that two "
-        "one-sided t-tests put the difference to {baseline} within 1 point. Time to an accuracy counts training alone."
+        "Test accuracy after the last epoch, precision, recall and F1 averaged over the classes that occur or are "
+        "predicted; repeats of one seed are one sample. Equal means that two one-sided t-tests over three or more "
+        "seeds put the difference to {baseline} within 1 point. Time to an accuracy counts training alone."
     ),
     "about_resources": "Memory is the kernel's figure for the worker process. Medians with 95 % intervals.",
     "about_conformance": "Whether each backend computes the same as the NumPy reference, by the conformance suite.",
@@ -186,13 +223,22 @@ TEXTS = {
     "conformance_other_version": "checked with version {version}",
     "yes": "yes",
     "no": "no",
+    "unknown": "unknown",
     "unsure": "not shown",
+    "untested": "not tested",
+    "seeds_0": "no seed in common",
+    "seeds_1": "one seed",
+    "seeds_2": "two seeds",
+    "disturbed": "too disturbed to tell",
     "not_reached": "not reached",
     "reached_some": "{reached} of {runs} runs",
     "rounds_count": "{count} rounds",
     "attempt_repeated": "repeated later",
-    "noisy": "noisy",
-    "tuned_by": "Tuning",
+    "noisy": "disturbed",
+    "noisy_count": "{count} disturbed",
+    "tuned_by": "Done for speed",
+    "manner": "Manner",
+    "tuned_allocator": "the C library's allocator keeps freed memory ({variables})",
     "no_tuning": "none",
     "study": "The study as it was asked for",
     "set_command": "The whole set",
