@@ -28,13 +28,13 @@ class MindSporeBackend(Backend):
     manners = MANNERS
 
     def environment(self, *, architecture: Architecture | None, threads: int, tuning: Manner) -> dict[str, str]:
-        """Threads, errors alone in the log, and with tuning the instruction set in which convolutions are fast.
+        """Threads, errors alone in the log, and beyond "default" the instruction set in which convolutions are fast.
 
-        On CPUs with AMX the oneDNN inside MindSpore falls back to a reference convolution unless told to stay below;
-        the setting slows matrix products, so a network without convolutions goes without.
+        On CPUs with AVX-512 the oneDNN inside MindSpore falls back to a reference convolution unless told to stay
+        below; the setting slows matrix products, so a network without convolutions goes without.
         """
         environment = {"OMP_NUM_THREADS": str(threads), "GLOG_v": "3"}
-        if tuning == "expert" and (
+        if tuning != "default" and (
             architecture is None or any(isinstance(node.layer, Conv2d) for node in infer(architecture))
         ):
             environment["ONEDNN_MAX_CPU_ISA"] = "AVX2"
@@ -65,9 +65,13 @@ class MindSporeBackend(Backend):
         if spec.precision == "bfloat16":
             raise Unsupported("MindSpore's CPU kernels take no bfloat16: Select CPU operator[ReLU] fail")
         if spec.precision == "float64":
-            for shaped in infer(spec.architecture):
-                if shaped.layer.kind in _NOT_IN_FLOAT64:
-                    raise Unsupported(f"{shaped.name}: {_NOT_IN_FLOAT64[shaped.layer.kind]}")
+            for node in infer(spec.architecture):
+                if node.layer.kind in _NOT_IN_FLOAT64:
+                    raise Unsupported(f"{node.name}: {_NOT_IN_FLOAT64[node.layer.kind]}")
+        if spec.tuning == "expert":
+            from backends.mindspore.expert.session import ExpertSession
+
+            return ExpertSession(spec)
         from backends.mindspore.session import MindSporeSession
 
         return MindSporeSession(spec)

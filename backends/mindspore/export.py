@@ -1,8 +1,7 @@
-"""A network as MindIR, and such a file run again. Imports MindSpore: for ``mindspore_backend`` alone."""
+"""A network as MindIR, and such a file run again. Imports MindSpore."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from mindspore import nn, ops
 from numpy.typing import NDArray
 
 from backends.contract import Predictor
+from backends.mindspore.network import Network
 from specs.architecture import Architecture
-from specs.nodes import Node
+from specs.layers import MaxPool2d
 from specs.shapes import infer
 
 FILE = "model.mindir"
@@ -35,28 +35,18 @@ class PaddedMaximum(nn.Cell):
         return self.reshape(self.max_pool(self.expand(x, 2))[0], self.shape)
 
 
-class Deployed(nn.Cell):
-    """The cells of a network one after another, each in the form that MindIR carries."""
-
-    def __init__(self, network: nn.SequentialCell, layers: Sequence[Node]) -> None:
-        super().__init__(auto_prefix=False)
-        self.network = network
-        self.cells = tuple(
-            PaddedMaximum(cell, shaped.output_shape) if isinstance(cell, nn.MaxPool2d) and cell.use_pad else cell
-            for cell, shaped in zip(network, layers, strict=True)
-        )
-
-    def construct(self, x: Any) -> Any:
-        for cell in self.cells:
-            x = cell(x)
-        return x
-
-
-def write_mindir(network: nn.SequentialCell, architecture: Architecture, directory: Path) -> None:
-    """``network`` in evaluation mode for float32 images, any number of them."""
+def write_mindir(cells: dict[str, nn.Cell], architecture: Architecture, directory: Path) -> None:
+    """The network of these cells, one per node, in evaluation mode for float32 images, any number of them."""
+    nodes = infer(architecture)
+    deployed = dict(cells)
+    for node in nodes:
+        match node.layer:
+            case MaxPool2d(padding=padding) if any(padding):
+                deployed[node.name] = PaddedMaximum(cells[node.name], node.output_shape)
+    network = Network(nodes, deployed, auto_prefix=False)
     network.set_train(False)
     images = ms.Tensor(shape=[None, *architecture.input], dtype=ms.float32)
-    ms.export(Deployed(network, infer(architecture)), images, file_name=str(directory / FILE), file_format="MINDIR")
+    ms.export(network, images, file_name=str(directory / FILE), file_format="MINDIR")
 
 
 class MindIR(Predictor):
@@ -67,6 +57,6 @@ class MindIR(Predictor):
         self._cell = nn.GraphCell(ms.load(str(directory / FILE)))
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
-        """As the contract says."""
+        """Logits float32[n, classes] of images float[n, C, H, W]."""
         logits: NDArray[Any] = self._cell(ms.Tensor(np.ascontiguousarray(images, np.float32))).asnumpy()
         return logits

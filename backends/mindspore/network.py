@@ -1,24 +1,24 @@
-"""The network, its loss and its training step as MindSpore cells.
+"""The nodes of an architecture as MindSpore cells, and the cell that evaluates them.
 
-Imported by ``backends.mindspore.adapter`` once MindSpore is to be loaded. A cell's ``construct`` is compiled from its
-source in graph mode, so it keeps to what MindSpore's parser knows. Defaults of MindSpore's layers change between
-versions (bias of convolutions, padding modes, batch norm's momentum): every argument is written out.
+A cell's ``construct`` is compiled from its source in graph mode, so it keeps to what MindSpore's parser knows. Defaults
+of MindSpore's layers change between versions (bias of convolutions, padding modes, batch norm's momentum): every
+argument is written out.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import mindspore as ms
 from mindspore import nn, ops
 
-from backends.mindspore.optimizers import Update
 from specs.layers import (
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm2d,
+    Concat,
     Conv2d,
     Dropout,
     Flatten,
@@ -31,7 +31,66 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.nodes import Node
+from specs.nodes import INPUT, Node
+
+
+class Network(nn.Cell):
+    """Images [n, C, H, W] to logits [n, classes], node by node.
+
+    ``cells`` holds the cell of every node by its name. ``dropout_factors``, where given, is one tensor [n, *shape] per
+    dropout layer in network order, by which its input is multiplied in place of a draw.
+    """
+
+    def __init__(self, nodes: Sequence[Node], cells: dict[str, nn.Cell], *, auto_prefix: bool = True) -> None:
+        super().__init__(auto_prefix=auto_prefix)
+        for name, cell in cells.items():
+            setattr(self, name, cell)  # which also puts the name before those of the parameters
+        positions = {name: position for position, name in enumerate((INPUT, *(node.name for node in nodes)))}
+        self.layers = tuple(cells[node.name] for node in nodes)
+        self.sources = tuple(tuple(positions[name] for name in node.inputs) for node in nodes)
+        self.drops = tuple(isinstance(node.layer, Dropout) for node in nodes)
+
+    def construct(self, images: Any, *dropout_factors: Any) -> Any:
+        values: Any = (images,)
+        used = 0
+        for i in range(len(self.layers)):
+            if self.drops[i] and len(dropout_factors) > 0:
+                value = values[self.sources[i][0]] * dropout_factors[used]
+                used += 1
+            else:
+                inputs: Any = ()
+                for source in self.sources[i]:
+                    inputs += (values[source],)
+                value = self.layers[i](*inputs)
+            values += (value,)
+        return values[-1]
+
+
+class Sum(nn.Cell):
+    """The sum of two or more tensors of one shape."""
+
+    def construct(self, x: Any, *others: Any) -> Any:
+        for other in others:
+            x = x + other
+        return x
+
+
+class Joined(nn.Cell):
+    """Tensors joined along axis 1: channels or features."""
+
+    def construct(self, *parts: Any) -> Any:
+        return ops.cat(parts, axis=1)
+
+
+class SeededDropout(nn.Cell):
+    """Dropout from a generator of its own: layers of equal seeds would drop the same elements."""
+
+    def __init__(self, p: float, seed: int, ordinal: int) -> None:
+        super().__init__()
+        self.dropout = ops.Dropout(keep_prob=1.0 - p, Seed0=seed, Seed1=ordinal)
+
+    def construct(self, x: Any) -> Any:
+        return self.dropout(x)[0] if self.training else x
 
 
 class SpatialMean(nn.Cell):
@@ -43,21 +102,6 @@ class SpatialMean(nn.Cell):
 
     def construct(self, x: Any) -> Any:
         return self.mean(x, (2, 3))
-
-
-class WindowMaximum(nn.Cell):
-    """Max pooling without padding, remembering where each maximum was (the first of equals).
-
-    ``nn.MaxPool2d`` leaves it to oneDNN, whose kernel for plain layouts below AVX-512 is a reference: forward and
-    backward take two and a half times as long.
-    """
-
-    def __init__(self, kernel_size: tuple[int, int], stride: tuple[int, int]) -> None:
-        super().__init__()
-        self.max_pool = ops.MaxPoolWithArgmax(kernel_size, stride, pad_mode="valid", data_format="NCHW")
-
-    def construct(self, x: Any) -> Any:
-        return self.max_pool(x)[0]
 
 
 class Leaky(nn.Cell):
@@ -86,21 +130,19 @@ class PreciseTanh(nn.Cell):
         return self.cast(self.tanh(self.cast(x, ms.float64)), x.dtype)
 
 
-def build_network(layers: Iterable[Node], dtype: Any, seed: int) -> nn.SequentialCell:
-    """A plain ``nn.SequentialCell`` under canonical layer names, weights at 0, dropout drawing from ``seed``."""
-    network = nn.SequentialCell(OrderedDict((shaped.name, _cell(shaped, dtype)) for shaped in layers))
-    dropouts = (cell for cell in network if isinstance(cell, nn.Dropout))
-    for ordinal, cell in enumerate(dropouts, start=1):
-        cell.dropout = ops.Dropout(keep_prob=1.0 - cell.p, Seed0=seed, Seed1=ordinal)
-    return network
+def layer_cells(nodes: Sequence[Node], dtype: Any, seed: int) -> dict[str, nn.Cell]:
+    """The cell of every node by its name, in network order, weights at 0, dropout drawing from ``seed``."""
+    dropouts = [node.name for node in nodes if isinstance(node.layer, Dropout)]
+    ordinals = {name: ordinal for ordinal, name in enumerate(dropouts, start=1)}
+    return {node.name: _cell(node, dtype, (seed, ordinals.get(node.name, 0))) for node in nodes}
 
 
-def _cell(shaped: Node, dtype: Any) -> nn.Cell:
-    match shaped.layer:
+def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
+    match node.layer:
         case Conv2d() as layer:
             top, left = layer.padding
             return nn.Conv2d(
-                shaped.input_shape[0],
+                node.input_shape[0],
                 layer.out_channels,
                 layer.kernel_size,
                 stride=layer.stride,
@@ -116,7 +158,7 @@ def _cell(shaped: Node, dtype: Any) -> nn.Cell:
             )
         case Linear() as layer:
             return nn.Dense(
-                shaped.input_shape[0],
+                node.input_shape[0],
                 layer.out_features,
                 weight_init="zeros",
                 bias_init="zeros",
@@ -125,8 +167,6 @@ def _cell(shaped: Node, dtype: Any) -> nn.Cell:
                 dtype=dtype,
             )
         case MaxPool2d() as layer:
-            if layer.padding == (0, 0) and dtype == ms.float32:  # the kernel without padding computes in float32
-                return WindowMaximum(layer.kernel_size, layer.stride)
             return nn.MaxPool2d(
                 layer.kernel_size,
                 layer.stride,
@@ -152,7 +192,7 @@ def _cell(shaped: Node, dtype: Any) -> nn.Cell:
             )
         case BatchNorm2d() as layer:
             return nn.BatchNorm2d(
-                shaped.input_shape[0],
+                node.input_shape[0],
                 eps=layer.epsilon,
                 momentum=1.0 - layer.momentum,  # MindSpore's momentum is the weight of the old value
                 affine=True,
@@ -167,7 +207,7 @@ def _cell(shaped: Node, dtype: Any) -> nn.Cell:
         case GlobalAvgPool():
             return SpatialMean()
         case Dropout() as layer:
-            return nn.Dropout(p=layer.p)
+            return SeededDropout(layer.p, *seeds)
         case Flatten():
             return nn.Flatten(start_dim=1, end_dim=-1)
         case ReLU():
@@ -182,100 +222,7 @@ def _cell(shaped: Node, dtype: Any) -> nn.Cell:
             return nn.GELU(approximate=False)
         case Softmax():
             return nn.Softmax(axis=1)
-
-
-class Loss(nn.Cell):
-    """Mean softmax cross-entropy of a batch; ``dropout_masks`` holds the factors of each dropout layer, or nothing.
-
-    Labels are one-hot: the kernel that takes them computes loss and gradient in one pass and is the cheapest of all.
-    It knows no float64, and LogSoftmax rounds to float32 within: elementary operations take their place there.
-    """
-
-    def __init__(self, network: nn.SequentialCell, dtype: Any) -> None:
-        super().__init__(auto_prefix=False)
-        self.network = network
-        self.cells = tuple(network)
-        self.drops = tuple(isinstance(cell, nn.Dropout) for cell in network)
-        self.fused = dtype == ms.float32
-        self.cross_entropy = ops.SoftmaxCrossEntropyWithLogits()
-        self.max, self.sum = ops.ReduceMax(keep_dims=True), ops.ReduceSum(keep_dims=False)
-        self.mean = ops.ReduceMean(keep_dims=False)
-
-    def construct(self, images: Any, labels: Any, *dropout_masks: Any) -> Any:
-        logits = self.network(images) if len(dropout_masks) == 0 else self.masked(images, dropout_masks)
-        if self.fused:
-            losses, _ = self.cross_entropy(logits, labels)
-        else:
-            shifted = logits - ops.stop_gradient(self.max(logits, 1))
-            losses = ops.log(self.sum(ops.exp(shifted), 1)) - self.sum(labels * shifted, 1)
-        return self.mean(losses)
-
-    def masked(self, x: Any, dropout_masks: Any) -> Any:
-        """The network with every dropout replaced by multiplication with its mask."""
-        used = 0
-        for i in range(len(self.cells)):
-            if self.drops[i]:
-                x = x * dropout_masks[used]
-                used += 1
-            else:
-                x = self.cells[i](x)
-        return x
-
-
-class TrainStep(nn.Cell):
-    """One optimizer step on the samples at ``index`` of the placed data; gives the loss before the update.
-
-    ``inputs`` are the scalars of the update, then the masks if there are any: each an argument of its own, because a
-    tuple of tensors is a constant to MindSpore, and new constants compile the graph anew.
-    """
-
-    def __init__(self, loss: Loss, update: Update) -> None:
-        super().__init__(auto_prefix=False)
-        self.loss = loss
-        self.update = update
-        self.trained = len(update.weights) > 0
-        self.loss_and_gradients = ms.value_and_grad(loss, None, weights=update.weights)
-        self.gather = ops.Gather()
-
-    def construct(self, images: Any, labels: Any, index: Any, *inputs: Any) -> Any:
-        scalars, dropout_masks = inputs[: self.update.scalar_count], inputs[self.update.scalar_count :]
-        batch, targets = self.gather(images, index, 0), self.gather(labels, index, 0)
-        if not self.trained:
-            return self.loss(batch, targets, *dropout_masks)
-        loss, gradients = self.loss_and_gradients(batch, targets, *dropout_masks)
-        self.update(gradients, scalars)
-        return loss
-
-
-class TrainSteps(nn.Cell):
-    """``count`` training steps in one graph; gives their losses. ``inputs``: the index of every step, then its scalars.
-
-    Between them nothing waits for Python, nor one thread for another.
-    """
-
-    def __init__(self, step: TrainStep, count: int) -> None:
-        super().__init__(auto_prefix=False)
-        self.step = step
-        self.count = count
-        self.scalar_count = step.update.scalar_count
-
-    def construct(self, images: Any, labels: Any, *inputs: Any) -> Any:
-        losses: Any = ()
-        for k in range(self.count):
-            first = self.count + k * self.scalar_count
-            scalars = inputs[first : first + self.scalar_count]
-            losses += (self.step(images, labels, inputs[k], *scalars),)
-        return losses
-
-
-class Gradients(nn.Cell):
-    """The loss of one batch, its gradient with respect to the images, and those with respect to the weights."""
-
-    def __init__(self, loss: Loss, weights: ms.ParameterTuple) -> None:
-        super().__init__(auto_prefix=False)
-        self.trained = len(weights) > 0
-        self.loss_and_gradients = ms.value_and_grad(loss, 0, weights=weights if self.trained else None)
-
-    def construct(self, images: Any, labels: Any, *dropout_masks: Any) -> Any:
-        loss, gradients = self.loss_and_gradients(images, labels, *dropout_masks)
-        return (loss, gradients[0], *gradients[1]) if self.trained else (loss, gradients)
+        case Add():
+            return Sum()
+        case Concat():
+            return Joined()
