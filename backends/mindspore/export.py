@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from backends.contract import Predictor
 from backends.mindspore.network import Network
 from specs.architecture import Architecture
-from specs.layers import MaxPool2d
 from specs.shapes import infer
 
 FILE = "model.mindir"
@@ -40,9 +39,9 @@ def write_mindir(cells: dict[str, nn.Cell], architecture: Architecture, director
     nodes = infer(architecture)
     deployed = dict(cells)
     for node in nodes:
-        match node.layer:
-            case MaxPool2d(padding=padding) if any(padding):
-                deployed[node.name] = PaddedMaximum(cells[node.name], node.output_shape)
+        cell = cells[node.name]
+        if isinstance(cell, nn.MaxPool2d) and cell.use_pad:
+            deployed[node.name] = PaddedMaximum(cell, node.output_shape)
     network = Network(nodes, deployed, auto_prefix=False)
     network.set_train(False)
     images = ms.Tensor(shape=[None, *architecture.input], dtype=ms.float32)

@@ -167,6 +167,8 @@ def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
                 dtype=dtype,
             )
         case MaxPool2d() as layer:
+            if layer.padding == (0, 0) and dtype == ms.float32:  # without padding float64 is computed in float32
+                return nn.MaxPool2d(layer.kernel_size, layer.stride, pad_mode="valid", data_format="NCHW")
             return nn.MaxPool2d(
                 layer.kernel_size,
                 layer.stride,
