@@ -193,7 +193,8 @@ class FakeSession(Session):
         return 1.0, {**{name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}, "input": images * 0}
 
     def parameters(self) -> Arrays:
-        return {name: array.copy() for name, array in self.arrays.items()}
+        broken = self.step >= self.behaviour.get("nan_parameters_at", np.inf)
+        return {name: np.full_like(array, np.nan) if broken else array.copy() for name, array in self.arrays.items()}
 
     def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
         check_names(self.shapes, parameters)

@@ -69,7 +69,6 @@ def compare(
     from harness.measuring.peak import measure, remembered
     from harness.planning.study import matrix
     from harness.running.matrix import Interrupted, Matrix
-    from results.report import build
     from specs.errors import unknown
 
     flags = {
@@ -117,11 +116,27 @@ def compare(
             print(f"  {_resume_command(chosen, out, data_dir)}", file=sys.stderr)
             return 130
         results.save_conformance(standings(results.rows()[0]))
-        report = build([place])  # set.json names the baseline; it counts where it ran
+        page = _report(place)
     print_summary(results)
-    print(report.html)
+    if page is not None:
+        print(page)
     rows, _ = results.rows()
-    return 0 if all(row.status in ("ok", "unsupported") for row in rows) else 1
+    return 0 if page and all(row.status in ("ok", "unsupported") for row in rows) else 1
+
+
+def _report(place: Path) -> Path | None:
+    """The report's page; None where making it failed, which is told in one line: the records are safe."""
+    from results.report import build
+    from specs.errors import RequestError
+
+    try:
+        return build([place]).html  # set.json names the baseline; it counts where it ran
+    except RequestError:
+        raise
+    except Exception as error:  # whatever a plot or a table met: the runs have taken hours, and are recorded
+        reason = " ".join(str(error).split()) or type(error).__name__
+        print(f"warning: the report could not be made: {reason}; the records are safe", file=sys.stderr)
+        return None
 
 
 def _study(file: Path | None, given: dict[str, Any], name: str | None) -> Any:

@@ -59,6 +59,8 @@ class MatrixDisplay:
                 self._epochs = plan.recipe.epochs
                 self._current.reset(self._run, description=shown(event["run_id"]), note="", total=None)
                 self._overall.update(self._all, note=self._time_left())
+            case "trouble":
+                self._live.console.print(f"[yellow]warning[/] {shown(event['text'])}")
             case "phase":
                 self._current.update(self._run, note=shown(event["phase"]))
             case "size":

@@ -1,5 +1,6 @@
 """``run``: train one model on one backend and record it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,8 +49,9 @@ def run(
     from harness.cli.progress import RunDisplay, summary
     from harness.datasets import load_dataset
     from harness.planning.manners import check_manner, manner
-    from harness.planning.plan import RunPlan, check_fit
+    from harness.planning.plan import RunPlan
     from harness.planning.resolve import new_training, resolve_threads, resumed_training
+    from harness.planning.trainable import check_plan
     from harness.running.keeping import keep
     from harness.running.run import execute, new_run_id
     from results.store import ResultSet
@@ -81,14 +83,15 @@ def run(
     )
     check_manner(plan.backend, plan.tuning)
     data = load_dataset(plan.dataset, data_dir)
-    tell([*notices, *check_fit(plan.architecture, data, limit_train=plan.limit_train)])
+    tell([*notices, *check_plan(plan, data)])
     results = ResultSet.open_or_create(out or options.SETS, name="runs")
     run_id = new_run_id(plan)
     folder = results.run_folder(run_id)
     save_to = results.checkpoint_folder(run_id) if save else None
     with RunDisplay(plan, quiet=quiet) as display:
         record = execute(plan, data, folder, run_id, display, save_to=save_to)
-    keep(results, record, data)
+    for trouble in keep(results, record, data):
+        print(f"warning: {trouble}", file=sys.stderr)
     if json:
         print(record.to_json())
     elif not quiet:

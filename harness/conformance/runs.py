@@ -20,7 +20,7 @@ from harness.conformance.outcome import Outcome
 from harness.conformance.tolerances import tolerance
 from harness.datasets import load_dataset
 from harness.inputs.prepare import batch_order
-from harness.worker.training import steps_per_epoch
+from harness.worker.batches import Batches
 from specs.architecture import Architecture
 from specs.initializers import initial_parameters
 from specs.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
@@ -128,20 +128,19 @@ class DigitRuns:
         session.set_training_data(images.astype(spec.dtype), labels)
         initial = initial_parameters(spec.architecture, RECIPE.initializer, seed)
         session.load_parameters(cast(initial, spec.dtype))
-        batch = RECIPE.batch_size
-        steps = steps_per_epoch(len(images), batch)
+        batches = Batches(len(images), RECIPE.batch_size)
+        batch, full, steps = batches.size, batches.full, batches.steps
         rates = learning_rates(
             RECIPE.learning_rate_schedule,
             base=RECIPE.optimizer.learning_rate,
             epochs=RECIPE.epochs,
             steps_per_epoch=steps,
         )
-        session.compile(batch, len(images) // batch)
+        session.compile(batch, full)
         for epoch, order in enumerate(batch_order(epochs, len(images), seed).astype(np.int64)):
-            full = len(order) // batch
             now = rates[epoch * steps : (epoch + 1) * steps]
             session.train_steps(order[: full * batch].reshape(full, batch), now[:full])
-            if full < steps:
+            if batches.rest:
                 session.train_steps(order[None, full * batch :], now[full:])
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from backends.contract import Arrays
 from harness.checkpoints import Checkpoint
 from harness.datasets import Dataset
-from harness.worker.training import steps_per_epoch
+from harness.worker.batches import Batches
 from results.files import explained, sync_folder
 from results.store import SAFE
 from specs.architecture import Architecture
@@ -140,7 +140,7 @@ def recipe_rates(recipe: Recipe, samples: int) -> NDArray[np.float64]:
         recipe.learning_rate_schedule,
         base=recipe.optimizer.learning_rate,
         epochs=recipe.epochs,
-        steps_per_epoch=steps_per_epoch(samples, recipe.batch_size),
+        steps_per_epoch=Batches(samples, recipe.batch_size).steps,
     )
 
 
@@ -148,7 +148,7 @@ def schedule_sha256(
     recipe: Recipe, order: NDArray[np.int32], rates: NDArray[np.float64], *, seed: int, epochs: range
 ) -> str:
     """The fingerprint of the steps of some epochs (counted from 0) of all that ``order`` and ``rates`` hold."""
-    each = steps_per_epoch(order.shape[1], recipe.batch_size)
+    each = Batches(order.shape[1], recipe.batch_size).steps
     arrays: dict[str, NDArray[Any]] = {
         "order": order[epochs.start : epochs.stop],
         "learning_rates": rates[epochs.start * each : epochs.stop * each],

@@ -10,7 +10,7 @@ import numpy as np
 from harness.checkpoints import Checkpoint
 from harness.inputs.prepare import PreparedData, batch_order, recipe_rates, schedule_sha256, training_sha256
 from harness.planning.plan import RunPlan
-from harness.worker.training import steps_per_epoch
+from harness.worker.batches import Batches
 from results.record import Fingerprints
 from specs.errors import RequestError
 from specs.recipe import Recipe
@@ -57,7 +57,7 @@ def check_continues(checkpoint: Checkpoint, recipe: Recipe, *, data: str, sample
         raise RequestError(
             f"{checkpoint.folder} was not trained on this data: dataset {recipe.dataset!r} has another fingerprint"
         )
-    done = manifest.epochs * steps_per_epoch(samples, recipe.batch_size)
+    done = manifest.epochs * Batches(samples, recipe.batch_size).steps
     rates = recipe_rates(recipe, samples)
     if not np.array_equal(rates[:done], recipe_rates(checkpoint.recipe, samples)[:done]):
         raise RequestError(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from harness.datasets import Dataset, load_dataset
 from harness.planning.finished import Planned, remaining
-from harness.planning.plan import RunPlan, check_fit
+from harness.planning.plan import RunPlan
 from harness.planning.study import Study
+from harness.planning.trainable import check_plan
 from harness.processes.environments import find_python
 from harness.running.interrupts import shielded
-from harness.running.keeping import keep
+from harness.running.keeping import complete_last, keep
 from harness.running.run import Listener, execute, refused_record
 from results.files import StoreError
 from results.record import Record
@@ -44,7 +45,7 @@ class Matrix:
             find_python(plan.backend.name, plan.python)
             if plan.dataset not in datasets:
                 datasets[plan.dataset] = load_dataset(plan.dataset, data_dir)
-            notes += check_fit(plan.architecture, datasets[plan.dataset], limit_train=plan.limit_train)
+            notes += check_plan(plan, datasets[plan.dataset])
         return list(dict.fromkeys(notes))
 
     def remaining(self) -> list[Planned]:
@@ -62,6 +63,7 @@ class Matrix:
             raise Interrupted from None
 
     def _run(self, listen: Listener, finished: Callable[[Record], None]) -> None:
+        _tell(complete_last(self.results, self._datasets), listen)
         for run_id, plan in self.remaining():
             record = self._attempt(run_id, plan, 1, listen)
             for attempt in range(2, self.study.retry_noisy + 2):
@@ -85,5 +87,10 @@ class Matrix:
             raise Interrupted
         record = record.model_copy(update={"attempt": attempt})
         with shielded():
-            keep(self.results, record, dataset)
+            _tell(keep(self.results, record, dataset), listen)
         return record
+
+
+def _tell(troubles: Iterable[str], listen: Listener) -> None:
+    for trouble in troubles:
+        listen({"event": "trouble", "text": trouble})

@@ -21,8 +21,9 @@ from harness.datasets import Dataset
 from harness.inputs.augmented_epochs import augmented_epochs
 from harness.inputs.prepare import PreparedData, prepare_data, run_inputs, training_sha256
 from harness.planning.manners import check_manner
-from harness.planning.plan import RunPlan, check_fit
+from harness.planning.plan import RunPlan
 from harness.planning.resuming import check_continues, training_fingerprints
+from harness.planning.trainable import check_plan
 from harness.processes.environments import find_python
 from harness.processes.launcher import Refused, WorkerFailed, WorkerProcess
 from harness.running.advice import repair
@@ -51,7 +52,7 @@ def execute(
     Raises RequestError alone: for what the user can only mend by asking for something else, and for storage that
     refuses. Ctrl-C ends the worker and gives a record with status interrupted.
     """
-    check_fit(plan.architecture, dataset)
+    check_plan(plan, dataset)
     check_manner(plan.backend, plan.tuning)
     python = find_python(plan.backend.name, plan.python)
     notes = RunNotes(started_at=datetime.now(UTC), load_before=os.getloadavg()[0])

@@ -7,7 +7,6 @@ timed apart and undone, so that training starts from the prepared weights. Garba
 from __future__ import annotations
 
 import gc
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -17,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Backend, Session, SessionSpec
+from backends.contract import Arrays, Backend, Session, SessionSpec
 from harness.worker import memory
+from harness.worker.batches import Batches
 from harness.worker.system import Counters, ThreadTimes
 from harness.worker.thermal import Thermal
 from harness.worker.timing import Clock, quiet_garbage_collection
@@ -33,10 +33,10 @@ STEP_PROBE_STEPS = 200
 
 
 class Diverged(Exception):
-    """The loss is not finite; ``step`` counts optimizer steps from 0."""
+    """The loss, a parameter or a running statistic is not finite; ``step`` counts optimizer steps from 0."""
 
-    def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"the training loss is {loss} at step {step}")
+    def __init__(self, what: str, step: int) -> None:
+        super().__init__(f"{what} at step {step}")
         self.step = step
 
 
@@ -147,6 +147,7 @@ def train(backend: Backend, job: TrainingJob, *, emit: Emit, clock: Clock = time
     disturbance = {**Counters.now().since(before), **Thermal.now().since(thermal)}
     peak = memory.peak_rss_mb() if own_peak else None  # else it would be the highest of loading and building too
     device_peak = session.peak_device_memory()
+    _check_finite(session.parameters(), last_step=job.epochs * Batches(inputs.order.shape[1], job.batch_size).steps - 1)
     files = [str(path) for path in session.save(Path(job.save_to))] if job.save_to else []
     arrays = {"losses": np.concatenate(loop.losses), "logits": loop.logits.astype(np.float64)}
     if job.save_to:
@@ -245,19 +246,19 @@ class _Loop:
 
     def _calls(self, samples: int) -> Iterator[tuple[int, int, int]]:
         """(first sample, steps, batch size) of each train_steps call; the smaller last batch is a call of its own."""
-        size = self.job.batch_size
-        full = samples // size
+        batches = Batches(samples, self.job.batch_size)
         done = 0
-        while done < full:
-            steps = min(self._steps_per_call, full - done)
-            yield done * size, steps, size
+        while done < batches.full:
+            steps = min(self._steps_per_call, batches.full - done)
+            yield done * batches.size, steps, batches.size
             done += steps
-        if samples % size:
-            yield full * size, 1, samples % size
+        if batches.rest:
+            yield batches.full * batches.size, 1, batches.rest
 
     def _span(self, epoch: int, begin: int, batches: NDArray[np.int64]) -> tuple[dict[str, Any], NDArray[np.float64]]:
         steps, size = batches.shape
-        first = epoch * steps_per_epoch(self.inputs.order.shape[1], self.job.batch_size) + begin // self.job.batch_size
+        each = Batches(self.inputs.order.shape[1], self.job.batch_size)
+        first = epoch * each.steps + begin // each.size
         rates = self.inputs.learning_rates[first : first + steps]
         cpu, start = time.process_time(), self.clock()
         losses = self.session.train_steps(batches, rates)
@@ -277,8 +278,15 @@ class _Loop:
         )
         bad = np.flatnonzero(~np.isfinite(losses))
         if bad.size:
-            raise Diverged(first + int(bad[0]), float(losses[bad[0]]))
+            raise Diverged(f"the training loss is {float(losses[bad[0]])}", first + int(bad[0]))
         return {"steps": steps, "samples": steps * size, "seconds": seconds}, losses
+
+
+def _check_finite(arrays: Arrays, *, last_step: int) -> None:
+    """Raise Diverged where a parameter or a running statistic is NaN or infinite: evaluation may well hide it."""
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise Diverged(f"{name} holds values that are not finite (NaN or infinity)", last_step)
 
 
 @dataclass(frozen=True)
@@ -310,15 +318,10 @@ def loss_and_accuracy(logits: NDArray[Any], labels: NDArray[np.int64]) -> tuple[
     return loss, float((z.argmax(axis=1) == labels).mean())
 
 
-def steps_per_epoch(samples: int, batch_size: int) -> int:
-    """Optimizer steps in one pass over the data, the last, smaller batch included."""
-    return math.ceil(samples / batch_size)
-
-
 def _warm_up(session: Session, job: TrainingJob, inputs: Inputs, clock: Clock) -> float:
     """Seconds of compilation and the first step of each batch size; parameters and optimizer are put back."""
     samples = inputs.order.shape[1]
-    sizes = sorted({min(job.batch_size, samples), samples % job.batch_size} - {0}, reverse=True)
+    sizes = Batches(samples, job.batch_size).sizes
     batches = [np.asarray(inputs.order[0, :size], np.int64)[np.newaxis] for size in sizes]
     parameters, state = session.parameters(), session.optimizer_state()
     start = clock()
@@ -334,8 +337,7 @@ def _warm_up(session: Session, job: TrainingJob, inputs: Inputs, clock: Clock) -
 
 def _step_times(session: Session, job: TrainingJob, inputs: Inputs, clock: Clock) -> list[float]:
     """Seconds of single synchronised steps in a span of their own, after all else: the model is not used again."""
-    samples = inputs.order.shape[1]
-    full = samples // job.batch_size
+    full = Batches(inputs.order.shape[1], job.batch_size).full
     if not full:
         return []
     batches = np.asarray(inputs.order[-1, : full * job.batch_size], np.int64).reshape(full, 1, job.batch_size)

@@ -1,0 +1,41 @@
+"""What no framework can train: told while planning, alike for all of them."""
+
+from __future__ import annotations
+
+from harness.datasets import Dataset
+from harness.inputs.prepare import limit
+from harness.planning.plan import RunPlan, check_fit
+from harness.worker.batches import Batches
+from specs.architecture import Architecture
+from specs.errors import RequestError
+from specs.shapes import infer
+
+NORMALISED_OVER_THE_BATCH = ("batch_norm1d", "batch_norm2d")
+
+
+def check_plan(plan: RunPlan, dataset: Dataset) -> list[str]:
+    """What to tell of a run on ``dataset``. Raises RequestError where the network cannot be trained on it as asked."""
+    samples = limit("limit-train", plan.limit_train, len(dataset.train_labels))
+    limit("limit-test", plan.limit_test, len(dataset.test_labels))
+    notes = check_fit(plan.architecture, dataset, limit_train=plan.limit_train)
+    check_batches(plan.architecture, samples=samples, batch_size=plan.recipe.batch_size)
+    return notes
+
+
+def check_batches(architecture: Architecture, *, samples: int, batch_size: int) -> None:
+    """Raise RequestError where some batch gives batch norm a single value per channel.
+
+    Its variance is then 0 and the unbiased one 0 / 0: some frameworks refuse, one trains on to NaN.
+    """
+    batches = Batches(samples, batch_size)
+    if batches.sizes[-1] > 1:
+        return
+    for node in infer(architecture):
+        if node.layer.kind in NORMALISED_OVER_THE_BATCH and max(node.input_shape[1:], default=1) == 1:
+            last = batches.full and batches.rest
+            raise RequestError(
+                f"model {architecture.name!r}: {node.name} gets one value per channel in "
+                f"{'the last batch' if last else 'a batch'} of 1 sample ({samples} training samples in batches of "
+                f"{batch_size}), which cannot be normalised; choose another --batch-size"
+                + (f" or --limit-train {samples - 1}" if last else "")
+            )
