@@ -8,6 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pooch
+import requests
+from filelock import FileLock
+from tqdm import tqdm
+
 from specs.errors import RequestError
 
 MIRRORS = (
@@ -25,8 +30,6 @@ def download(target: Path, files: Mapping[str, str], check: Callable[[str, Path]
     Two processes may do so at once: the second finds the first one's files. Raises RequestError naming the last
     failure and the ways out.
     """
-    from filelock import FileLock
-
     try:
         target.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
@@ -65,12 +68,9 @@ class _Failed(Exception):
 
 def _retrieve(url: str, path: Path) -> None:
     """Download with a progress bar on stderr. Raises _Failed."""
-    import pooch
-    import requests
-
     print(f"downloading {url}", file=sys.stderr)
     pooch.get_logger().setLevel("WARNING")  # it would ask the user to note the file's hash: check() knows better
-    with _Progress(path.name) as progress:
+    with _Bounded(desc=path.name, unit="B", unit_scale=True, disable=None) as progress:
         downloader = pooch.HTTPDownloader(progressbar=progress, chunk_size=1 << 16, timeout=_TIMEOUT_S)
         try:
             pooch.retrieve(url, known_hash=None, fname=path.name, path=path.parent, downloader=downloader)
@@ -83,46 +83,22 @@ def _retrieve(url: str, path: Path) -> None:
             raise _Failed("no connection") from error
 
 
-class _Progress:
-    """What pooch asks of a progress bar, drawn by rich."""
+class _Bounded(tqdm):  # type: ignore[type-arg]  # generic for type checkers alone
+    """A progress bar, drawn on terminals alone, that ends a download of more bytes than any such file has."""
 
-    def __init__(self, description: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    received = 0.0
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        console = Console(stderr=True)
-        self._display = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task = self._display.add_task(description, total=None)
-        self._received = 0
+    def __bool__(self) -> bool:  # pooch asks whether there is a bar, tqdm whether there is anything to come
+        return True
 
-    def __enter__(self) -> _Progress:
-        self._display.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._display.stop()
-
-    @property
-    def total(self) -> int:
-        """Bytes announced by the server, 0 where it does not say."""
-        return int(self._display.tasks[0].total or 0)
-
-    @total.setter
-    def total(self, value: int) -> None:
-        self._display.update(self._task, total=value or None)
-
-    def update(self, count: int) -> None:
-        """``count`` more bytes have come in. Raises _Failed when there are more than any such file has."""
-        self._received += count
-        if self._received > _MOST_BYTES:
+    def update(self, n: float | None = 1) -> bool | None:
+        """``n`` more bytes have come in. Raises _Failed."""
+        self.received += n or 0
+        if self.received > _MOST_BYTES:
             raise _Failed(f"sends more than {_MOST_BYTES >> 20} MiB")
-        self._display.update(self._task, advance=count)
+        return super().update(n)
 
-    def reset(self) -> None:
+    def reset(self, total: float | None = None) -> None:
         """Start again at 0: pooch does so at the end, to draw the bar full."""
-        self._received = 0
-        self._display.update(self._task, completed=0)
-
-    def close(self) -> None:
-        """Nothing: the display ends with its context."""
+        self.received = 0
+        super().reset(total)
