@@ -83,9 +83,14 @@ class KerasBackend(Backend):
         """A session on ``spec.device``."""
         if spec.precision not in PRECISIONS:
             raise Unsupported(f"keras has no precision {spec.precision!r}; it has {', '.join(PRECISIONS)}")
+        device = self._device(spec.device)
+        if spec.tuning == "expert":
+            from backends.keras.expert.session import ExpertSession
+
+            return ExpertSession(spec, device)
         from backends.keras.session import KerasSession
 
-        return KerasSession(spec, self._device(spec.device))
+        return KerasSession(spec, device)
 
     def open_exported(self, directory: Path, *, threads: int) -> Predictor:
         """A TensorFlow SavedModel."""

@@ -19,6 +19,6 @@ class SavedModel(Predictor):
         self._model = tf.saved_model.load(str(directory))
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
-        """As the contract says."""
+        """Logits float32[n, classes] of images float[n, C, H, W]."""
         logits: NDArray[Any] = self._model.serve(tf.constant(np.transpose(images, (0, 2, 3, 1)), tf.float32)).numpy()
         return logits

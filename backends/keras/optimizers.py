@@ -1,142 +1,148 @@
-"""The canonical update rules in TensorFlow, as plain assignments or by TensorFlow's own fused kernels.
+"""The canonical optimizers as Keras optimizers: Keras's own where the rule is canonical, else a class of ours.
 
-Keras's optimizers differ from ``specs.optimizers`` in where epsilon sits, in the learning rate that they fold into the
-momentum buffer and in their decoupled weight decay, so the rules are written here. Imports TensorFlow: for
-``keras_backend`` alone.
+Keras's SGD without momentum and its Adadelta are canonical. Its other rules differ from ``specs.optimizers`` in where
+epsilon stands or fold the learning rate into the momentum, which a rate of 0 then loses; its Adam takes beta2 through
+float32 in float64 too, so that 1 - beta2 is 1.3e-5 of its value off. Ours are written on Keras alone, as the docstring
+of ``keras.optimizers.Optimizer`` shows.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-from numpy.typing import NDArray
+import keras
+from keras import ops
 
-from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from specs import optimizers as O
 
-Slots = dict[str, tf.Variable]
-Rule = Callable[[Any, tf.Variable, Slots, Any, Any], None]
-"""(optimizer, parameter, its slots, its gradient, the step's coefficients) to nothing: assigns to both."""
+Rate = Callable[[], Any]
+"""Gives the learning rate of the step, a scalar tensor of the variables' dtype."""
+
+MakeOptimizer = Callable[[O.Optimizer, Rate], keras.optimizers.Optimizer]
+"""An optimizer that follows a rule."""
 
 
-def coefficients(optimizer: Optimizer, steps_before: int, learning_rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What changes from step to step: float64[K, m], a row per step that follows ``steps_before`` steps.
+def keras_optimizer(rule: O.Optimizer, rate: Rate) -> keras.optimizers.Optimizer:
+    """An optimizer that follows ``rule``, weight decay but AdamW's apart: ``add_weight_decay`` is for that."""
+    match rule:
+        case O.SGD(momentum=0):
+            return keras.optimizers.SGD(rate)
+        case O.Adadelta():
+            return keras.optimizers.Adadelta(rate, rule.rho, rule.epsilon)
+        case _:
+            return RULES[type(rule)](rule, rate)
 
-    Column 0 is the learning rate. For Adam and AdamW column 1 is the rate with the bias corrections in it,
-    lr * sqrt(1 - beta2^t) / (1 - beta1^t), and column 2 is epsilon * sqrt(1 - beta2^t): with these,
-    w -= c1 * m / (sqrt(s) + c2) is algorithm 1 of Kingma & Ba, computed in float64 where float32 would lose digits.
+
+def add_weight_decay(rule: O.Optimizer, gradients: Sequence[Any], variables: Sequence[Any]) -> Sequence[Any]:
+    """The gradients with the coupled weight decay of ``rule`` in them; AdamW decouples its own."""
+    if not rule.weight_decay or isinstance(rule, O.AdamW):
+        return gradients
+    return [gradient + rule.weight_decay * variable for gradient, variable in zip(gradients, variables, strict=True)]
+
+
+def slot_variables(
+    optimizer: keras.optimizers.Optimizer, names: Sequence[str], slots: Sequence[str]
+) -> dict[str, tuple[str, keras.Variable]]:
+    """ "<parameter>.<slot>" to the parameter's name and the slot's variable.
+
+    ``names`` are of the variables that the optimizer was built with. It keeps its step count first, then every slot of
+    one variable after another's.
     """
-    if not isinstance(optimizer, Adam):
-        return learning_rates[:, None]
-    t = np.arange(steps_before + 1, steps_before + 1 + len(learning_rates), dtype=np.float64)
-    root = np.sqrt(1 - optimizer.beta2**t)
-    return np.stack(
-        [learning_rates, learning_rates * root / (1 - optimizer.beta1**t), optimizer.epsilon * root], axis=1
-    )
+    variables = iter(optimizer.variables[1:])
+    return {f"{name}.{slot}": (name, next(variables)) for name in names for slot in slots}
 
 
-class Update:
-    """An optimizer's state and its step as a function of tensors for tracing."""
+class Canonical(keras.optimizers.Optimizer):
+    """An optimizer with the slots that ``rule`` names."""
 
-    def __init__(self, optimizer: Optimizer, parameters: Sequence[tf.Variable], *, fused: bool) -> None:
-        self.optimizer = optimizer
-        self.slots: list[Slots] = [
-            {slot: tf.Variable(tf.zeros_like(w), trainable=False) for slot in optimizer.slots} for w in parameters
+    def __init__(self, rule: Any, rate: Rate) -> None:
+        super().__init__(learning_rate=rate, name=rule.kind)
+        self.rule = rule
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Make the slots."""
+        if self.built:
+            return
+        super().build(variables)
+        self.slots = [
+            [self.add_variable_from_reference(variable, name=slot) for slot in self.rule.slots]
+            for variable in variables
         ]
-        self._parameters = list(parameters)
-        self._kernel = KERNELS.get(type(optimizer)) if fused else None
-        self._rule = self._kernel or RULES[type(optimizer)]
 
-    def apply(self, gradients: Sequence[Any], c: Any) -> None:
-        """One step; ``c`` is a row of ``coefficients`` in the parameters' dtype."""
-        decay = self.optimizer.weight_decay
-        for w, slots, g in zip(self._parameters, self.slots, gradients, strict=True):
-            if isinstance(self.optimizer, AdamW):
-                w.assign_sub(c[0] * decay * w)
-            elif decay:
-                g = g + decay * w  # noqa: PLW2901
-            self._rule(self.optimizer, w, slots, g, c)
-
-    def tuning(self) -> tuple[str, ...]:
-        """The kernel in use, for the report."""
-        return ("TensorFlow's fused kernel as optimizer",) if self._kernel else ()
+    def slots_of(self, variable: Any) -> list[keras.Variable]:
+        """The slots of a variable, in the order in which the rule names them."""
+        slots: list[keras.Variable] = self.slots[self._get_variable_index(variable)]
+        return slots
 
 
-def _sgd(o: SGD, w: Any, slots: Slots, g: Any, c: Any) -> None:
-    if o.momentum:
-        v = slots["velocity"].assign(o.momentum * slots["velocity"] + g)
-        g = g + o.momentum * v if o.nesterov else v
-    w.assign_sub(c[0] * g)
+class Momentum(Canonical):
+    """SGD with momentum, the rate outside the velocity."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One step of one variable."""
+        momentum = self.rule.momentum
+        (slot,) = self.slots_of(variable)
+        velocity = momentum * slot + gradient
+        self.assign(slot, velocity)
+        self.assign_sub(variable, learning_rate * (gradient + momentum * velocity if self.rule.nesterov else velocity))
 
 
-def _adam(o: Adam, w: Any, slots: Slots, g: Any, c: Any) -> None:
-    m = slots["first_moment"].assign(o.beta1 * slots["first_moment"] + (1 - o.beta1) * g)
-    s = slots["second_moment"].assign(o.beta2 * slots["second_moment"] + (1 - o.beta2) * g * g)
-    w.assign_sub(c[1] * m / (tf.sqrt(s) + c[2]))
+class Adam(Canonical):
+    """Adam and AdamW with both bias corrections drawn to the scalars: w -= a * m / (sqrt(s) + b)."""
 
-
-def _adadelta(o: Adadelta, w: Any, slots: Slots, g: Any, c: Any) -> None:
-    a = slots["square_average"].assign(o.rho * slots["square_average"] + (1 - o.rho) * g * g)
-    u = slots["accumulated_update"]
-    d = tf.sqrt(u + o.epsilon) / tf.sqrt(a + o.epsilon) * g
-    u.assign(o.rho * u + (1 - o.rho) * d * d)
-    w.assign_sub(c[0] * d)
-
-
-def _rmsprop(o: RMSprop, w: Any, slots: Slots, g: Any, c: Any) -> None:
-    s = slots["square_average"].assign(o.rho * slots["square_average"] + (1 - o.rho) * g * g)
-    w.assign_sub(c[0] * g / (tf.sqrt(s) + o.epsilon))
-
-
-def _adagrad(o: Adagrad, w: Any, slots: Slots, g: Any, c: Any) -> None:
-    a = slots["square_sum"].assign_add(g * g)
-    w.assign_sub(c[0] * g / (tf.sqrt(a) + o.epsilon))
-
-
-def _kernel_sgd(o: SGD, w: Any, slots: Slots, g: Any, c: Any) -> None:
-    if o.momentum:
-        tf.raw_ops.ResourceApplyMomentum(
-            var=w.handle,
-            accum=slots["velocity"].handle,
-            lr=c[0],
-            grad=g,
-            momentum=tf.constant(o.momentum, w.dtype),
-            use_nesterov=o.nesterov,
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """One step of all variables. 1 - beta^t is taken as -expm1(t log beta), which loses no digits."""
+        step = ops.cast(self.iterations + 1, grads[0].dtype)
+        first, second = (
+            -ops.expm1(step * (math.log(beta) if beta else -math.inf)) for beta in (self.rule.beta1, self.rule.beta2)
         )
-    else:
-        tf.raw_ops.ResourceApplyGradientDescent(var=w.handle, alpha=c[0], delta=g)
+        root = ops.sqrt(second)
+        self.corrections = root / first, self.rule.epsilon * root
+        super().apply(grads, trainable_variables)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One step of one variable."""
+        beta1, beta2 = self.rule.beta1, self.rule.beta2
+        first, second = self.slots_of(variable)
+        m = beta1 * first + (1 - beta1) * gradient
+        s = beta2 * second + (1 - beta2) * ops.square(gradient)
+        self.assign(first, m)
+        self.assign(second, s)
+        scale, epsilon = self.corrections
+        step = scale * m / (ops.sqrt(s) + epsilon)
+        if isinstance(self.rule, O.AdamW):  # Keras's own decay would take the rule's constant through float32
+            step = step + self.rule.weight_decay * variable
+        self.assign_sub(variable, learning_rate * step)
 
 
-def _kernel_adadelta(o: Adadelta, w: Any, slots: Slots, g: Any, c: Any) -> None:
-    tf.raw_ops.ResourceApplyAdadelta(
-        var=w.handle,
-        accum=slots["square_average"].handle,
-        accum_update=slots["accumulated_update"].handle,
-        lr=c[0],
-        rho=tf.constant(o.rho, w.dtype),
-        epsilon=tf.constant(o.epsilon, w.dtype),
-        grad=g,
-    )
+class RMSprop(Canonical):
+    """RMSprop with epsilon outside the root."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One step of one variable."""
+        (slot,) = self.slots_of(variable)
+        average = self.rule.rho * slot + (1 - self.rule.rho) * ops.square(gradient)
+        self.assign(slot, average)
+        self.assign_sub(variable, learning_rate * gradient / (ops.sqrt(average) + self.rule.epsilon))
 
 
-def _kernel_adagrad(o: Adagrad, w: Any, slots: Slots, g: Any, c: Any) -> None:
-    tf.raw_ops.ResourceApplyAdagradV2(
-        var=w.handle, accum=slots["square_sum"].handle, lr=c[0], epsilon=tf.constant(o.epsilon, w.dtype), grad=g
-    )
+class Adagrad(Canonical):
+    """Adagrad from a sum of 0, epsilon outside the root."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One step of one variable."""
+        (slot,) = self.slots_of(variable)
+        total = slot + ops.square(gradient)
+        self.assign(slot, total)
+        self.assign_sub(variable, learning_rate * gradient / (ops.sqrt(total) + self.rule.epsilon))
 
 
-RULES: dict[type, Rule] = {
-    SGD: _sgd,
-    Adam: _adam,
-    AdamW: _adam,
-    Adadelta: _adadelta,
-    RMSprop: _rmsprop,
-    Adagrad: _adagrad,
+RULES: dict[type, type[Canonical]] = {
+    O.SGD: Momentum,
+    O.Adam: Adam,
+    O.AdamW: Adam,
+    O.RMSprop: RMSprop,
+    O.Adagrad: Adagrad,
 }
-KERNELS: dict[type, Rule] = {SGD: _kernel_sgd, Adadelta: _kernel_adadelta, Adagrad: _kernel_adagrad}
-"""Kernels that compute the canonical rule. ApplyRMSProp adds epsilon inside the root, and ApplyAdam takes 1 - beta2
-
-from a float32 beta2, which is off by 1.3e-5 of its value for 0.999: those two stay plain.
-"""

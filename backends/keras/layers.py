@@ -1,0 +1,122 @@
+"""The Keras layers, or operations of ``keras.ops``, that compute one node. Channels last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from specs import layers as L
+from specs.nodes import Node
+
+Part = Callable[..., Any]
+"""A Keras layer or a function of tensors; takes what the part before it gives, the first one the node's input."""
+
+IMAGE = {"data_format": "channels_last"}
+
+
+def parts(node: Node, *, policy: keras.DTypePolicy, seed: int, channels_first: bool) -> list[Part]:
+    """What computes ``node``, one part after another; the last bears the node's name and its weights.
+
+    ``seed`` is for dropout. ``channels_first``: a flatten gives the canonical C, H, W order, not its own H, W, C.
+    """
+    layer = node.layer
+    common = {"name": node.name, "dtype": policy}
+    match layer:
+        case L.Conv2d():
+            padding, before = _padding(node, layer, policy)
+            options = {"strides": layer.stride, "padding": padding, "use_bias": layer.bias}
+            return [*before, keras.layers.Conv2D(layer.out_channels, layer.kernel_size, **options, **IMAGE, **common)]
+        case L.Linear():
+            return [keras.layers.Dense(layer.out_features, use_bias=layer.bias, **common)]
+        case L.MaxPool2d():
+            padding, before = _padding(node, layer, policy)
+            return [*before, keras.layers.MaxPooling2D(layer.kernel_size, layer.stride, padding, **IMAGE, **common)]
+        case L.AvgPool2d():
+            return _average_pool(node, layer, policy)
+        case L.GlobalAvgPool():
+            return [keras.layers.GlobalAveragePooling2D(**IMAGE, **common)]
+        case L.BatchNorm2d():
+            return [keras.layers.BatchNormalization(momentum=1 - layer.momentum, epsilon=layer.epsilon, **common)]
+        case L.Dropout():
+            return [keras.layers.Dropout(layer.p, seed=seed, **common)]
+        case L.Flatten():
+            flatten = keras.layers.Flatten(**IMAGE, **common)
+            permute = keras.layers.Permute((3, 1, 2), name=f"{node.name}_channels_first", dtype=policy)
+            return [permute, flatten] if channels_first else [flatten]
+        case L.Add():
+            return [keras.layers.Add(**common)]
+        case L.Concat():  # of images or features: channels, or the features, stand last
+            return [keras.layers.Concatenate(axis=-1, **common)]
+        case L.Softmax():
+            return [keras.layers.Softmax(axis=-1, **common)]
+        case _:
+            return [_activation(layer, policy, common)]
+
+
+def _activation(layer: L.Operation, policy: keras.DTypePolicy, common: dict[str, Any]) -> Part:
+    """TensorFlow keeps the constants of its GELU and leaky ReLU in float32: in float64 the two are written out."""
+    double = policy.compute_dtype == "float64"
+    match layer:
+        case L.ReLU():
+            return keras.layers.ReLU(**common)
+        case L.LeakyReLU(negative_slope=slope) if double:
+            return lambda x: ops.where(x > 0, x, slope * x)
+        case L.LeakyReLU(negative_slope=slope):
+            return keras.layers.LeakyReLU(negative_slope=slope, **common)
+        case L.GELU() if double:
+            return lambda x: 0.5 * x * (1 + ops.erf(x / math.sqrt(2)))
+        case L.GELU() | L.Tanh() | L.Sigmoid():
+            return keras.layers.Activation(layer.kind, **common)
+        case _:
+            raise NotImplementedError(layer.kind)
+
+
+def _padding(
+    node: Node, layer: L.Conv2d | L.MaxPool2d | L.AvgPool2d, policy: keras.DTypePolicy
+) -> tuple[str, list[Part]]:
+    """Symmetric numeric padding in Keras's terms: "valid", "same" where that is the same, or a part before it.
+
+    "same" takes TensorFlow to oneDNN's kernels; the same numbers as padding of its own double the time of a step.
+    """
+    if layer.padding == (0, 0):
+        return "valid", []
+    if _is_same(node, layer):
+        return "same", []
+    if isinstance(layer, L.MaxPool2d):
+        (rows, columns) = layer.padding
+        pads = [[0, 0], [rows, rows], [columns, columns], [0, 0]]
+        return "valid", [lambda x: ops.pad(x, pads, constant_values=float("-inf"))]
+    return "valid", [_zero_padding(node.name, layer.padding, policy)]
+
+
+def _zero_padding(name: str, padding: tuple[int, int], policy: keras.DTypePolicy) -> Part:
+    return keras.layers.ZeroPadding2D(padding, name=f"{name}_padding", dtype=policy, **IMAGE)
+
+
+def _average_pool(node: Node, layer: L.AvgPool2d, policy: keras.DTypePolicy) -> list[Part]:
+    """Keras never counts padded cells: padding made by a layer is counted, then divided out again if need be."""
+    if layer.count_include_pad and layer.padding != (0, 0):
+        padding, before = "valid", [_zero_padding(node.name, layer.padding, policy)]
+    else:
+        padding, before = _padding(node, layer, policy)
+    pool = keras.layers.AveragePooling2D(
+        layer.kernel_size, layer.stride, padding, name=node.name, dtype=policy, **IMAGE
+    )
+    if layer.count_include_pad or not before:
+        return [*before, pool]
+    return [lambda x: ops.divide(pool(before[0](x)), pool(before[0](ops.ones_like(x))))]
+
+
+def _is_same(node: Node, layer: L.Conv2d | L.MaxPool2d | L.AvgPool2d) -> bool:
+    """Whether "same", whose padding depends on the input's size, pads just like the layer's numbers."""
+    for size, out, kernel, stride, padding in zip(
+        node.input_shape[1:], node.output_shape[1:], layer.kernel_size, layer.stride, layer.padding, strict=True
+    ):
+        total = max((out - 1) * stride + kernel - size, 0)
+        if out != -(-size // stride) or total // 2 != padding:
+            return False
+    return True
