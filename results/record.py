@@ -56,6 +56,7 @@ def _small(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 Name = Annotated[str, Field(max_length=200)]
+PathName = Annotated[str, Field(max_length=4096)]  # the longest that Linux takes
 # Text that a framework or a log gave goes through ``bounded`` first.
 Text = Annotated[str, Field(max_length=LOG_TAIL)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -316,7 +317,7 @@ class Row(_Row):
     backend: Name
     framework_version: Name | None = None
     model: Name
-    dataset: Name
+    dataset: PathName
     recipe: Name
     seed: Count
     repeat: Count = 0

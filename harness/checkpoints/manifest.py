@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from backends.contract import PRECISIONS
-from results.record import Count, Figure, Fingerprints, Fraction, Name
+from results.record import Count, Figure, Fingerprints, Fraction, Name, PathName
 from specs.recipe import MOST_EPOCHS
 
 FORMAT: Literal[1] = 1
@@ -30,7 +30,9 @@ class Manifest(BaseModel):
     """The training that a checkpoint was taken from, after ``epochs`` epochs of those that recipe.yaml plans.
 
     ``fingerprints`` are those of the whole training up to here, from its first step on. ``dataset`` is as the user
-    named it, ``framing`` what its images look like.
+    named it, ``dataset_from_here`` the way to it from the checkpoint's folder where it is a file or folder, ``framing``
+    what its images look like. ``sha256`` has the digest of every file of the checkpoint but ``native``, of this one
+    without it; those written before there were digests have none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -39,7 +41,8 @@ class Manifest(BaseModel):
     run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")]
     backend: Name
     framework_version: Name | None = None
-    dataset: Name
+    dataset: PathName
+    dataset_from_here: PathName | None = None
     limit_train: Count | None = None
     limit_test: Count | None = None
     seed: Count
@@ -49,3 +52,4 @@ class Manifest(BaseModel):
     framing: Framing = Framing()
     test_accuracy: Fraction | None = None
     test_loss: Figure = None
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
 from backends.contract import Arrays
+from harness.checkpoints.digests import MANIFEST, check_digest
 from harness.checkpoints.manifest import FORMAT, Manifest
 from harness.checkpoints.tensors import model_tensors, optimizer_tensors, read_tensors
 from results.files import TEMPORARY, read_bounded
@@ -36,7 +38,26 @@ class Checkpoint:
         """ "step" and every slot of every parameter, read now. Raises RequestError as ``read_checkpoint`` does."""
         expected = optimizer_tensors(self.architecture, self.recipe.optimizer, self.manifest.precision)
         owner = f"the {self.recipe.optimizer.kind} of {self.architecture.name!r}"
-        return read_tensors(member(self.folder, "optimizer.safetensors"), expected, owner=owner)
+        file = member(self.folder, "optimizer.safetensors")
+        state = read_tensors(file, expected, owner=owner)
+        check_digest(file, self.manifest.sha256)
+        return state
+
+    def dataset(self) -> str:
+        """The data set trained on, as it is asked for from here: its name, or the path that leads to it now.
+
+        The way from the checkpoint's folder goes before the path as it was typed. Raises RequestError for neither.
+        """
+        named, way = self.manifest.dataset, self.manifest.dataset_from_here
+        if way is None:
+            return named
+        place = (self.folder.resolve() / way).resolve()
+        if not place.exists() and not Path(named).exists():
+            raise RequestError(
+                f"{self.folder}: the data set it was trained on is neither {place} nor {named} in the current folder: "
+                "--dataset says where it is"
+            )
+        return str(place) if place.exists() else named
 
     def notices(self) -> list[str]:
         """What a user should be told of a checkpoint that is valid but may not be what they think."""
@@ -51,11 +72,12 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """The checkpoint in ``folder``. Raises RequestError of one line that names the file, and the tensor where one is.
 
     Refused are files that are missing, truncated, no safetensors or beyond their bounds, tensors that are missing,
-    surplus or of another shape or dtype than the architecture's, and links that lead out of the folder.
+    surplus or of another shape or dtype than the architecture's, links that lead out of the folder, and any file whose
+    digest is not the manifest's.
     """
-    if not (folder / "checkpoint.json").is_file():
+    if not (folder / MANIFEST).is_file():
         raise _no_checkpoint(folder)
-    manifest = _manifest(member(folder, "checkpoint.json"))
+    content, manifest = _manifest(member(folder, MANIFEST))
     architecture = load_architecture(member(folder, "architecture.yaml"))
     recipe = load_recipe(member(folder, "recipe.yaml"))
     if manifest.epochs > recipe.epochs:
@@ -64,13 +86,11 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         )
     expected = model_tensors(architecture, manifest.precision)
     owner = f"architecture {architecture.name!r} in {manifest.precision}"
-    return Checkpoint(
-        folder=folder,
-        manifest=manifest,
-        architecture=architecture,
-        recipe=recipe,
-        parameters=read_tensors(member(folder, "model.safetensors"), expected, owner=owner),
-    )
+    parameters = read_tensors(member(folder, "model.safetensors"), expected, owner=owner)
+    check_digest(folder / MANIFEST, manifest.sha256, content)
+    for name in ("architecture.yaml", "recipe.yaml", "model.safetensors"):
+        check_digest(folder / name, manifest.sha256)
+    return Checkpoint(folder=folder, manifest=manifest, architecture=architecture, recipe=recipe, parameters=parameters)
 
 
 def member(folder: Path, name: str) -> Path:
@@ -83,7 +103,8 @@ def member(folder: Path, name: str) -> Path:
     return file
 
 
-def _manifest(file: Path) -> Manifest:
+def _manifest(file: Path) -> tuple[dict[str, Any], Manifest]:
+    """checkpoint.json as it was read, and what it means."""
     try:
         data = json.loads(read_bounded(file, MOST_MANIFEST_BYTES))
     except (ValueError, RecursionError) as error:
@@ -96,7 +117,7 @@ def _manifest(file: Path) -> Manifest:
         advice = "upgrade the harness to read it" if newer else "not the checkpoint.json of a checkpoint"
         raise RequestError(f"{file}: format {found!r:.40}, this harness knows {FORMAT}: {advice}")
     try:
-        return Manifest.model_validate(data)
+        return data, Manifest.model_validate(data)
     except ValidationError as error:
         raise RequestError(f"{file}: {first_problem(error)}") from None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from backends.contract import Arrays
+from harness.checkpoints.digests import MANIFEST, digests
 from harness.checkpoints.manifest import Manifest
 from harness.checkpoints.tensors import write_tensors
 from results.files import TEMPORARY, explained, publish
@@ -52,4 +54,6 @@ def write_checkpoint(
         write_tensors(folder / "optimizer.safetensors", optimizer_state)
         (folder / "architecture.yaml").write_text(to_yaml(architecture.to_dict()), encoding="utf-8")
         (folder / "recipe.yaml").write_text(to_yaml(recipe.to_dict()), encoding="utf-8")
-        (folder / "checkpoint.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        content = json.loads(manifest.model_dump_json(exclude={"sha256"}))
+        content["sha256"] = digests(folder, content)
+        (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -36,7 +36,7 @@ def evaluate(
     check_device(device)
     loaded = opened_checkpoint(checkpoint)
     registration = find(backend or loaded.manifest.backend)
-    data = load_dataset(dataset or loaded.manifest.dataset, data_dir, training=False)
+    data = load_dataset(dataset or loaded.dataset(), data_dir, training=False)
     tell(check_fit(loaded.architecture, data))
     samples = limit("limit-test", limit_test, len(data.test_labels))
     with (

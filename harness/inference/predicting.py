@@ -71,7 +71,7 @@ def chosen_images(
         return read_pictures(files, checkpoint.architecture.input, checkpoint.manifest.framing, index=index)
     if index is None and not random:
         raise RequestError("nothing to predict: name an image file, or give --index N or --random for the test set")
-    data = load_dataset(dataset or checkpoint.manifest.dataset, data_dir, training=False)
+    data = load_dataset(dataset or checkpoint.dataset(), data_dir, training=False)
     notes = check_fit(checkpoint.architecture, data)
     count = len(data.test_labels)
     number = int(np.random.default_rng().integers(count)) if index is None else index

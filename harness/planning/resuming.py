@@ -27,7 +27,7 @@ def resumed_recipe(checkpoint: Checkpoint, *, dataset: str | None, epochs: int |
             f"{checkpoint.folder}: {checkpoint.manifest.epochs} of {total} epochs are done: "
             "--epochs asks for more, the ones done included"
         )
-    return replace(checkpoint.recipe, dataset=dataset or checkpoint.manifest.dataset, epochs=total)
+    return replace(checkpoint.recipe, dataset=dataset or checkpoint.dataset(), epochs=total)
 
 
 def training_fingerprints(plan: RunPlan, data: PreparedData, run: Mapping[str, str]) -> Fingerprints:

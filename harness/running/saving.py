@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from backends.contract import Arrays
 from harness.checkpoints import Manifest, check_arrays, gathered, write_checkpoint
+from harness.datasets import NAMES
 from harness.planning.plan import RunPlan
 from harness.processes.launcher import WorkerFailed
 from harness.worker.training import TrainingResult
@@ -55,6 +57,9 @@ def save(
         backend=record.backend,
         framework_version=record.framework_version,
         dataset=plan.dataset,
+        dataset_from_here=None
+        if plan.dataset in NAMES
+        else os.path.relpath(Path(plan.dataset).resolve(), folder.resolve()),
         limit_train=plan.limit_train,
         limit_test=plan.limit_test,
         seed=plan.seed,

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,13 @@ def write(
             optimizer_state=state,
         )
     return parameters, state
+
+
+def without_digests(place: Path) -> None:
+    """As a checkpoint was before there were any: what is changed in it is not noticed by them."""
+    content = json.loads((place / "checkpoint.json").read_text())
+    del content["sha256"], content["dataset_from_here"]
+    (place / "checkpoint.json").write_text(json.dumps(content))
 
 
 def equal(a: Arrays, b: Arrays) -> bool:
@@ -222,8 +230,61 @@ def test_an_optimizer_of_another_kind_is_refused_when_it_is_asked_for(tmp_path: 
 def test_values_that_are_not_finite_are_told(tmp_path: Path) -> None:
     write(tmp_path / "one")
     model(lambda t: t.update({"linear_1.bias": np.full(3, np.nan, np.float32)}))(tmp_path / "one")
+    without_digests(tmp_path / "one")
     (notice,) = read_checkpoint(tmp_path / "one").notices()
     assert "'linear_1.bias' holds values that are not finite" in notice
+
+
+@pytest.mark.parametrize(
+    ("name", "sound", "flipped"),
+    [
+        ("model.safetensors", b"", b""),
+        ("optimizer.safetensors", b"", b""),
+        ("architecture.yaml", b"epsilon: 1.0e-05", b"epsilon: 1.0e-15"),
+        ("recipe.yaml", b"learning_rate: 0.001", b"learning_rate: 0.011"),
+        ("checkpoint.json", b'"seed": 7', b'"seed": 3'),
+    ],
+)
+def test_one_flipped_bit_in_any_file_is_found(tmp_path: Path, name: str, sound: bytes, flipped: bytes) -> None:
+    """Also where what it makes is as valid as what was there."""
+    write(tmp_path / "one")
+    file = tmp_path / "one" / name
+    content = bytearray(file.read_bytes())
+    if sound:
+        assert content.count(sound) == 1
+        content = content.replace(sound, flipped)
+    else:
+        content[-6] ^= 1
+    file.write_bytes(content)
+
+    def read() -> Arrays:
+        return read_checkpoint(tmp_path / "one").optimizer_state()
+
+    with pytest.raises(RequestError) as refused:
+        read()
+    said = str(refused.value)
+    assert said == f"{file}: damaged or changed after it was written: its SHA-256 differs from checkpoint.json's"
+    without_digests(tmp_path / "one")
+    assert read(), "an older checkpoint has none, and is read as ever"
+
+
+def test_the_way_to_a_data_set_is_known_from_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever folder it is asked from, and where the whole project has moved; else it says where it looked."""
+    write(tmp_path / "old" / "set" / "one")
+    (tmp_path / "old" / "data.npz").write_bytes(b"")
+    (tmp_path / "old").rename(tmp_path / "new")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    read = read_checkpoint(tmp_path / "new" / "set" / "one")
+    assert read.dataset() == "digits"
+    manifest = read.manifest.model_copy(update={"dataset": "data.npz", "dataset_from_here": "../../data.npz"})
+    read = replace(read, manifest=manifest)
+    assert read.dataset() == str(tmp_path / "new" / "data.npz")
+    (tmp_path / "new" / "data.npz").rename(tmp_path / "elsewhere" / "data.npz")
+    assert read.dataset() == "data.npz"
+    (tmp_path / "elsewhere" / "data.npz").unlink()
+    with pytest.raises(RequestError, match=r"is neither .*/new/data.npz nor data.npz in the current folder: --dataset"):
+        read.dataset()
 
 
 def test_what_is_no_checkpoint_says_what_there_is(tmp_path: Path) -> None:

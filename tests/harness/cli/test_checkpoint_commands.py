@@ -14,7 +14,7 @@ from PIL import Image
 
 from harness.datasets import load_dataset
 from results.record import Record
-from tests.harness.checkpoints.test_checkpoints import write
+from tests.harness.checkpoints.test_checkpoints import without_digests, write
 from tests.harness.cli.commands import ROOT, assert_one_line, harness
 
 DIGITS = load_dataset("digits")
@@ -132,6 +132,7 @@ def test_a_checkpoint_whose_values_are_broken_is_told(tmp_path: Path) -> None:
     tensors = load_file(tmp_path / "one" / "model.safetensors")
     tensors["linear_1.bias"][:] = np.nan
     save_file(tensors, tmp_path / "one" / "model.safetensors")
+    without_digests(tmp_path / "one")
     np.save(tmp_path / "a.npy", np.eye(4, dtype=np.uint8) * 255)
     done = harness("predict", "--checkpoint", str(tmp_path / "one"), str(tmp_path / "a.npy"), cwd=tmp_path)
     assert done.returncode == 2
@@ -179,3 +180,20 @@ def test_a_test_part_alone_that_lacks_a_class(trained: tuple[Path, Record], tmp_
         "needs the arrays train_images",
         "a test part alone is for evaluate and predict",
     )
+
+
+def test_a_data_set_that_was_named_by_a_relative_path(tmp_path: Path) -> None:
+    """The checkpoint is evaluated from any folder; the path is as long as paths may be."""
+    folder = tmp_path / ("long" * 40) / ("way" * 40)
+    folder.mkdir(parents=True)
+    images, labels = DIGITS.test_images[:50], DIGITS.test_labels[:50]
+    np.savez(folder / "mine.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    words = "run --backend numpy --model mlp --epochs 1 -q --out set --dataset"
+    done = harness(*words.split(), f"{folder.relative_to(tmp_path)}/mine.npz", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (place,) = (tmp_path / "set" / "checkpoints").iterdir()
+    for words in (["evaluate"], ["predict", "--index", "0"]):
+        done = harness(*words, "--checkpoint", str(place), "--json")
+        assert done.returncode == 0, done.stderr
+    (folder / "mine.npz").unlink()
+    assert_one_line(harness("evaluate", "--checkpoint", str(place)), f"is neither {folder}/mine.npz nor long")
