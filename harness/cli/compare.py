@@ -13,7 +13,10 @@ from specs.program import PROGRAM
 def compare(
     study: Annotated[Path | None, typer.Argument(help="A study's YAML file, in place of the choices below.")] = None,
     backends: Annotated[
-        str | None, typer.Option("--backends", "--backend", help='Names, or "all" (the default).', metavar="A,B,…")
+        str | None,
+        typer.Option(
+            "--backends", "--backend", help='Names, or "all" that are installed (the default).', metavar="A,B,…"
+        ),
     ] = None,
     models: Annotated[
         str | None,
@@ -142,7 +145,9 @@ def _report(place: Path) -> Path | None:
 def _study(file: Path | None, given: dict[str, Any], name: str | None) -> Any:
     from datetime import UTC, datetime
 
+    from harness.cli.checkpoint_options import tell
     from harness.planning.study import Study, load_study
+    from harness.processes.environments import installed
     from specs.errors import RequestError
 
     if file is not None:
@@ -153,6 +158,11 @@ def _study(file: Path | None, given: dict[str, Any], name: str | None) -> Any:
         return loaded if name is None else Study.from_dict({**loaded.to_dict(), "name": name})
     title = name or datetime.now(UTC).strftime("compare-%Y%m%d-%H%M%S")
     _check_name(title)
+    if "all" in given.get("backends", ("all",)):
+        here, missing = installed()
+        others = (name for name in given.get("backends", ()) if name != "all")
+        given = {**given, "backends": (*here, *others)}
+        tell([f"left out: {why}" for why in missing])
     return Study(name=title, **given)
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from specs.program import PROGRAM
 
 
 def conform(
@@ -83,8 +82,8 @@ def _levels(given: list[str] | None) -> tuple[str, ...]:
 
 def _backends(given: list[str] | None, python: Path | None) -> tuple[dict[str, Path], list[str]]:
     """Interpreter by backend, and a note for each framework that is not installed; an error where one was asked for."""
-    from backends.registry import find, frameworks
-    from harness.processes.environments import find_python
+    from backends.registry import find
+    from harness.processes.environments import find_python, installed
     from specs.errors import RequestError
 
     if python is not None and len(given or ()) != 1:
@@ -92,12 +91,5 @@ def _backends(given: list[str] | None, python: Path | None) -> tuple[dict[str, P
     if given:
         names = dict.fromkeys(find(name).name for name in given)
         return {name: find_python(name, python) for name in names}, []
-    found, notes = {}, []
-    for name in frameworks():
-        try:
-            found[name] = find_python(name)
-        except RequestError as error:
-            notes.append(f"not judged: {error}")
-    if not found:
-        raise RequestError(f"no framework is installed here; type: {PROGRAM} setup")
-    return found, notes
+    found, missing = installed()
+    return found, [f"not judged: {why}" for why in missing]

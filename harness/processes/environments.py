@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from backends.registry import Registration, find
+from backends.registry import Registration, find, frameworks
 from harness.processes.managed import Environment
 from specs.errors import RequestError
 from specs.program import PROGRAM
@@ -66,3 +66,19 @@ def in_running_interpreter(registration: Registration) -> bool:
 def find_python(backend: str, python: Path | None = None) -> Path:
     """The path alone of ``find_interpreter``."""
     return find_interpreter(backend, python).python
+
+
+def installed() -> tuple[dict[str, Path], list[str]]:
+    """The interpreter of every framework that is installed here, by backend, and why each of the others is not.
+
+    Raises RequestError where there is none.
+    """
+    found, missing = {}, []
+    for name in frameworks():
+        try:
+            found[name] = find_python(name)
+        except RequestError as error:
+            missing.append(str(error))
+    if not found:
+        raise RequestError(f"no framework is installed here; type: {PROGRAM} setup")
+    return found, missing
