@@ -1,4 +1,4 @@
-"""PyTorch: the adapter's entry. The session lives in ``_torch_session``, imported only once torch is wanted."""
+"""PyTorch: the adapter's entry. The sessions are imported only once torch is wanted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from specs.architecture import Architecture
 class TorchBackend(Backend):
     """PyTorch on CPUs and CUDA devices.
 
-    On CUDA TF32 is off and cuDNN is held to deterministic algorithms, chosen without timing them, tuned or not:
+    On CUDA TF32 is off and cuDNN is held to deterministic algorithms, chosen without timing them, in every manner:
     float32 means float32, and a run repeats itself. (One kernel stays free: max pooling's backward adds atomically,
     which changes the order of a sum only where windows overlap.)
     """
@@ -67,12 +67,16 @@ class TorchBackend(Backend):
     def open(self, spec: SessionSpec) -> Session:
         import torch
 
-        from backends.torch.session import TorchSession
-
         build = "built without CUDA" if torch.version.cuda is None else f"CUDA {torch.version.cuda}"
         device = torch.device(checked_device(spec.device, _devices(), f"PyTorch {torch.__version__} ({build})"))
         if spec.precision == "bfloat16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
             raise Unsupported(f"bfloat16 needs a newer GPU than {torch.cuda.get_device_name(device)}")
+        if spec.tuning == "expert":
+            from backends.torch.expert.session import ExpertSession
+
+            return ExpertSession(spec, device)
+        from backends.torch.session import TorchSession
+
         return TorchSession(spec, device)
 
     def open_exported(self, directory: Path, *, threads: int) -> Predictor:

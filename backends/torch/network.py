@@ -1,18 +1,20 @@
-"""An architecture as a ``torch.nn.Sequential`` whose modules carry the canonical layer names."""
+"""A network as a ``torch.nn.Module`` whose parts carry the canonical names of its nodes."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from backends.contract import Unsupported
 from specs.layers import (
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm2d,
+    Concat,
     Conv2d,
     Dropout,
     Flatten,
@@ -25,63 +27,75 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.nodes import Node
-
-# Layers that oneDNN computes in its own layout, forward and backward.
-_BLOCKED = Conv2d | ReLU | MaxPool2d
+from specs.nodes import INPUT, Node
 
 # What torch calls the parameters and buffers whose canonical names differ.
 _TORCH_NAMES = {"gamma": "weight", "beta": "bias", "running_variance": "running_var"}
 
-
-class Blocked(nn.Module):  # type: ignore[misc]
-    """Into oneDNN's own blocked layout, an opaque tensor that only some layers take."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """float32[N, C, H, W] on a CPU to the same values blocked."""
-        return x.to_mkldnn()
+Masks = Mapping[str, Tensor]
+"""Dropout layer to bool[batch, *output_shape], True keeps; empty: torch's generator draws."""
 
 
-class Dense(nn.Module):  # type: ignore[misc]
-    """Back from ``Blocked``."""
+class Part(NamedTuple):
+    """A module of a network: its name, and the names of the values that it takes, INPUT for the images."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Blocked to contiguous float32[N, C, H, W]."""
-        return x.to_dense()
-
-
-def can_be_blocked(layers: Sequence[Node]) -> bool:
-    """Whether all layers up to the last convolution are among those that oneDNN computes in its own layout."""
-    last = max((i for i, shaped in enumerate(layers) if isinstance(shaped.layer, Conv2d)), default=-1)
-    return last >= 0 and all(isinstance(shaped.layer, _BLOCKED) for shaped in layers[:last])
+    name: str
+    module: nn.Module
+    inputs: tuple[str, ...]
 
 
-def sequential(layers: Sequence[Node], *, tuned: bool, blocked: bool) -> nn.Sequential:
-    """The network of ``layers``; plain modules in their order, or with ``tuned`` arranged for speed.
+class Network(nn.Module):
+    """Computes ``parts`` in their order, each after its inputs; the last one gives the logits."""
 
-    With ``blocked`` the convolutional part computes in oneDNN's layout.
+    def __init__(self, parts: Sequence[Part]) -> None:
+        super().__init__()
+        self.parts = tuple(parts)
+        for part in parts:
+            self.add_module(part.name, part.module)
+        last_user = {name: part.name for part in parts for name in part.inputs}
+        self.freed = {part.name: [name for name in part.inputs if last_user[name] == part.name] for part in parts}
 
-    Tuned networks compute the very same values: ReLU works in place where its input serves nothing else, and after a
-    max pooling instead of before it, where there are fewer elements. The two commute, in the gradient too: ReLU is
-    monotonic, so a positive maximum has the same first place before and after it, and where no element of a window is
-    positive no gradient passes either way.
-    """
-    ordered = _relu_after_pooling(layers) if tuned else list(layers)
-    modules = {shaped.name: _module(shaped) for shaped in ordered}
-    if tuned:
-        for before, after in pairwise(ordered):
-            if isinstance(after.layer, ReLU) and isinstance(before.layer, Conv2d | Linear | BatchNorm2d | MaxPool2d):
-                modules[after.name] = nn.ReLU(inplace=True)
-    if blocked:
-        end = next(i for i, shaped in enumerate(ordered) if not isinstance(shaped.layer, _BLOCKED))
-        names = list(modules)
-        modules = {
-            "blocked": Blocked(),
-            **{name: modules[name] for name in names[:end]},
-            "dense": Dense(),
-            **{name: modules[name] for name in names[end:]},
-        }
-    return nn.Sequential(OrderedDict(modules))
+    def forward(self, images: Tensor, dropout_masks: Masks | None = None) -> Tensor:
+        """Logits float[n, classes] of images float[n, C, H, W].
+
+        The masks, where there are some, take the place of torch's generator.
+        """
+        values = {INPUT: images}
+        for name, module, inputs in self.parts:
+            if dropout_masks and name in dropout_masks:
+                values[name] = values[inputs[0]] * dropout_masks[name] / (1 - module.p)
+            else:
+                values[name] = module(*(values[source] for source in inputs))
+            for source in self.freed[name]:
+                del values[source]
+        return values[name]
+
+
+class Sum(nn.Module):
+    """x_1 + x_2 + ..., from the first to the last."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        """Tensors of one shape to their sum."""
+        for other in others:
+            first = first + other
+        return first
+
+
+class Concatenation(nn.Module):
+    """The inputs one behind the other along ``axis``, the batch being axis 0."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """Tensors of one shape but for ``axis``."""
+        return torch.cat(values, dim=self.axis)
+
+
+def parts(nodes: Sequence[Node]) -> list[Part]:
+    """A freshly made module for each node, in the order of the nodes."""
+    return [Part(node.name, _module(node), node.inputs) for node in nodes]
 
 
 def torch_name(canonical: str) -> str:
@@ -90,19 +104,10 @@ def torch_name(canonical: str) -> str:
     return f"{layer}.{_TORCH_NAMES.get(part, part)}"
 
 
-def _relu_after_pooling(layers: Sequence[Node]) -> list[Node]:
-    ordered = list(layers)
-    for i, (before, after) in enumerate(pairwise(layers)):
-        if isinstance(before.layer, ReLU) and isinstance(after.layer, MaxPool2d):
-            ordered[i : i + 2] = [after, before]
-    return ordered
-
-
-def _module(shaped: Node) -> nn.Module:
-    layer = shaped.layer
-    channels = shaped.input_shape[0]
-    match layer:
-        case Conv2d():
+def _module(node: Node) -> nn.Module:
+    channels = node.input_shapes[0][0]
+    match node.layer:
+        case Conv2d() as layer:
             return nn.Conv2d(
                 channels,
                 layer.out_channels,
@@ -111,25 +116,25 @@ def _module(shaped: Node) -> nn.Module:
                 padding=layer.padding,
                 bias=layer.bias,
             )
-        case Linear():
+        case Linear() as layer:
             return nn.Linear(channels, layer.out_features, bias=layer.bias)
-        case MaxPool2d():
+        case MaxPool2d() as layer:
             return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
-        case AvgPool2d():
+        case AvgPool2d() as layer:
             return nn.AvgPool2d(
                 layer.kernel_size, layer.stride, layer.padding, count_include_pad=layer.count_include_pad
             )
         case GlobalAvgPool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        case BatchNorm2d():
+        case BatchNorm2d() as layer:
             return nn.BatchNorm2d(channels, eps=layer.epsilon, momentum=layer.momentum)
-        case Dropout():
+        case Dropout() as layer:
             return nn.Dropout(layer.p)
         case Flatten():
             return nn.Flatten()
         case ReLU():
             return nn.ReLU()
-        case LeakyReLU():
+        case LeakyReLU() as layer:
             return nn.LeakyReLU(layer.negative_slope)
         case Tanh():
             return nn.Tanh()
@@ -139,5 +144,9 @@ def _module(shaped: Node) -> nn.Module:
             return nn.GELU(approximate="none")
         case Softmax():
             return nn.Softmax(dim=1)
+        case Add():
+            return Sum()
+        case Concat() as layer:
+            return Concatenation(layer.axis)
         case _:
-            raise Unsupported(f"no {layer.kind} as yet")
+            raise Unsupported(f"no {node.layer.kind} in PyTorch's adapter")

@@ -1,23 +1,26 @@
 """A network's training pass written out in torch's own kernels, without an autograd graph.
 
-In a sequential network every layer's backward pass follows from its own forward pass, so nothing needs to be recorded
-and walked; of a small network's step on a CPU that recording is up to a third. The kernels are those that autograd
-calls, in the same order. Layers not written out here run through autograd one by one.
+Every part's backward pass follows from its own forward pass, so nothing needs to be recorded and walked; of a small
+network's step on a CPU that recording is up to a third. The kernels are those that autograd calls, in the same order.
+Parts not written out here run through autograd one by one. Where a value has several takers, its gradient is the sum
+of theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, max_pool2d_with_indices
+from torch.nn.functional import max_pool2d_with_indices
 
-from backends.torch.network import Blocked, Dense
+from backends.torch.expert.network import Blocked, Dense
+from backends.torch.network import Concatenation, Masks, Network, Sum
+from specs.nodes import INPUT
 
 _convolution_backward = torch.ops.aten.convolution_backward.default
+_batch_norm_backward = torch.ops.aten.native_batch_norm_backward.default
 _max_pool_backward = torch.ops.aten.max_pool2d_with_indices_backward.default
 _blocked_max_pool_backward = torch.ops.aten.mkldnn_max_pool2d_backward.default
 _relu_backward = torch.ops.aten.threshold_backward.default
@@ -28,52 +31,33 @@ _log_softmax_backward = torch.ops.aten._log_softmax_backward_data.default
 
 _MEAN, _NO_LABEL = 1, -100  # torch's codes: reduction "mean", and the label that would be left out
 
-
-Masks = Mapping[str, Tensor]
-"""Dropout layer to bool[batch, *output_shape], True keeps; empty: torch's generator draws."""
-
 LossAndGradients = tuple[Tensor, list[Tensor], Tensor | None]
 """The mean cross-entropy, the gradient of every parameter in the network's order, and that of the images if wanted."""
 
-
-class AutogradPass:
-    """The training pass of ``network`` as torch records it, under ``context`` (autocast)."""
-
-    mode = torch.enable_grad
-
-    def __init__(self, network: nn.Sequential, context: Callable[[], AbstractContextManager[Any]]) -> None:
-        self._network = network
-        self._context = context
-
-    def __call__(
-        self, images: Tensor, labels: Tensor, dropout_masks: Masks, *, of_input: bool = False
-    ) -> LossAndGradients:
-        """One forward and backward pass over a batch; gradients are left in the parameters' ``grad`` too."""
-        images.requires_grad_(of_input)
-        self._network.zero_grad()
-        with self._context():
-            logits = self._masked(images, dropout_masks) if dropout_masks else self._network(images)
-            loss = cross_entropy(logits, labels)
-        loss.backward()
-        return loss.detach(), [parameter.grad for parameter in self._network.parameters()], images.grad
-
-    def _masked(self, x: Tensor, dropout_masks: Masks) -> Tensor:
-        for name, module in self._network.named_children():
-            x = x * dropout_masks[name] / (1 - module.p) if name in dropout_masks else module(x)
-        return x
+OfInputs = Sequence[Tensor | None]
+"""The loss gradient of each input of a part."""
 
 
 class _Step:
-    """One layer. ``forward`` keeps what ``backward`` needs; ``backward`` leaves ``gradients`` of the parameters."""
+    """One part. ``forward`` keeps what ``backward`` needs; ``backward`` leaves ``gradients`` of the parameters.
 
-    gradients: tuple[Tensor, ...] = ()
+    may hand on that very gradient, or a view of it, to several or to one input.
+    """
+
+    gradients: Sequence[Tensor] = ()
+    may_overwrite = True
 
     def forward(self, x: Tensor) -> Tensor:
+        """The output; ``Sum`` and ``Concatenation`` have several inputs."""
         raise NotImplementedError
 
-    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
-        """From the loss gradient of the output, which it may overwrite, to that of the input, if ``wanted``."""
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
+        """From the loss gradient of the output to that of every input; None may stand where none is ``wanted``."""
         raise NotImplementedError
+
+    def owners(self) -> bool:
+        """Whether the gradients that ``backward`` gives are nobody else's."""
+        return True
 
 
 class _Convolution(_Step):
@@ -86,14 +70,14 @@ class _Convolution(_Step):
         self.x = x
         return torch.conv2d(x, self.weight, self.bias, *self.options)
 
-    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
         biased = self.bias is not None
         sizes = [len(self.weight)] if biased else None
         of_input, weight, bias = _convolution_backward(
             gradient, self.x, self.weight, sizes, *self.options, False, (0, 0), 1, (wanted, True, biased)
         )
         self.gradients = (weight, bias) if biased else (weight,)
-        return of_input if wanted else None
+        return (of_input,)
 
 
 class _Linear(_Step):
@@ -107,11 +91,11 @@ class _Linear(_Step):
         self.x = x
         return torch.mm(x, self.transposed) if self.bias is None else torch.addmm(self.bias, x, self.transposed)
 
-    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
         torch.mm(gradient.t(), self.x, out=self.gradients[0])
         if self.bias is not None:
             torch.sum(gradient, 0, out=self.gradients[1])
-        return torch.mm(gradient, self.weight) if wanted else None
+        return (torch.mm(gradient, self.weight) if wanted else None,)
 
 
 class _ReLU(_Step):
@@ -122,10 +106,10 @@ class _ReLU(_Step):
         self.y = self.function(x)
         return self.y
 
-    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
-        if gradient.is_mkldnn:
-            return _relu_backward(gradient, self.y, 0)
-        return _relu_backward_in_place(gradient, self.y, 0, grad_input=gradient)
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
+        if gradient.is_mkldnn or not self.may_overwrite:
+            return (_relu_backward(gradient, self.y, 0),)
+        return (_relu_backward_in_place(gradient, self.y, 0, grad_input=gradient),)
 
 
 class _MaxPool(_Step):
@@ -141,10 +125,34 @@ class _MaxPool(_Step):
         y, self.indices = max_pool2d_with_indices(x, *self.options)
         return y
 
-    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
         if gradient.is_mkldnn:
-            return _blocked_max_pool_backward(gradient, self.y, self.x, *self.options)
-        return _max_pool_backward(gradient, self.x, *self.options, self.indices)
+            return (_blocked_max_pool_backward(gradient, self.y, self.x, *self.options),)
+        return (_max_pool_backward(gradient, self.x, *self.options, self.indices),)
+
+
+class _BatchNorm(_Step):
+    def __init__(self, module: nn.BatchNorm2d) -> None:
+        self.weight, self.bias = module.weight.detach(), module.bias.detach()
+        self.running = (module.running_mean, module.running_var)
+        self.tracked = module.num_batches_tracked
+        self.momentum, self.epsilon = module.momentum, module.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.numel() == x.shape[1]:
+            raise ValueError(f"batch norm in training needs more than one value per channel, got {list(x.shape)}")
+        self.x = x
+        self.tracked.add_(1)
+        y, *self.statistics = torch.native_batch_norm(
+            x, self.weight, self.bias, *self.running, True, self.momentum, self.epsilon
+        )
+        return y
+
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
+        of_input, *self.gradients = _batch_norm_backward(
+            gradient, self.x, self.weight, *self.running, *self.statistics, True, self.epsilon, (wanted, True, True)
+        )
+        return (of_input,)
 
 
 class _Flatten(_Step):
@@ -152,8 +160,11 @@ class _Flatten(_Step):
         self.shape = x.shape
         return x.flatten(1)
 
-    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
-        return gradient.view(self.shape)
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
+        return (gradient.view(self.shape),)
+
+    def owners(self) -> bool:
+        return self.may_overwrite
 
 
 class _Dropout(_Step):
@@ -182,24 +193,53 @@ class _Dropout(_Step):
         self.factors = kept.div_(self.keep)
         return x * self.factors
 
-    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
-        return gradient.mul_(self.factors)
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
+        return (gradient.mul_(self.factors) if self.may_overwrite else gradient * self.factors,)
 
 
 class _Blocked(_Step):
     def forward(self, x: Tensor) -> Tensor:
         return x.to_mkldnn()
 
-    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
-        return gradient.to_dense()
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
+        return (gradient.to_dense(),)
 
 
 class _Dense(_Step):
     def forward(self, x: Tensor) -> Tensor:
         return x.to_dense()
 
-    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
-        return gradient.to_mkldnn()
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
+        return (gradient.to_mkldnn(),)
+
+
+class _Sum(_Step):
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        self.inputs = 1 + len(others)
+        for other in others:
+            first = first + other
+        return first
+
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
+        return (gradient,) * self.inputs
+
+    def owners(self) -> bool:
+        return False
+
+
+class _Concatenation(_Step):
+    def __init__(self, module: Concatenation) -> None:
+        self.axis = module.axis
+
+    def forward(self, *values: Tensor) -> Tensor:
+        self.sizes = [value.shape[self.axis] for value in values]
+        return torch.cat(values, dim=self.axis)
+
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
+        return gradient.split(self.sizes, dim=self.axis)
+
+    def owners(self) -> bool:
+        return self.may_overwrite  # the parts do not overlap
 
 
 class _Module(_Step):
@@ -215,9 +255,9 @@ class _Module(_Step):
             self.y = self.module(self.x)
         return self.y.detach()
 
-    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
+    def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
         of_input, *self.gradients = torch.autograd.grad(self.y, [self.x, *self.parameters], gradient)
-        return of_input
+        return (of_input,)
 
 
 def _step(module: nn.Module) -> _Step:
@@ -230,8 +270,14 @@ def _step(module: nn.Module) -> _Step:
             return _ReLU(module)
         case nn.MaxPool2d():
             return _MaxPool(module)
+        case nn.BatchNorm2d():
+            return _BatchNorm(module)
         case nn.Flatten():
             return _Flatten()
+        case Sum():
+            return _Sum()
+        case Concatenation():
+            return _Concatenation(module)
         case nn.Dropout():
             return _Dropout(module)
         case Blocked():
@@ -245,33 +291,52 @@ def _step(module: nn.Module) -> _Step:
 class WrittenPass:
     """The training pass of ``network`` written out, over its own parameters and buffers."""
 
-    def __init__(self, network: nn.Sequential) -> None:
-        self._steps = [_step(module) for module in network]
-        self._dropouts = {
-            name: step
-            for (name, _), step in zip(network.named_children(), self._steps, strict=True)
-            if isinstance(step, _Dropout)
-        }
-        autograd = any(isinstance(step, _Module) for step in self._steps)
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._steps = {part.name: _step(part.module) for part in network.parts}
+        self._dropouts = {name: step for name, step in self._steps.items() if isinstance(step, _Dropout)}
+        autograd = any(isinstance(step, _Module) for step in self._steps.values())
         self.mode = torch.no_grad if autograd else torch.inference_mode
-        self._first_trained = next(i for i, module in enumerate(network) if any(True for _ in module.parameters()))
+        self._trained: set[str] = set()  # parts that have parameters, or take what comes of some
+        for name, module, inputs in network.parts:
+            if any(True for _ in module.parameters()) or not self._trained.isdisjoint(inputs):
+                self._trained.add(name)
+        self._say_who_may_overwrite()
 
     def __call__(
         self, images: Tensor, labels: Tensor, dropout_masks: Masks, *, of_input: bool = False
     ) -> LossAndGradients:
-        """See ``AutogradPass``."""
+        """One forward and backward pass over a batch: images float[n, C, H, W], labels int64[n]."""
         for name, dropout in self._dropouts.items():
             dropout.mask = dropout_masks.get(name)
-        x = images
-        for step in self._steps:
-            x = step.forward(x)
-        log_probabilities = torch.log_softmax(x, 1)
+        values = {INPUT: images}
+        for name, _, inputs in self._network.parts:
+            values[name] = self._steps[name].forward(*[values[source] for source in inputs])
+            for source in self._network.freed[name]:
+                del values[source]
+        log_probabilities = torch.log_softmax(values.pop(name), 1)
         loss, count = _nll_loss(log_probabilities, labels, None, _MEAN, _NO_LABEL)
         one = torch.ones_like(loss)
         gradient = _nll_loss_backward(one, log_probabilities, labels, None, _MEAN, _NO_LABEL, count)
         gradient = _log_softmax_backward(gradient, log_probabilities, 1, log_probabilities.dtype)
-        last = 0 if of_input else self._first_trained
-        for step in reversed(self._steps[last + 1 :]):
-            gradient = step.backward(gradient, wanted=True)
-        of_images = self._steps[last].backward(gradient, wanted=of_input)
-        return loss, [gradient for step in self._steps for gradient in step.gradients], of_images
+        of_images = self._backward(gradient, wanted={INPUT, *self._steps} if of_input else self._trained)
+        return loss, [gradient for step in self._steps.values() for gradient in step.gradients], of_images
+
+    def _backward(self, gradient: Tensor, *, wanted: set[str]) -> Tensor | None:
+        """Leave the gradients of all parameters in the steps, from that of the logits; gives that of the images."""
+        gradients = {self._network.parts[-1].name: gradient}
+        for name, _, inputs in reversed(self._network.parts):
+            if name not in wanted:
+                continue
+            of_inputs = self._steps[name].backward(gradients.pop(name), wanted=not wanted.isdisjoint(inputs))
+            for source, of_source in zip(inputs, of_inputs, strict=True):
+                if source in wanted:
+                    gradients[source] = gradients[source] + of_source if source in gradients else of_source
+        return gradients.get(INPUT)
+
+    def _say_who_may_overwrite(self) -> None:
+        uses = Counter(source for part in self._network.parts for source in part.inputs)
+        for name, _, inputs in reversed(self._network.parts):
+            for source in inputs:
+                if source in self._steps and uses[source] == 1:  # else it is a sum of its own
+                    self._steps[source].may_overwrite = self._steps[name].owners()
