@@ -3,20 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check setup bench reference soak clean
+.PHONY: help demo test test-full check setup constraints bench reference clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       environments, then all frameworks and NumPy on the embedded digits, ending in a report"
 	@echo "make test       environments, then every test and the conformance suite"
+	@echo "make test-full  what make test does, then what is long: full conformance, 11,000 malformed inputs, 1,000 kills, 2,000 runs"
 	@echo "make check      formatting, lint and types alone"
+	@echo "make constraints  every environment's versions anew, in constraints.txt and backends/requirements/"
 	@echo "make bench      adapters beside tutorial loops and bare loops, in turn: half an hour of a quiet machine"
 	@echo "make reference  the published results on all of MNIST: hours, continued where it stopped"
-	@echo "make soak       the reliability tests at length: 2,000 runs, 11,000 malformed inputs"
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 setup: $(VENV)/ready
@@ -31,10 +32,14 @@ test: setup check
 	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile
 	$(BIN)/python -m pytest -m alone
 
-# Hours of it in minutes: 2,000 runs in one parent, 11,000 malformed inputs, and every other reliability test.
-soak: $(VENV)/ready
-	HARNESS_SOAK_RUNS=2000 HARNESS_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -s tests/reliability \
-		tests/specs/test_loading_fuzz.py tests/harness/datasets/test_fuzz.py
+# Before a release. CI runs `make test`.
+test-full: test
+	$(BIN)/python -m pytest tests/conformance --scope full
+	HARNESS_SOAK_RUNS=2000 HARNESS_FUZZ_EXAMPLES=1000 HARNESS_KILLS=1000 $(BIN)/python -m pytest -s \
+		tests/reliability tests/specs/test_loading_fuzz.py tests/harness/datasets/test_fuzz.py
+
+constraints: $(VENV)/ready
+	$(BIN)/python -m tests.constraints
 
 # Writes the table in docs/performance.md.
 bench: setup

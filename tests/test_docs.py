@@ -21,7 +21,7 @@ from specs.recipe import Preprocessing, Recipe
 from specs.schedule import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 SPECS = (ROOT / "docs" / "specs.md").read_text()
 
 

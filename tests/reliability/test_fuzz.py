@@ -2,7 +2,7 @@
 
 The YAML loader, IDX and .npz have theirs beside their own tests (tests/specs/test_loading_fuzz.py,
 tests/harness/datasets/test_fuzz.py): eleven properties in all, 300 inputs each (3,300) unless HARNESS_FUZZ_EXAMPLES
-says otherwise; ``make soak`` tries 1,000 each (11,000).
+says otherwise; ``make test-full`` tries 1,000 each (11,000).
 """
 
 from __future__ import annotations

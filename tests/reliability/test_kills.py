@@ -1,4 +1,7 @@
-"""The parent killed with SIGKILL at 200 random moments of a fast matrix, and resumed after each."""
+"""The parent killed with SIGKILL at 200 random moments of a fast matrix, and resumed after each.
+
+HARNESS_KILLS asks for more (``make test-full``: 1,000).
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-KILLS = 200
+KILLS = int(os.environ.get("HARNESS_KILLS", "200"))
 
 
-def test_every_planned_run_is_there_once_after_200_kills(tmp_path: Path) -> None:
+def test_every_planned_run_is_there_once_after_all_kills(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.reliability.killed_parent", str(tmp_path / "sets"), str(KILLS), "20"],
         cwd=ROOT,

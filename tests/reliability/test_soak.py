@@ -1,6 +1,6 @@
 """Many runs in one parent: its memory stays flat, and nothing is left of any of them.
 
-100 runs by default; HARNESS_SOAK_RUNS asks for more (``make soak``: 2,000).
+100 runs by default; HARNESS_SOAK_RUNS asks for more (``make test-full``: 2,000).
 """
 
 from __future__ import annotations

@@ -1,0 +1,74 @@
+"""Every package of every environment is pinned, in files that hold on any machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from backends.registry import BACKENDS
+from harness.processes.managed import STAMP, Environment
+from tests.constraints import DEVELOPMENT, canonical
+from tests.test_dependencies import PROJECT
+
+FILES = [DEVELOPMENT, *(registration.constraints for registration in BACKENDS.values())]
+
+
+def pins(file: Path) -> dict[str, str]:
+    """Name to version; every line must be a plain pin."""
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    found = dict(line.split("==") for line in lines)
+    assert len(found) == len(lines)
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_constraint_is_a_name_and_a_public_version(file: Path) -> None:
+    """No path, host or local version: they hold where another build of a package is the one to be had."""
+    for name, version in pins(file).items():
+        assert name == canonical(name)
+        assert re.fullmatch(r"[0-9][0-9a-z.]*", version), f"{name}=={version}"
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_requirements_and_constraints_agree(name: str) -> None:
+    lines = BACKENDS[name].requirements.read_text().splitlines()
+    constrained = pins(BACKENDS[name].constraints)
+    for requirement in (Requirement(line) for line in lines if line and not line.startswith("#")):
+        assert str(requirement.specifier) == f"=={constrained[canonical(requirement.name)]}"
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_an_environment_has_the_pinned_packages_and_no_other(name: str) -> None:
+    environment = Environment(BACKENDS[name])
+    if not environment.ready():
+        pytest.skip(f"the environment of {name} is not made here")
+    packages = json.loads((environment.directory / STAMP).read_text())["packages"]
+    installed = {canonical(p.split("==")[0]): p.split("==")[1].partition("+")[0] for p in packages}
+    assert installed.items() <= pins(BACKENDS[name].constraints).items()
+
+
+def test_the_development_environment_is_pinned_whole() -> None:
+    """Every package that the project's requirements lead to, as the packages installed here declare them."""
+    constrained = pins(DEVELOPMENT)
+    own = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    open_ = [("the project", Requirement(text)) for text in own]
+    seen = set()
+    while open_:
+        by, requirement = open_.pop()
+        name = canonical(requirement.name)
+        assert name in constrained, f"{name}, required by {by}"
+        for extra in requirement.extras or {""}:
+            if (name, extra) not in seen:
+                seen.add((name, extra))
+                open_ += [(name, needed) for needed in needs(name, extra)]
+
+
+def needs(name: str, extra: str) -> list[Requirement]:
+    """What an installed distribution requires here for one of its extras, or for none."""
+    found = [Requirement(text) for text in requires(name) or ()]
+    return [one for one in found if one.marker is None or one.marker.evaluate({"extra": extra})]
