@@ -105,6 +105,79 @@ def test_no_adapter_imports_another() -> None:
             assert not others & (set(BACKENDS) - {folder.name}), f"{path.relative_to(ROOT)} imports another adapter"
 
 
+# Parts of frameworks that are not their public API though their names have no underscore, and what no guide names.
+PRIVATE = (
+    *("torch.ops", "to_mkldnn", "paddle.base", "core.eager", "tf.raw_ops", "raw_ops", "tensorflow.python", "keras.src"),
+    *("mindspore.ops.auto_generate", "ops.auto_generate", "sched_setaffinity"),
+)
+
+
+def private_names(path: Path) -> list[str]:
+    """What a file takes of others' private parts: underscored names but on self and cls, and what PRIVATE lists."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import():
+                names = [(alias.name, alias.name) for alias in node.names]
+            case ast.ImportFrom(module=str(module)) if module != "__future__":
+                names = [(f"{module}.{alias.name}", f"{module}.{alias.name}") for alias in node.names]
+            case ast.Attribute(value=ast.Name(id="self" | "cls")):
+                continue
+            case ast.Attribute():
+                names = [(ast.unparse(node), node.attr)]  # what it is called on is a node of its own
+            case _:
+                continue
+        found += [name for name, new in names if _hidden(new) or any(f".{p}." in f".{name}." for p in PRIVATE)]
+    return found
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
+
+
+def plain_sources() -> list[Path]:
+    """What default and recommended import of the adapters: all but the engines."""
+    return sorted(path for path in (ROOT / "backends").rglob("*.py") if "expert" not in path.parts)
+
+
+# To be made public: a file that has become so fails here until its name is taken out.
+_NOT_YET = pytest.mark.xfail(strict=True, reason="still takes private parts")
+NOT_YET_PUBLIC = {"backends/paddle/optimizers.py", "backends/paddle/session.py"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=name, marks=_NOT_YET if name in NOT_YET_PUBLIC else ())
+        for path in plain_sources()
+        for name in (str(path.relative_to(ROOT)),)
+    ],
+)
+def test_default_and_recommended_use_public_parts_alone(path: Path) -> None:
+    assert private_names(path) == []
+    assert not [name for name in imported(path, top_level=True) if ".expert" in name], "imports an engine at its top"
+    if path.name != "adapter.py":  # which opens it when told to
+        assert not [name for name in imported(path, top_level=False) if ".expert" in name], "imports an engine"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "y = torch.ops.aten.convolution_backward(x)",
+        "torch._foreach_add_(xs, 1)",
+        "from torch._C import Graph",
+        "from paddle.base import core",
+        "tf.raw_ops.ResourceApplyAdam()",
+        "optimizer._create_accumulators(block)",
+        "super()._append_optimize_op(block)",
+        "os.sched_setaffinity(0, {1})",
+    ],
+)
+def test_private_parts_are_found(line: str, tmp_path: Path) -> None:
+    (tmp_path / "session.py").write_text(f"{line}\n")
+    assert private_names(tmp_path / "session.py")
+
+
 def run(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
