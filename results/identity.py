@@ -3,7 +3,8 @@
 Two runs are of one training where they had the same network, data and recipe; seeds may differ. What a run was given is
 known by the fingerprints of its inputs, but the schedule's and the initial weights' are those of one seed. So runs of
 one seed are told apart by their fingerprints, and runs of several seeds are held together by what is recorded of the
-recipe: from records that do not hold it, by the recipe's name, its batch size and its epochs in the command.
+recipe: its fingerprint, or in records of before there was one the recipe's name, and batch size and epochs by the
+command.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from results.record import Row
+from results.record import Record, Row
+
+_LABELS = frozenset({"name", "title", "source", "dataset", "architecture", "targets"})
+"""Fields of a recipe or a network that decide nothing of a training."""
 
 
 class Inputs(NamedTuple):
@@ -59,11 +63,38 @@ def _number(option: str, command: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def differences(first: Row, second: Row) -> Iterator[tuple[str, object, object]]:
-    """What two records say differently of their trainings: the name of each fact and both values."""
-    for name, mine, its in zip(Told._fields, told(first), told(second), strict=True):
-        if mine != its:
-            yield name, mine, its
+def differences(first: Record, second: Record) -> Iterator[tuple[str, object, object]]:
+    """What two records say differently of their trainings: the name of each fact and both values.
+
+    Of records that hold their specs, every field of recipe and network; else what ``told`` has.
+    """
+    held = first.specs is not None and second.specs is not None
+    mine, its = (_facts(record, held=held) for record in (first, second))
+    for name in dict.fromkeys([*mine, *its]):
+        if mine.get(name) != its.get(name):
+            yield name, mine.get(name), its.get(name)
+
+
+def _facts(record: Record, *, held: bool) -> dict[str, object]:
+    said: dict[str, object] = told(record)._asdict()
+    if not held or record.specs is None:
+        return said
+    flat = dict(_flat({k: v for k, v in record.specs.recipe.items() if k not in _LABELS}))
+    flat |= _flat({k: v for k, v in record.specs.architecture.items() if k not in _LABELS})
+    flat |= {"train_samples": record.train_samples, "test_samples": record.test_samples}
+    return flat | {name: said[name] for name in ("stop_after", "resumed")}
+
+
+def _flat(spec: object, at: str = "") -> Iterator[tuple[str, object]]:
+    """The leaves of nested plain data with their places, e.g. "layers[2].conv2d.out_channels"."""
+    if isinstance(spec, dict):
+        for name, part in spec.items():
+            yield from _flat(part, f"{at}.{name}" if at else str(name))
+    elif isinstance(spec, list) and any(isinstance(part, dict | list) for part in spec):
+        for number, part in enumerate(spec):
+            yield from _flat(part, f"{at}[{number}]")
+    else:
+        yield at, spec
 
 
 def trainings(rows: Sequence[Row]) -> list[str]:
@@ -96,7 +127,7 @@ def trainings(rows: Sequence[Row]) -> list[str]:
 
 def _recipe(row: Row) -> Hashable:
     known = inputs(row)
-    return known.architecture, known.data, told(row)
+    return row.fingerprints.training or (known.architecture, known.data, told(row))
 
 
 def _names(row: Row) -> Hashable:

@@ -60,6 +60,7 @@ class Damaged:
     file: Path
     line: int
     reason: str
+    foreign: bool = False  # written under a schema that is not known
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.reason}"
@@ -203,7 +204,7 @@ class ResultSet:
                 try:
                     row = _parsed(model, line)
                 except ValidationError as error:
-                    damaged.append(Damaged(self.records_file, number, _reason(line, error)))
+                    damaged.append(Damaged(self.records_file, number, *_reason(line, error)))
                     continue
                 if row.run_id in rows:
                     damaged.append(Damaged(self.records_file, number, f"run {row.run_id} has a record already"))
@@ -328,14 +329,16 @@ class _Schema(BaseModel):
     schema_version: int = Field(alias="schema")
 
 
-def _reason(line: bytes, error: ValidationError) -> str:
+def _reason(line: bytes, error: ValidationError) -> tuple[str, bool]:
+    """Why a line is no record, and whether it is one of a schema that is not known."""
     if len(line) == LINE_LIMIT:
-        return f"longer than {LINE_LIMIT} bytes"
+        return f"longer than {LINE_LIMIT} bytes", False
     if not line.endswith(b"\n"):
-        return "torn: its writer was killed before the record was whole"
+        return "torn: its writer was killed before the record was whole", False
     try:
         schema = _Schema.model_validate_json(line).schema_version
     except ValidationError:
         schema = SCHEMA
-    known = schema in get_args(Schema)
-    return f"not a record: {_PLACE.sub('', first_problem(error))}" if known else other_schema(schema)
+    if schema in get_args(Schema):
+        return f"not a record: {_PLACE.sub('', first_problem(error))}", False
+    return other_schema(schema), True

@@ -58,6 +58,8 @@ def compare(
         bool, typer.Option("--dry-run", help="Show the plan and an estimate of time, run nothing.")
     ] = False,
     data_dir: options.DataDir = None,
+    json: options.Json = False,
+    csv: options.Csv = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Train every model on every backend, repeats interleaved; ends with a table and a report.
@@ -67,13 +69,15 @@ def compare(
     Example: `python -m harness compare --backends torch,keras --models lenet5 --datasets digits --epochs 2 --repeats 3`
     """
     from harness.cli.checkpoint_options import tell
-    from harness.cli.matrix_display import MatrixDisplay, print_plan, print_summary
+    from harness.cli.matrix_display import MatrixDisplay, print_plan
+    from harness.cli.report import check_form, print_report
     from harness.conformance.standing import standings
     from harness.measuring.peak import measure, remembered
     from harness.planning.study import matrix
     from harness.running.matrix import Interrupted, Matrix
     from specs.errors import unknown
 
+    check_form(json=json, csv=csv)
     flags = {
         "backends": _list(backends),
         "models": _list(models),
@@ -119,21 +123,20 @@ def compare(
             print(f"  {_resume_command(chosen, out, data_dir)}", file=sys.stderr)
             return 130
         results.save_conformance(standings(results.rows()[0]))
-        page = _report(place)
-    print_summary(results)
-    if page is not None:
-        print(page)
+        report = _report(place)
+    if report is not None:
+        print_report(report, json=json, csv=csv)
     rows, _ = results.rows()
-    return 0 if page and all(row.status in ("ok", "unsupported") for row in rows) else 1
+    return 0 if report and all(row.status in ("ok", "unsupported") for row in rows) else 1
 
 
-def _report(place: Path) -> Path | None:
-    """The report's page; None where making it failed, which is told in one line: the records are safe."""
+def _report(place: Path) -> Any:
+    """The report; None where making it failed, which is told in one line: the records are safe."""
     from results.report import build
     from specs.errors import RequestError
 
     try:
-        return build([place]).html  # set.json names the baseline; it counts where it ran
+        return build([place])  # set.json names the baseline; it counts where it ran
     except RequestError:
         raise
     except Exception as error:  # whatever a plot or a table met: the runs have taken hours, and are recorded

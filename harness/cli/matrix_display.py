@@ -115,15 +115,6 @@ def rows_table(rows: list[Row]) -> Table:
     return table
 
 
-def print_summary(results: ResultSet) -> None:
-    """The table of a finished matrix on stderr."""
-    rows, damaged = results.rows()
-    console.print(rows_table(list(rows)))
-    for line in damaged:
-        console.print(f"[yellow]unreadable record[/] {shown(str(line))}")
-    console.print(f"records: {shown(str(results.records_file))}")
-
-
 def print_plan(study: Study, plans: list[Planned], place: Path, data_dir: Path | None) -> None:
     """The runs and an estimate of their time on stdout."""
     from harness.cli.tables import stdout_console

@@ -45,4 +45,5 @@ StallTimeout = Annotated[float | None, typer.Option(help="Seconds a run may go w
 MemoryLimit = Annotated[int | None, typer.Option(help="MiB of memory a run's worker may use.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the result set.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout, nothing else.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print the summary table as CSV on stdout, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import SETS
+from harness.cli import options
 
 if TYPE_CHECKING:
     from results.report import Report
@@ -22,6 +22,8 @@ def report(
         str | None, typer.Option(help="The backend that ratios refer to; default: the study's own.", metavar="BACKEND")
     ] = None,
     lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    json: options.Json = False,
+    csv: options.Csv = False,
     open_: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Where the report goes; default: into the set, or the first of several.")
@@ -33,19 +35,32 @@ def report(
     """
     from results.report import build
 
+    check_form(json=json, csv=csv)
     made = build([_find(path) for path in sets], baseline=baseline, lang=lang, out=out)
-    print_report(made)
+    print_report(made, json=json, csv=csv)
     if open_:
         import webbrowser
 
         webbrowser.open(made.html.resolve().as_uri())
 
 
-def print_report(made: Report) -> None:
-    """The summary table, the chief findings and the path of the report, on stdout."""
-    from harness.cli.tables import print_table
-    from results.report.terminal import chief_findings, summary_table
+def check_form(*, json: bool, csv: bool) -> None:
+    """Raise RequestError where both forms are asked for: stdout holds one."""
+    from specs.errors import RequestError
 
+    if json and csv:
+        raise RequestError("--json and --csv were both given: choose one")
+
+
+def print_report(made: Report, *, json: bool = False, csv: bool = False) -> None:
+    """The summary table, the chief findings and the path of the report, on stdout; or findings and summary as data."""
+    from harness.cli.tables import print_table
+    from results.export import csv as as_csv
+    from results.report.terminal import as_json, chief_findings, summary_table
+
+    if json or csv:
+        print(as_json(made) if json else as_csv(made.summary), end="")
+        return
     if table := summary_table(made.study):
         print_table(table.title, table.columns, table.rows, right=table.right)
     for sentence in chief_findings(made.study, TOLD):
@@ -54,4 +69,4 @@ def print_report(made: Report) -> None:
 
 
 def _find(path: Path) -> Path:
-    return SETS / path if not path.exists() and (SETS / path).is_dir() else path
+    return options.SETS / path if not path.exists() and (options.SETS / path).is_dir() else path

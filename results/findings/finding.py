@@ -94,9 +94,9 @@ def extent(column: str, values: Sequence[float]) -> str:
     return f"{cell(column, min(values))}–{figure(column, max(values))}"
 
 
-def some(study: Study, names: pd.Series[Any]) -> str:
+def some(study: Study, names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
-    shown = [plain(str(name)) for name in names[:NAMED]]
+    shown = [plain(name) for name in names[:NAMED]]
     if len(names) <= NAMED:
         return study.words.join(shown)
     return study.words("and_more", names=study.words("comma").join(shown), count=len(names) - NAMED)

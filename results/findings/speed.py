@@ -43,7 +43,7 @@ def changes(study: Study) -> Iterator[Finding]:
     before, after = (plain(name) for name in study.results.names)
     for verdict in Verdict:
         if verdict in said:
-            what = some(study, pd.Series(said[verdict]))
+            what = some(study, said[verdict])
             yield study.say(f"changes_{verdict}", "change", before=before, after=after, what=what)
 
 
@@ -206,7 +206,7 @@ def first_step(study: Study) -> Iterator[Finding]:
                 )
                 slow.setdefault(study.labels.subject(subject.key), []).append(said)
     for backend, cases_ in slow.items():
-        yield study.say("first_step", "note", backend=backend, where=some(study, pd.Series(cases_)))
+        yield study.say("first_step", "note", backend=backend, where=some(study, cases_))
 
 
 def wide(study: Study) -> Iterator[Finding]:
@@ -219,4 +219,4 @@ def wide(study: Study) -> Iterator[Finding]:
                         case=study.labels.case(CaseKey(*(row[key] for key in CaseKey._fields))))
             for _, row in wide.iterrows()
         ]  # fmt: skip
-        yield study.say("wide", "note", names=some(study, pd.Series(names)), share=f"{100 * WIDE_INTERVAL:g}")
+        yield study.say("wide", "note", names=some(study, names), share=f"{100 * WIDE_INTERVAL:g}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from results.columns import FINGERPRINTS
 from results.comparison import differing_inputs
@@ -50,22 +51,23 @@ def nonconforming_backends(study: Study) -> Iterator[Finding]:
 
 def namesakes(study: Study) -> Iterator[Finding]:
     """Different trainings that bear the same names: they are told apart, and what differs is said."""
-    runs = study.results.runs
-    said = study.words.value
-    told = {training: row for (_, row), training in zip(study.results.rows, runs["training"], strict=True)}
-    for trainings in study.labels.namesakes.values():
-        first = trainings[0]
-        for other in trainings[1:]:
-            groups = [runs[runs["training"] == training] for training in (first, other)]
+    runs, said = study.results.runs, study.words.value
+    several = [trainings for trainings in study.labels.namesakes.values() if len(trainings) > 1]
+    firsts = runs[runs["training"].isin(list(chain(*several)))].drop_duplicates("training")
+    whole = {(name, record.run_id): record for name, record in study.results.records(firsts)}
+    told = {row["training"]: whole[row["set"], row["run_id"]] for _, row in firsts.iterrows()}
+    for first, *others in several:
+        for other in others:
             facts = [
-                study.words("against", what=study.words(f"told_{name}"), first=said(mine), other=said(its))
+                study.words("against", what=study.words.told(name), first=said(mine), other=said(its))
                 for name, mine, its in differences(told[first], told[other])
             ]
-            parts = [part for part in differing_inputs(*groups) if not (facts and part == "schedule")]
-            what = [*facts, *(study.words("differing", what=study.words(f"input_{part}")) for part in parts)]
+            parts = differing_inputs(*(runs[runs["training"] == training] for training in (first, other)))
+            what = facts + [study.words("differing", what=study.words(f"input_{part}")) for part in parts
+                            if not (facts and part == "schedule")]  # fmt: skip
             yield study.say(
                 "namesakes", "warning", first=study.labels.training(first), other=study.labels.training(other),
-                what=study.words.join(what) or study.words("differing_unknown"),
+                what=some(study, what) if what else study.words("differing_unknown"),
             )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ def fingerprints(study: Study) -> Iterator[Finding]:
     missing = study.results.runs.query("status == 'ok'")
     missing = missing[missing[list(FINGERPRINTS)].isna().any(axis=1)]
     if len(missing):
-        yield study.say("no_fingerprints", "warning", count=len(missing), names=some(study, missing["run_id"]))
+        yield study.say("no_fingerprints", "warning", count=len(missing), names=some(study, list(missing["run_id"])))
 
 
 def noisy(study: Study) -> Iterator[Finding]:
@@ -82,7 +84,7 @@ def noisy(study: Study) -> Iterator[Finding]:
     runs = study.results.runs[study.results.runs["current"]]
     noisy = runs[runs["noisy"].fillna(False)]
     if len(noisy):
-        yield study.say("noisy", "warning", count=len(noisy), runs=len(runs), names=some(study, noisy["run_id"]))
+        yield study.say("noisy", "warning", count=len(noisy), runs=len(runs), names=some(study, list(noisy["run_id"])))
 
 
 def threads(study: Study) -> Iterator[Finding]:

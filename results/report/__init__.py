@@ -13,6 +13,7 @@ from results.files import explained, write_atomic
 from results.findings import Study
 from results.tables import Results
 from results.words import Words
+from specs.errors import RequestError
 from specs.program import PROGRAM
 
 
@@ -45,6 +46,7 @@ def build(
 
     words = Words(lang)
     results = Results.load(paths)
+    _check_readable(results)
     study = Study(results, results.baseline(baseline), words)
     folder = Path(out) if out is not None else _folder(results)
     plots = list(draw(study)) if len(results.runs) else []
@@ -61,6 +63,16 @@ def build(
     write_atomic(folder / "report.md", markdown, safe=safe)
     write_atomic(folder / "report.html", html, safe=safe)
     return Report(folder / "report.html", folder / "report.md", study)
+
+
+def _check_readable(results: Results) -> None:
+    """Raise RequestError where a report would leave out records that another harness reads, or hold none at all."""
+    if foreign := [damaged for damaged in results.damaged if damaged.foreign]:
+        raise RequestError(f"{foreign[0]} (records under such a schema: {len(foreign)}); nothing was changed")
+    if results.damaged and not results.rows:
+        raise RequestError(
+            f"{results.damaged[0]} (of {len(results.damaged)} lines none is a record); nothing was changed"
+        )
 
 
 def _folder(results: Results) -> Path:

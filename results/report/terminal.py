@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from results.findings import Study, collect
 from results.formatting import plain
 from results.report.page_tables import Table, summary
+
+if TYPE_CHECKING:
+    from results.report import Report
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,23 @@ def summary_table(study: Study) -> TextTable | None:
     rows = [[f"{cell.text} ({cell.detail})" if cell.detail else cell.text for cell in row] for row in table.rows]
     right = {title for title, column in zip(titles, table.columns, strict=True) if column.numeric}
     return TextTable(table.about, titles, rows, right)
+
+
+def as_json(made: Report) -> str:
+    """The findings with what they are about, the summary's rows, and where the report is; absent figures are null."""
+    study = made.study
+    findings = [
+        {
+            "level": one.level,
+            "finding": one.key,
+            "case": study.labels.case(one.case) if one.case else None,
+            "subject": study.labels.subject(one.subject) if one.subject else None,
+            "sentence": plain(one.sentence(study.words), 1000),
+        }
+        for one in collect(study)
+    ]
+    summary = json.loads(made.summary.to_json(orient="records"))
+    return json.dumps({"findings": findings, "summary": summary, "report": str(made.html)}, indent=2) + "\n"
 
 
 def chief_findings(study: Study, levels: Container[str]) -> list[str]:

@@ -41,6 +41,11 @@ class Words:
             return self("unknown")
         return self("yes" if value else "no") if isinstance(value, bool) else plain(str(value))
 
+    def told(self, name: str) -> str:
+        """What a choice of a recipe or a network is called; a place in it, where there is no word for it."""
+        key = f"told_{name}"
+        return self(key) if key in self._texts else plain(name.replace("_", " "))
+
     def join(self, items: Sequence[str]) -> str:
         """ "a, b and c"."""
         if len(items) < 2:

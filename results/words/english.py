@@ -134,6 +134,9 @@ TEXTS = {
     "told_epochs": "epochs",
     "told_stop_after": "stopped after epoch",
     "told_resumed": "resumed",
+    "told_train_samples": "training samples",
+    "told_test_samples": "test samples",
+    "told_optimizer.learning_rate": "learning rate",
     "first_step_of": "{case} {seconds} (as long as {steps} later steps)",
     "finding_first_step": (
         "The first step of {backend} takes long (compilation, which counts in no throughput): {where}."

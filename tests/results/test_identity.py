@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from results.identity import trainings
-from results.record import Fingerprints, Record
+from results.identity import differences, trainings
+from results.record import Fingerprints, Record, Specs
 from tests.results.records import fault, record
 
 
@@ -44,6 +44,38 @@ def test_seeds_are_held_together_only_where_no_seed_contradicts() -> None:
     """Two learning rates under one name with seed 0: whose seed 1 is, nobody can say."""
     assert kinds(made(0), made(0, schedule="other rate"), made(1)) == [0, 1, 2]
     assert kinds(made(0), made(1), made(2)) == [0, 0, 0]
+
+
+def test_the_fingerprint_of_the_training_holds_seeds_together() -> None:
+    """Where it is recorded, names and command are not asked."""
+
+    def of(seed: int, training: str, **choices: object) -> Record:
+        one = made(seed, schedule=training, command=None, recipe=f"r{seed}", **choices)  # type: ignore[arg-type]
+        return one.model_copy(update={"fingerprints": one.fingerprints.model_copy(update={"training": training})})
+
+    assert kinds(of(0, "x"), of(1, "x"), of(0, "y"), of(1, "y")) == [0, 0, 1, 1]
+    before = made(0, schedule="x")
+    assert kinds(before, of(0, "x"), of(1, "x")) == [0, 0, 0], "the same inputs are the same training"
+
+
+def test_differences_are_named() -> None:
+    said = {name: (mine, its) for name, mine, its in differences(made(), made(batch=16, epochs=1))}
+    assert said == {"batch_size": (64, 16), "epochs": (3, 1)}
+    recipe = {"name": "a", "epochs": 3, "optimizer": {"kind": "sgd", "learning_rate": 0.1}}
+    layers: list[dict[str, object]] = [{"conv2d": {"out_channels": 8}}, {"relu": {}}]
+    first = made(specs=Specs(architecture={"name": "n", "layers": layers}, recipe=recipe))
+    other = made(
+        specs=Specs(
+            architecture={"name": "other", "layers": [{"conv2d": {"out_channels": 16}}, {"relu": {}}]},
+            recipe=recipe | {"name": "b", "optimizer": {"kind": "sgd", "learning_rate": 0.2}},
+        )
+    )
+    first, other = (one.model_copy(update={"train_samples": n}) for one, n in ((first, 100), (other, 200)))
+    assert list(differences(first, other)) == [
+        ("optimizer.learning_rate", 0.1, 0.2),
+        ("layers[0].conv2d.out_channels", 8, 16),
+        ("train_samples", 100, 200),
+    ]
 
 
 def test_a_resumed_run_is_no_repeat_of_a_whole_one() -> None:
