@@ -7,7 +7,6 @@ because some frameworks' threads spin while they wait for work.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from backends.contract import SessionSpec, Unsupported
 from backends.registry import Registration
 from harness.export.forms import TOLERANCE, Form, Trained, difference, find_form, forms, opened, write
+from harness.export.places import plain_folder
 from harness.processes.launcher import WorkerFailed
 from harness.processes.remote import RemotePredictor, RemoteWorker, open_worker
 from results.statistics import Estimate, estimate
@@ -87,7 +87,7 @@ def benchmark(
     outcome = Outcome()
     images = _images(trained, max(batches))
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = stack.enter_context(plain_folder())
         for name, start in _starts(trained, backends, folder, threads, stack).items():
             progress(f"starting {name}")
             if subject := _attempt(outcome, name, partial(_checked, start, trained)):

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.export.forms import TOLERANCE, Form, Trained, difference, opened, write
+from harness.export.places import plain_folder
 from results.files import TEMPORARY, explained
 from specs.errors import RequestError
 
@@ -36,31 +37,38 @@ def export(form: Form, trained: Trained, folder: Path, *, threads: int) -> Expor
     """
     if folder.exists():
         raise RequestError(f"{folder} is already there: name another folder with --out")
-    with explained("write", folder):
+    with explained("write", folder):  # before the work, which takes a while
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder.parent))
     try:
-        partial.chmod(0o755)
-        write(form, trained, partial, threads=threads)
-        with opened(form, partial, trained.architecture, threads=threads) as (worker, predictor):
-            found = difference(predictor, trained)
-            version = worker.description["framework_version"]
-        if not found <= TOLERANCE:
-            raise Differs(f"{form.name}: logits differ by {found:.1e} of the largest, more than {TOLERANCE:g}")
-        exported = Exported(
-            folder=folder,
-            format=form.name,
-            runner=form.runner.name,
-            runner_version=version,
-            files=sorted(str(file.relative_to(partial)) for file in partial.rglob("*") if file.is_file()),
-            largest_difference=found,
-        )
-        with explained("write", folder):
-            (partial / "export.json").write_text(json.dumps(description(exported, trained), indent=2) + "\n")
-            partial.rename(folder)
+        with plain_folder() as plain:
+            exported = _checked(form, trained, plain, folder, threads=threads)
+            (plain / "export.json").write_text(json.dumps(description(exported, trained), indent=2) + "\n")
+            with explained("write", folder):
+                shutil.copytree(plain, partial, dirs_exist_ok=True)
+                partial.chmod(0o755)
+                partial.rename(folder)
         return exported
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _checked(form: Form, trained: Trained, directory: Path, folder: Path, *, threads: int) -> Exported:
+    """Write the network into ``directory``, and run and compare it there."""
+    write(form, trained, directory, threads=threads)
+    with opened(form, directory, trained.architecture, threads=threads) as (worker, predictor):
+        found = difference(predictor, trained)
+        version = worker.description["framework_version"]
+    if not found <= TOLERANCE:
+        raise Differs(f"{form.name}: logits differ by {found:.1e} of the largest, more than {TOLERANCE:g}")
+    return Exported(
+        folder=folder,
+        format=form.name,
+        runner=form.runner.name,
+        runner_version=version,
+        files=sorted(str(file.relative_to(directory)) for file in directory.rglob("*") if file.is_file()),
+        largest_difference=found,
+    )
 
 
 def description(exported: Exported, trained: Trained) -> dict[str, object]:

@@ -6,7 +6,6 @@ ONNX is written here from the spec; every other form is a framework's own, writt
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from backends.numpy.adapter import NumpyBackend
 from backends.registry import BACKENDS, Registration
 from harness.checkpoints import Checkpoint
 from harness.export.onnx_runtime import FILE, ONNX_RUNTIME
+from harness.export.places import plain_folder
 from harness.inference.network import Model
 from harness.processes.environments import find_python
 from harness.processes.launcher import WorkerProcess
@@ -127,9 +127,9 @@ def opened(
 def exported(checkpoint: Checkpoint, form: Form, *, threads: int) -> Iterator[Model]:
     """A checkpoint's network exported to a temporary folder and run from there: an old export is never trusted."""
     trained = Trained.of(checkpoint)
-    with tempfile.TemporaryDirectory() as name:
-        write(form, trained, Path(name), threads=threads)
-        with opened(form, Path(name), trained.architecture, threads=threads) as (worker, predictor):
+    with plain_folder() as folder:
+        write(form, trained, folder, threads=threads)
+        with opened(form, folder, trained.architecture, threads=threads) as (worker, predictor):
             yield Model(predictor.predict, worker.description["framework_version"])
 
 

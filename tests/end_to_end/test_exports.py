@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from backends.contract import SessionSpec
+from backends.registry import BACKENDS
 from harness.export.forms import TOLERANCE, Form, difference, forms
 from harness.processes.launcher import WorkerProcess
 from harness.processes.remote import RemoteWorker, open_worker
 from specs.architecture import Architecture
 from specs.loading import architecture_names, load_architecture
 from specs.optimizers import SGD
+from tests.harness.checkpoints.test_checkpoints import write
+from tests.harness.cli.commands import harness
 from tests.harness.export.networks import EVERY_LAYER, POOLED, trained
 
 NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED]
@@ -47,3 +51,24 @@ def test_a_frameworks_own_form(
     exported = runner.open_exported(tmp_path)
     assert difference(exported, network) < TOLERANCE
     exported.close()
+
+
+@pytest.mark.parametrize("name", forms())
+def test_into_any_folder(name: str, backend_python: Callable[[str], Path], tmp_path: Path) -> None:
+    """With blanks and letters beyond ASCII, in the folder for temporary files too."""
+    form = forms()[name]
+    if form.runner.name in BACKENDS:
+        backend_python(form.runner.name)
+    odd = tmp_path / "the 导出 folder"
+    odd.mkdir()
+    write(tmp_path / "checkpoint", POOLED)
+    words = ("export", "--checkpoint", str(tmp_path / "checkpoint"), "--format", name, "--out", str(odd / "new ü"))
+    done = harness(*words, "--json", TMPDIR=str(odd))
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert {str(path.relative_to(odd / "new ü")) for path in (odd / "new ü").rglob("*") if path.is_file()} == {
+        *said["files"],
+        "export.json",
+    }
+    assert (odd / "new ü").stat().st_mode & 0o777 == 0o755
+    assert not list(odd.glob(".tmp-*"))
