@@ -16,14 +16,10 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Unit:
-    """How the figures of a column are shown: ``show`` gives the number, ``name`` is what follows it.
-
-    ``positive``: whether they have no bound above, so that it is their factor that tells.
-    """
+    """How the figures of a column are shown: ``show`` gives the number, ``name`` is what follows it."""
 
     name: str
     show: Callable[[float], str]
-    positive: bool = True
 
     def text(self, value: float) -> str:
         """The figure with its unit."""
@@ -47,11 +43,11 @@ def _percent(decimals: int) -> Callable[[float], str]:
 
 
 _BY_SUFFIX: Mapping[str, Unit] = {
-    "accuracy": Unit("%", _percent(2), positive=False),
-    "macro_precision": Unit("%", _percent(2), positive=False),
-    "macro_recall": Unit("%", _percent(2), positive=False),
-    "macro_f1": Unit("%", _percent(2), positive=False),
-    "accuracy_difference": Unit("points", lambda value: f"{100 * value:+.2f}".replace("-", "−"), positive=False),
+    "accuracy": Unit("%", _percent(2)),
+    "macro_precision": Unit("%", _percent(2)),
+    "macro_recall": Unit("%", _percent(2)),
+    "macro_f1": Unit("%", _percent(2)),
+    "accuracy_difference": Unit("points", lambda value: f"{100 * value:+.2f}".replace("-", "−")),
     "share_of_peak": Unit("%", lambda value: significant(100 * value, 2)),
     "steal": Unit("%", _percent(1)),
     "other_cpu": Unit("%", _percent(1)),

@@ -41,7 +41,7 @@ class Estimate:
     @property
     def disturbed(self) -> bool:
         """Whether a positive figure's interval is too wide to tell anything."""
-        return too_wide(self.low, self.high)
+        return self.low is not None and self.high is not None and self.high > DISTURBED * self.low
 
 
 class Verdict(StrEnum):
@@ -83,11 +83,6 @@ class Equivalence:
     high: float | None = None
     equivalent: bool | None = None
     differs: bool | None = None
-
-
-def too_wide(low: float | None, high: float | None) -> bool:
-    """Whether the bounds of a positive figure are so far apart that it tells nothing."""
-    return low is not None and high is not None and high > DISTURBED * low
 
 
 def estimate(values: Sequence[float], *, share: bool = False) -> Estimate | None:

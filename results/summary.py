@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from results.columns import CASE, FINGERPRINTS, NAMES, PAIR, SUBJECT, CaseKey, SubjectKey, rung
-from results.statistics import Equivalence, Ratio, Verdict, equivalence, estimate, ratio
+from results.statistics import Equivalence, Estimate, Ratio, Verdict, equivalence, estimate, ratio
 from specs.errors import unknown
 
 FRACTIONS = ("test_accuracy", "macro_precision", "macro_recall", "macro_f1")
@@ -42,6 +42,7 @@ def summarise(runs: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     """One row per case and subject (``results.columns``), in the order in which they first ran.
 
     Columns: NAMES, CASE and SUBJECT; ``runs``, ``ok``, ``noisy`` (counts of current runs) and ``seeds``;
+    ``too_disturbed``: figures whose interval is too wide to tell anything and has no bounds here;
     ``parameters``; for every figure its median and ``*_low``, ``*_high`` (95 %; of SEEDED figures over the means of the
     seeds); ``time_to_X_s`` with ``reached_X`` (runs that got there); ``train_ratio`` and ``inference_ratio`` to the
     baseline with ``*_low``, ``*_high``, ``*_verdict``, ``*_reason``, ``*_rounds``; ``accuracy_difference`` to the
@@ -146,41 +147,48 @@ def _summary_row(case: Case, subject: Subject, peer: Subject | None) -> dict[str
     ok = subject.ok
     row: dict[str, Any] = {name: getattr(case, name) for name in NAMES} | case.key._asdict() | subject.key._asdict()
     row |= {"runs": len(subject.runs), "ok": len(ok), "noisy": subject.noisy, "seeds": ok["seed"].nunique()}
+    row["too_disturbed"] = ""
     row["parameters"] = next((int(value) for value in subject.runs["parameters"].dropna()), pd.NA)
     for figure in FIGURES:
         values = per_seed(ok, figure) if figure in SEEDED else ok[figure].dropna().tolist()
-        row |= _estimated(figure, values, share=figure in FRACTIONS)
+        share = figure in FRACTIONS
+        found = estimate(values, share=share)
+        _enter(row, figure, found, told=share or found is None or not found.disturbed)
     for column in (c for c in ok.columns if c.startswith("reached_")):
         time = f"time_to_{column.removeprefix('reached_')}_s"
-        row |= _estimated(time, ok[time].dropna().tolist()) | {column: int(ok[column].fillna(False).sum())}
-    return row | _relative(subject, peer)
+        found = estimate(ok[time].dropna().tolist())
+        _enter(row, time, found, told=found is None or not found.disturbed)
+        row[column] = int(ok[column].fillna(False).sum())
+    _relate(row, subject, peer)
+    return row
 
 
-def _estimated(name: str, values: list[float], *, share: bool = False) -> dict[str, Any]:
-    found = estimate(values, share=share)
-    if found is None:
-        return {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
-    return {name: found.median, f"{name}_low": _or_nan(found.low), f"{name}_high": _or_nan(found.high)}
+def _enter(row: dict[str, Any], name: str, found: Estimate | None, *, told: bool) -> None:
+    """An estimate in its columns; one whose interval is too wide to tell anything has no bounds, and is named."""
+    row[name] = math.nan if found is None else found.median
+    row[f"{name}_low"] = math.nan if found is None or not told else _or_nan(found.low)
+    row[f"{name}_high"] = math.nan if found is None or not told else _or_nan(found.high)
+    if not told:
+        row["too_disturbed"] = f"{row['too_disturbed']} {name}".strip()
 
 
-def _relative(subject: Subject, peer: Subject | None) -> dict[str, Any]:
-    row: dict[str, Any] = {}
+def _relate(row: dict[str, Any], subject: Subject, peer: Subject | None) -> None:
+    """The columns of a subject beside the baseline's."""
     is_baseline = peer is not None and peer.key == subject.key
     for name in ("train", "inference"):
         found = Ratio(None, Verdict.NOT_COMPARABLE, "no_baseline")
-        if peer is not None and not is_baseline:
+        if is_baseline:
+            found = Ratio(Estimate(1.0, None, None, 0), Verdict.NO_DIFFERENCE)
+        elif peer is not None:
             found = speed_ratio(subject, peer, f"{name}_samples_per_second")
-        size = found.estimate
+        _enter(row, f"{name}_ratio", found.estimate, told=found.reason != "disturbed")
         row |= {
-            f"{name}_ratio": 1.0 if is_baseline else math.nan if size is None else size.median,
-            f"{name}_ratio_low": math.nan if size is None else _or_nan(size.low),
-            f"{name}_ratio_high": math.nan if size is None else _or_nan(size.high),
-            f"{name}_ratio_rounds": 0 if size is None else size.n,
+            f"{name}_ratio_rounds": 0 if found.estimate is None else found.estimate.n,
             f"{name}_verdict": "baseline" if is_baseline else found.verdict.value,
-            f"{name}_reason": "" if is_baseline else found.reason,
+            f"{name}_reason": found.reason,
         }
     same = None if peer is None or is_baseline else accuracy_equivalence(subject, peer)
-    return row | {
+    row |= {
         "accuracy_seeds": 0 if same is None else same.n,
         "accuracy_difference": math.nan if same is None else same.difference,
         "accuracy_difference_low": math.nan if same is None else _or_nan(same.low),

@@ -212,7 +212,8 @@ def first_step(study: Study) -> Iterator[Finding]:
 def wide(study: Study) -> Iterator[Finding]:
     """Throughputs whose intervals are so wide that more repeats are worth their time."""
     summary = study.summary
-    wide = summary[(summary[f"{RATE}_high"] - summary[f"{RATE}_low"]) / summary[RATE] > WIDE_INTERVAL]
+    wild = summary["too_disturbed"].str.split().map(lambda names: RATE in names)
+    wide = summary[wild | ((summary[f"{RATE}_high"] - summary[f"{RATE}_low"]) / summary[RATE] > WIDE_INTERVAL)]
     if len(wide):
         names = [
             study.words("of_case", backend=study.labels.subject(SubjectKey(*(row[key] for key in SubjectKey._fields))),

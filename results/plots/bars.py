@@ -119,7 +119,7 @@ def _median(subject: Subject, column: str) -> float | None:
 
 
 def _interval(ax: Axes, place: int, found: Estimate) -> None:
-    if found.low is not None and found.high is not None:
+    if found.low is not None and found.high is not None and not found.disturbed:
         reach = [[found.median - found.low], [found.high - found.median]]
         ax.errorbar(found.median, place, xerr=reach, color=INK, lw=1.2, capsize=3)
 

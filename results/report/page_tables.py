@@ -14,7 +14,6 @@ from results.comparison import compare
 from results.findings import Study
 from results.formatting import ABSENT, cell, interval, is_absent, moment, plain, unit
 from results.palette import in_order
-from results.statistics import too_wide
 
 
 @dataclass(slots=True)
@@ -281,20 +280,18 @@ def _figure(study: Study, name: str) -> Column:
         value = row.get(name)
         if is_absent(value):
             return Cell(ABSENT)
-        low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-        return Cell(cell(name, value), _bounds(study, name, low, high), sort=_number(value))
+        return Cell(cell(name, value), _detail(study, name, row), sort=_number(value))
 
     unit_name = unit(name).name
     return Column(study.words(f"column_{name}"), fill, unit="" if unit_name == "×" else unit_name, css="number")
 
 
-def _bounds(study: Study, name: str, low: Any, high: Any) -> str:
+def _detail(study: Study, name: str, row: Mapping[str, Any]) -> str:
     """The interval of a figure; empty where it is narrower than the digits shown, words where it tells nothing."""
-    if is_absent(low) or cell(name, low) == cell(name, high):
-        return ""
-    if unit(name).positive and too_wide(low, high):
+    if name in row.get("too_disturbed", "").split():
         return study.words("disturbed")
-    return interval(name, low, high)
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return "" if is_absent(low) or cell(name, low) == cell(name, high) else interval(name, low, high)
 
 
 def _text(study: Study, name: str) -> Column:
@@ -312,7 +309,7 @@ def _time_to(study: Study, target: str) -> Column:
             return Cell(words("not_reached"), sort=math.inf)
         value = row[f"time_to_{target}_s"]
         some = words("reached_some", reached=reached, runs=ok) if reached < ok else ""
-        bounds = _bounds(study, "s", row[f"time_to_{target}_s_low"], row[f"time_to_{target}_s_high"])
+        bounds = _detail(study, f"time_to_{target}_s", row)
         return Cell(cell("s", value), some or bounds, sort=_number(value))
 
     title = words("column_time_to", target=f"{cell('accuracy', float(target)).removesuffix('.00')} %")

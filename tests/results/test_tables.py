@@ -9,13 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import results
 from results import export
 from results.columns import RUN_COLUMNS
-from results.record import Record
+from results.record import Record, Throughput
 from results.store import ResultSet
 from specs.errors import RequestError
 from tests.results.records import fault, parse, record, study, write
@@ -91,6 +92,41 @@ def test_summary_medians_and_ratios(demo: results.Results) -> None:
     crashed = summary.loc[("lenet5", "mindspore")]
     assert (crashed["runs"], crashed["ok"], crashed["train_ratio_rounds"]) == (3, 2, 2)
     assert summary.loc[("lenet5", "keras")]["noisy"] == 1
+
+
+def test_what_is_too_disturbed_has_no_bounds(tmp_path: Path) -> None:
+    """Two rounds, one of them stopped halfway: no interval from 0.0005 to 4e7 and no ratio of 0.0006 to 117."""
+    rates = {"torch": [10_000.0, 11_000.0], "keras": [9_000.0, 90_000.0]}
+    records = [
+        record(b, repeat=i, throughput=Throughput(train_samples_per_second=rate))
+        for b, own in rates.items()
+        for i, rate in enumerate(own)
+    ]
+    summary = summary_of(tmp_path, records).set_index("backend")
+    assert summary.loc["torch", "too_disturbed"] == ""
+    assert 0 < summary.loc["torch", "train_samples_per_second_low"] < 10_000
+    keras = summary.loc["keras"]
+    assert keras["too_disturbed"] == "train_samples_per_second gflops share_of_peak train_ratio"
+    assert math.isnan(keras["train_samples_per_second_low"])
+    assert math.isnan(keras["train_ratio_high"])
+    assert (keras["train_verdict"], keras["train_reason"]) == ("cannot be told", "disturbed")
+
+
+def test_accuracy_has_one_sample_per_seed(tmp_path: Path) -> None:
+    records = [record(seed=s, repeat=r) for s in (0, 1) for r in range(4)]
+    summary = summary_of(tmp_path, [*records, *(record("keras", seed=0, repeat=r) for r in range(4))])
+    torch, keras = (summary.set_index("backend").loc[name] for name in ("torch", "keras"))
+    by_seed = [np.mean([one.test_accuracy for one in records if one.seed == s]) for s in (0, 1)]
+    assert torch["test_accuracy"] == pytest.approx(np.mean(by_seed))
+    assert (torch["seeds"], keras["seeds"], keras["accuracy_seeds"]) == (2, 1, 1)
+    assert math.isnan(keras["test_accuracy_low"]), "four repeats of one seed have no interval"
+    assert keras["accuracy_equivalent"] is pd.NA
+
+
+def test_repeats_by_hand_are_not_paired_with_all_of_the_others(tmp_path: Path) -> None:
+    """Single runs are all of round 0: three of each make three pairs and not nine."""
+    records = [record(b, run_id=f"{b}{i}") for i in range(3) for b in ("torch", "keras")]
+    assert summary_of(tmp_path, records).set_index("backend").loc["keras", "train_ratio_rounds"] == 3
 
 
 def test_ratios_are_taken_within_rounds(tmp_path: Path) -> None:
