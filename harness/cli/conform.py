@@ -1,11 +1,16 @@
 """``conform``: prove that the backends compute the same thing."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli import options
+
+if TYPE_CHECKING:
+    from backends.contract import Manner
 
 
 def conform(
@@ -17,6 +22,12 @@ def conform(
         typer.Option(help="layers, networks, optimizers, trajectories or runs, or 1 to 5 (repeatable); default: all."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer cases: under two minutes.")] = False,
+    tuning: Annotated[
+        str,
+        typer.Option(
+            help='default, recommended, expert; several, or "all" that each has (default).', metavar="MANNER,…"
+        ),
+    ] = "all",
     data_dir: options.DataDir = None,
     python: options.Python = None,
     json: options.Json = False,
@@ -32,11 +43,11 @@ def conform(
     from rich.console import Console
 
     from harness.cli.conform_progress import ConformProgress
-    from harness.conformance.matrix import Findings, lines, table, to_json, write_report
     from harness.conformance.outcome import LEVELS
     from harness.conformance.running import run_suite
     from harness.conformance.standing import remember
     from harness.conformance.suite import FULL, QUICK, Suite
+    from harness.conformance.table import ConformanceTable, drawn, lines, to_json, write_report
     from harness.datasets import find_mnist
     from specs.errors import RequestError
 
@@ -46,27 +57,42 @@ def conform(
         raise RequestError(f"--report {report}: no such folder {report.parent}")
     levels = _levels(level)
     pythons, notes = _backends(backend, python)
+    chosen = {name: _manners(name, tuning, notes) for name in pythons}
     scope = QUICK if quick else FULL
     mnist = find_mnist(data_dir)
     if "trajectories" in levels and mnist is None:
         notes.append("level trajectories: MNIST is not here, so it ran on random data alone (data fetch mnist)")
     suite = Suite(scope, mnist=mnist)
     with ConformProgress(quiet=quiet) as progress:
-        reports = run_suite(suite, pythons, levels=levels, progress=progress)
-    findings = Findings(scope=scope.name, levels=levels, reports=reports, notes=tuple(notes))
+        reports = run_suite(suite, pythons, chosen, levels=levels, progress=progress)
+    table = ConformanceTable(scope=scope.name, levels=levels, reports=reports, notes=tuple(notes))
     if levels == LEVELS:
         for one in reports:
-            remember(one, one.framework_version)
+            remember(one)
     if report is not None:
-        write_report(findings, report)
+        write_report(table, report)
     if json:
-        print(to_json(findings))
+        print(to_json(table))
     else:
         console = Console()
-        console.print(table(findings))
-        for text in lines(findings):
+        console.print(drawn(table))
+        for text in lines(table):
             console.print(text, markup=False, highlight=False)
-    return 0 if findings.passed else 1
+    return 0 if table.passed else 1
+
+
+def _manners(backend: str, tuning: str, notes: list[str]) -> tuple[Manner, ...]:
+    """Those asked for that the backend has, a note for each that it has not; an error where none is left."""
+    from backends.registry import find
+    from harness.planning.manners import check_manner, manners, manners_of
+
+    registration = find(backend)
+    asked = manners_of(registration, manners(tuning.split(",")))
+    has = registration.create().manners
+    if not set(asked) & set(has):
+        check_manner(registration, asked[0])
+    notes += [f"not judged: {backend} has no {word} manner" for word in asked if word not in has]
+    return tuple(word for word in asked if word in has)
 
 
 def _levels(given: list[str] | None) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from harness.conformance.matrix import line
 from harness.conformance.outcome import Outcome
 from harness.conformance.suite import Check
+from harness.conformance.table import line
 
 
 class ConformProgress:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Manner, Session, SessionSpec
+from backends.contract import Arrays, Session, SessionSpec
 from specs.architecture import Architecture
 from specs.layers import Dropout, Layer
 from specs.nodes import Shape
@@ -30,7 +30,7 @@ class Case(Protocol):
         """Unique among all cases of the suite; says which options are at work."""
 
     def spec(self, precision: str) -> SessionSpec:
-        """What to open a session with."""
+        """What to open a session with; in what manner is for the opener to say."""
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
         """Drive a fresh session; arrays are handed to it in ``dtype``."""
@@ -55,11 +55,10 @@ class NetworkCase:
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
     dropout_masks: Masks = field(default_factory=dict)
-    tuning: Manner = "expert"
 
     def spec(self, precision: str) -> SessionSpec:
         """Plain SGD, whose step at rate 1 shows the gradients it took."""
-        return SessionSpec(architecture=self.architecture, optimizer=SGD(), precision=precision, tuning=self.tuning)
+        return SessionSpec(architecture=self.architecture, optimizer=SGD(), precision=precision)
 
     @property
     def yardstick(self) -> Case:

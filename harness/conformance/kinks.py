@@ -22,6 +22,13 @@ from specs.layers import LeakyReLU, MaxPool2d, ReLU
 from specs.nodes import INPUT
 from specs.shapes import infer
 
+CLEARANCE = 4e-6
+"""No value of the reference may come closer to a kink (``margin``) where float32 is to be compared: some ten times what
+float32 has gathered in errors by the thirtieth step of a training."""
+
+DRAWS = 40
+"""So many batches are tried until one keeps clear."""
+
 
 def kinks_per_sample(architecture: Architecture) -> int:
     """The number of relu inputs and pooling windows that one sample passes."""

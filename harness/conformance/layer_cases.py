@@ -1,14 +1,11 @@
-"""Level 1: every layer alone, over its options; fixed cases, and cases drawn from the layer types themselves."""
+"""Level 1: every layer alone, over its options crossed by hand."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from harness.conformance.case import NetworkCase, described, network_case, seeded
@@ -27,7 +24,6 @@ from specs.layers import (
     LeakyReLU,
     Linear,
     MaxPool2d,
-    Pair,
     ReLU,
     Sigmoid,
     Softmax,
@@ -36,11 +32,6 @@ from specs.layers import (
 from specs.nodes import Shape
 
 HEAD_CLASSES = 6
-
-T = TypeVar("T")
-
-Example = tuple[Layer, Shape, int]
-"""A layer, the shape of its input, the batch size."""
 
 
 def isolated(layer: Layer, shape: Shape) -> Architecture:
@@ -153,103 +144,11 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(Softmax(), (30,), note="large"),
         layer_case(Softmax(), (30,)),
     )
-    return _by_kind(cases)
+    return by_kind(cases)
 
 
-def drawn_cases(per_kind: int) -> dict[str, tuple[NetworkCase, ...]]:
-    """``per_kind`` cases for every kind of layer that has options, drawn by hypothesis, the same in every process."""
-    cases = (
-        layer_case(layer, shape, batch=batch)
-        for strategy in _STRATEGIES.values()
-        for layer, shape, batch in draw(strategy, per_kind)
-    )
-    return _by_kind(cases)
-
-
-def _by_kind(cases: Iterator[NetworkCase] | tuple[NetworkCase, ...]) -> dict[str, tuple[NetworkCase, ...]]:
+def by_kind(cases: Iterator[NetworkCase] | tuple[NetworkCase, ...]) -> dict[str, tuple[NetworkCase, ...]]:
     grouped: dict[str, list[NetworkCase]] = {kind: [] for kind in LAYERS}
     for case in cases:
         grouped[case.architecture.name].append(case)
     return {kind: tuple(found) for kind, found in grouped.items()}
-
-
-def draw(strategy: st.SearchStrategy[T], count: int, *, key: Callable[[T], str] = repr) -> list[T]:
-    """``count`` examples that differ in ``key``, the same in every process: hypothesis derandomised, no database."""
-    if count == 0:
-        return []
-    drawn: dict[str, T] = {}
-
-    @settings(
-        max_examples=12 * count,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy)
-    def collect(example: T) -> None:
-        drawn.setdefault(key(example), example)
-
-    collect()
-    # Neighbours differ little, for hypothesis varies what it drew before: take examples from all over the list.
-    found = list(drawn.values())
-    return [found[(2 * index + 1) * len(found) // (2 * count)] for index in range(count)]
-
-
-def _fits(example: Example) -> bool:
-    layer, shape, _ = example
-    try:
-        output_shape(layer, shape)
-    except ValueError:
-        return False
-    return True
-
-
-def _strides() -> st.SearchStrategy[Pair]:
-    return st.tuples(st.integers(1, 3), st.integers(1, 3))
-
-
-@st.composite
-def _windows(draw: st.DrawFn) -> dict[str, Pair]:
-    """Kernel, stride and a padding of at most half the kernel."""
-    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    padding = draw(st.tuples(*(st.integers(0, size // 2) for size in kernel)))
-    return {"kernel_size": kernel, "stride": draw(_strides()), "padding": padding}
-
-
-def _examples(layers: st.SearchStrategy[Layer], *, least_size: int = 1) -> st.SearchStrategy[Example]:
-    """Layers on images of every size up to 4x9x9 that they fit."""
-    sizes = st.integers(least_size, 9)
-    shapes = st.tuples(st.integers(1, 4), sizes, sizes)
-    return st.tuples(layers, shapes, st.integers(1, 4)).filter(_fits)
-
-
-_STRATEGIES: dict[str, st.SearchStrategy[Example]] = {
-    "conv2d": _examples(
-        st.builds(
-            Conv2d,
-            out_channels=st.integers(1, 5),
-            kernel_size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
-            stride=_strides(),
-            padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
-            bias=st.booleans(),
-        )
-    ),
-    "linear": st.tuples(
-        st.builds(Linear, out_features=st.integers(1, 40), bias=st.booleans()),
-        st.tuples(st.integers(1, 60)),
-        st.integers(1, 9),
-    ),
-    "max_pool2d": _examples(st.builds(lambda window: MaxPool2d(**window), _windows())),
-    "avg_pool2d": _examples(
-        st.builds(lambda window, counted: AvgPool2d(count_include_pad=counted, **window), _windows(), st.booleans())
-    ),
-    # Of two or three values per channel batch norm leaves almost nothing: their gradient is all cancellation.
-    "batch_norm2d": _examples(
-        st.builds(BatchNorm2d, momentum=st.sampled_from((0.01, 0.1, 0.5)), epsilon=st.sampled_from((1e-5, 1e-3))),
-        least_size=3,
-    ),
-    "leaky_relu": _examples(st.builds(LeakyReLU, negative_slope=st.sampled_from((0.05, 0.3, 0.9)))),
-    "dropout": _examples(st.builds(Dropout, p=st.sampled_from((0.1, 0.5, 0.9)))),
-}

@@ -70,7 +70,6 @@ def _first_batch(case: TrajectoryCase) -> NetworkCase:
         images=case.images[batch],
         labels=case.labels[batch],
         dropout_masks=case.dropout_masks[0],
-        tuning=case.tuning,
     )
 
 
@@ -103,6 +102,5 @@ def _alone(case: NetworkCase) -> Iterator[tuple[Node, NetworkCase]]:
                 dropout_masks={f"{shaped.layer.kind}_1": case.dropout_masks[shaped.name]}
                 if shaped.name in case.dropout_masks
                 else {},
-                tuning=case.tuning,
             ),
         )

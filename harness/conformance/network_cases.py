@@ -1,35 +1,19 @@
-"""Level 2: the bundled architectures, corners of the vocabulary, and networks drawn from all of it."""
+"""Level 2: the bundled architectures, corners of the vocabulary, and chains drawn from all of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
-from hypothesis import strategies as st
 
+from harness.conformance import drawn_networks
 from harness.conformance.case import NetworkCase, network_case
-from harness.conformance.layer_cases import draw
+from harness.conformance.drawing import distinct
 from specs.architecture import Architecture
-from specs.layer_shapes import output_shape
-from specs.layers import (
-    GELU,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from specs.layers import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Layer, Linear, ReLU, Softmax
 from specs.loading import architecture_names, load_architecture
-from specs.nodes import Shape
+from specs.shapes import infer
 
 # Few samples: the large networks pass some hundred thousand kinks per sample, and float32 rounding may flip one.
 BUNDLED_BATCH = 3
@@ -70,65 +54,17 @@ def corner_cases() -> tuple[NetworkCase, ...]:
 
 
 def drawn_cases(count: int) -> tuple[NetworkCase, ...]:
-    """``count`` networks of different layers, drawn by hypothesis, the same in every process."""
+    """``count`` chains of different layers, the same in every process."""
+    architectures = islice(distinct("chains", drawn_networks.chain, key=_summary), count)
     return tuple(
         network_case(f"drawn {number}: {_summary(architecture)}", architecture, batch=DRAWN_BATCH)
-        for number, architecture in enumerate(draw(_networks(), count, key=_summary), start=1)
+        for number, architecture in enumerate(architectures, start=1)
     )
+
+
+def _summary(architecture: Architecture) -> str:
+    return " ".join(node.layer.kind for node in infer(architecture))
 
 
 def _network(*layers: Layer, classes: int, shape: tuple[int, int, int]) -> Architecture:
     return Architecture(name="corner", input=shape, classes=classes, layers=layers)
-
-
-def _summary(architecture: Architecture) -> str:
-    return " ".join(layer.kind for layer in architecture.layers)
-
-
-_activations: st.SearchStrategy[Layer] = st.sampled_from(
-    (ReLU(), LeakyReLU(negative_slope=0.1), Tanh(), Sigmoid(), GELU(), Dropout(p=0.3))
-)
-_image_kinds = st.sampled_from(("conv2d", "conv2d", "batch_norm2d", "max_pool2d", "avg_pool2d", "activation"))
-
-
-@st.composite
-def _networks(draw: st.DrawFn) -> Architecture:
-    """An image part, the way from an image to features, a part on features, the logits."""
-    start = (draw(st.integers(1, 3)), draw(st.integers(6, 12)), draw(st.integers(6, 12)))
-    shape: Shape = start
-    layers: list[Layer] = []
-    for kind in draw(st.lists(_image_kinds, min_size=2, max_size=5)):
-        layer = draw(_image_layer(kind, shape))
-        layers.append(layer)
-        shape = output_shape(layer, shape)
-    bridges: tuple[Layer, ...] = (Flatten(), Flatten(), GlobalAvgPool())
-    layers.append(draw(st.sampled_from(bridges)))
-    features = st.one_of(_activations, st.builds(Linear, out_features=st.integers(4, 20), bias=st.booleans()))
-    layers += draw(st.lists(features, max_size=3))
-    classes = draw(st.integers(2, 10))
-    layers.append(Linear(out_features=classes, bias=draw(st.booleans())))
-    return Architecture(name="drawn", input=start, classes=classes, layers=tuple(layers))
-
-
-@st.composite
-def _image_layer(draw: st.DrawFn, kind: str, shape: Shape) -> Layer:
-    """A layer of the kind, or an activation where the image has become too small for it."""
-    smallest = min(shape[1:])
-    match kind:
-        case "conv2d" if smallest >= 3:
-            return Conv2d(
-                out_channels=draw(st.integers(2, 6)),
-                kernel_size=draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
-                padding=draw(st.tuples(st.integers(0, 2), st.integers(0, 2))),
-                stride=draw(st.sampled_from(((1, 1), (2, 1), (2, 2)))),
-                bias=draw(st.booleans()),
-            )
-        case "batch_norm2d" if smallest >= 3:
-            return BatchNorm2d()
-        case "max_pool2d" if smallest >= 4:
-            return MaxPool2d(kernel_size=draw(st.sampled_from(((2, 2), (2, 1), (1, 2), (3, 3)))), stride=(2, 2))
-        case "avg_pool2d" if smallest >= 4:
-            padding = draw(st.sampled_from(((0, 0), (1, 1), (0, 1))))
-            return AvgPool2d(kernel_size=(2, 2), padding=padding, count_include_pad=draw(st.booleans()))
-        case _:
-            return draw(_activations)

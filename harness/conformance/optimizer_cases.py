@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Manner, Session, SessionSpec
+from backends.contract import Arrays, Session, SessionSpec
 from harness.conformance.case import Case, Observation, cast, described, draw_parameters, seeded
 from specs.architecture import Architecture
 from specs.layers import BatchNorm2d, Conv2d, Flatten, Linear, Tanh
@@ -80,13 +80,10 @@ class OptimizerCase:
     learning_rates: NDArray[np.float64]
     quantity: str
     architecture: Architecture = NETWORK
-    tuning: Manner = "expert"
 
     def spec(self, precision: str) -> SessionSpec:
         """A session with the optimizer of the case."""
-        return SessionSpec(
-            architecture=self.architecture, optimizer=self.optimizer, precision=precision, tuning=self.tuning
-        )
+        return SessionSpec(architecture=self.architecture, optimizer=self.optimizer, precision=precision)
 
     @property
     def yardstick(self) -> Case:

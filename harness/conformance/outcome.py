@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from backends.contract import Manner
+
 LEVELS = ("layers", "networks", "optimizers", "trajectories", "runs")
 """In the order in which they run; level 1 is layers."""
 
@@ -57,13 +59,19 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class BackendReport:
-    """All outcomes of one backend. ``packages`` maps distributions to versions; ``seconds`` is wall time."""
+    """All outcomes of a backend in one manner; ``packages`` maps names to versions, ``seconds`` are wall time."""
 
     backend: str
+    tuning: Manner
     framework_version: str
     packages: dict[str, str]
     outcomes: tuple[Outcome, ...]
     seconds: float
+
+    @property
+    def title(self) -> str:
+        """Backend and manner: torch, expert."""
+        return f"{self.backend}, {self.tuning}"
 
     @property
     def passed(self) -> bool:

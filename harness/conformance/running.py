@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from backends.contract import Session, SessionSpec
+from backends.contract import Manner, Session, SessionSpec
 from harness.conformance.judge import Subject
 from harness.conformance.outcome import BackendReport, Outcome
 from harness.conformance.suite import Check, Suite
@@ -31,14 +32,15 @@ class Stopped(BaseException):
 
 
 Progress = Callable[[str, int, int, Check, Sequence[Outcome]], None]
-"""Called after every check with the backend, how many are done, how many there are, the check, its outcomes."""
+"""Called after every check with backend and manner, how many are done, how many there are, the check, its outcomes."""
 
 
 class Workplace:
-    """Opens sessions of one backend in a worker, and in a new worker once one has died. A context manager."""
+    """Opens sessions of one backend in one manner: in a worker, and in a new one once that has died."""
 
-    def __init__(self, backend: str, *, python: Path | None = None) -> None:
+    def __init__(self, backend: str, tuning: Manner, *, python: Path | None = None) -> None:
         self._backend = backend
+        self._tuning = tuning
         self._python = python
         self._workers = ExitStack()
         self._worker: RemoteWorker | None = None
@@ -61,6 +63,7 @@ class Workplace:
     def open(self, spec: SessionSpec) -> Session:
         """A session. A worker that has died since the last one is replaced; one that dies now is the caller's error."""
         worker = self._worker or self._start()
+        spec = replace(spec, tuning=self._tuning)
         try:
             return worker.open(spec)
         except WorkerFailed as failure:
@@ -80,38 +83,47 @@ class Workplace:
         if self._stopped:
             raise Stopped
         self._worker = self._workers.enter_context(
-            open_worker(self._backend, python=self._python, threads=1, tuning="expert", timeout_s=VERB_TIMEOUT_S)
+            open_worker(self._backend, python=self._python, threads=1, tuning=self._tuning, timeout_s=VERB_TIMEOUT_S)
         )
         return self._worker
 
 
 def run_suite(
-    suite: Suite, pythons: Mapping[str, Path], *, levels: Sequence[str], progress: Progress
+    suite: Suite,
+    pythons: Mapping[str, Path],
+    manners: Mapping[str, Sequence[Manner]],
+    *,
+    levels: Sequence[str],
+    progress: Progress,
 ) -> tuple[BackendReport, ...]:
-    """Judge every backend in its interpreter, as many at a time as there are processors, one on each.
+    """Judge every backend in its interpreter and in its manners, as many at a time as there are processors.
 
-    An interrupt ends the workers before it is passed on.
+    Each has a processor of its own. An interrupt ends the workers before it is passed on.
     """
     processors: queue.SimpleQueue[int] = queue.SimpleQueue()
     available = sorted(os.sched_getaffinity(0))
     for processor in available:
         processors.put(processor)
-    workplaces = {backend: Workplace(backend, python=python) for backend, python in pythons.items()}
+    workplaces = {
+        (backend, tuning): Workplace(backend, tuning, python=python)
+        for backend, python in pythons.items()
+        for tuning in manners[backend]
+    }
 
-    def judge_one(backend: str) -> BackendReport:
+    def judge_one(backend: str, tuning: Manner) -> BackendReport:
         processor = processors.get()
         # A thread's own affinity: the worker it starts inherits it, and so side-by-side workers do not share one.
         os.sched_setaffinity(0, {processor})
         try:
-            return judge_backend(suite, backend, workplaces[backend], levels=levels, progress=progress)
+            return judge_backend(suite, backend, tuning, workplaces[backend, tuning], levels=levels, progress=progress)
         finally:
             processors.put(processor)
 
     with threadpool_limits(1), ThreadPoolExecutor(max_workers=len(available)) as pool:
         # The last registered first: MindSpore, which compiles every network, must not be what the others wait for.
-        judged = {backend: pool.submit(judge_one, backend) for backend in reversed(list(pythons))}
+        judged = {place: pool.submit(judge_one, *place) for place in reversed(list(workplaces))}
         try:
-            return tuple(judged[backend].result() for backend in pythons)
+            return tuple(judged[place].result() for place in workplaces)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for workplace in workplaces.values():
@@ -120,21 +132,23 @@ def run_suite(
 
 
 def judge_backend(
-    suite: Suite, backend: str, workplace: Workplace, *, levels: Sequence[str], progress: Progress
+    suite: Suite, backend: str, tuning: Manner, workplace: Workplace, *, levels: Sequence[str], progress: Progress
 ) -> BackendReport:
-    """All checks of some levels on one backend."""
+    """All checks of some levels on one backend in one manner."""
     start = time.monotonic()
     checks = suite.checks(levels)
     outcomes: list[Outcome] = []
+    title = f"{backend}, {tuning}"
     with workplace:
-        subject = Subject(name=backend, open=workplace.open)
+        subject = Subject(name=title, open=workplace.open)
         for done, check in enumerate(checks, start=1):
             found = check.run(subject)
             outcomes.extend(found)
-            progress(backend, done, len(checks), check, found)
+            progress(title, done, len(checks), check, found)
         description = workplace.description
     return BackendReport(
         backend=backend,
+        tuning=tuning,
         framework_version=description["framework_version"],
         packages=description["packages"],
         outcomes=tuple(outcomes),

@@ -16,43 +16,64 @@ from results.record import Row
 from specs.program import CODE
 
 
-def remember(report: BackendReport, framework_version: str) -> None:
-    """Keep the standing of a backend: it holds for this framework version and for this state of the adapters alone."""
+def remember(report: BackendReport) -> None:
+    """Keep the standing of a backend: it holds for its manner, version and this state of the adapters alone."""
     standing = BackendConformance(
-        framework_version=framework_version,
+        framework_version=report.framework_version,
         checked_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         passed=sum(outcome.status == "pass" for outcome in report.outcomes),
         unsupported=sum(outcome.status == "unsupported" for outcome in report.outcomes),
         failures=tuple(
-            f"{outcome.level}: {outcome.check} ({outcome.quantity}, {outcome.precision})"
+            f"{report.tuning}: {outcome.level}: {outcome.check} ({outcome.quantity}, {outcome.precision})"
             for outcome in report.outcomes
             if outcome.status == "fail"
         ),
     )
-    write_atomic(_file(report.backend, framework_version), standing.model_dump_json(indent=2) + "\n")
+    file = _file(report.backend, report.tuning, report.framework_version)
+    write_atomic(file, standing.model_dump_json(indent=2) + "\n")
 
 
 def standings(rows: Iterable[Row]) -> dict[str, BackendConformance]:
-    """The standing of each backend among these runs, as far as one was remembered for the version that ran."""
-    versions = {row.backend: row.framework_version for row in rows if row.framework_version}
+    """The standing of each backend among these runs, in all manners that it ran in taken together.
+
+    A backend is left out unless one was remembered for each of them, of the version that ran.
+    """
+    ran: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row.framework_version:
+            ran.setdefault(row.backend, {})[row.tuning.manner] = row.framework_version
     found = {}
-    for backend, version in versions.items():
-        file = _file(backend, version)
-        if file.is_file():
-            try:
-                found[backend] = BackendConformance.model_validate_json(file.read_bytes())
-            except ValidationError:  # a damaged file is as good as none: the report says "not checked"
-                continue
+    for backend, versions in ran.items():
+        standings = [_standing(backend, tuning, version) for tuning, version in versions.items()]
+        known = [standing for standing in standings if standing is not None]
+        if len(known) == len(standings):
+            found[backend] = BackendConformance(
+                framework_version=known[-1].framework_version,
+                checked_at=min(standing.checked_at for standing in known),
+                passed=sum(standing.passed for standing in known),
+                unsupported=sum(standing.unsupported for standing in known),
+                failures=tuple(failure for standing in known for failure in standing.failures),
+            )
     return found
 
 
-def _file(backend: str, framework_version: str) -> Path:
-    """Named after the backend and a digest of what a standing depends on: version, specs and adapters."""
+def _standing(backend: str, tuning: str, version: str) -> BackendConformance | None:
+    file = _file(backend, tuning, version)
+    if not file.is_file():
+        return None
+    try:
+        return BackendConformance.model_validate_json(file.read_bytes())
+    except ValidationError:  # a damaged file is as good as none: the report says "not checked"
+        return None
+
+
+def _file(backend: str, tuning: str, framework_version: str) -> Path:
+    """Named after backend and manner and a digest of what a standing depends on: version, specs and adapters."""
     import platformdirs
 
-    digest = hashlib.sha256(f"{backend} {framework_version}".encode())
+    digest = hashlib.sha256(f"{backend} {tuning} {framework_version}".encode())
     for room in ("specs", "backends"):
         for source in sorted((CODE / room).rglob("*.py")):
             digest.update(str(source.relative_to(CODE)).encode() + source.read_bytes())
     folder = Path(platformdirs.user_cache_dir("framework-harness")) / "conformance"
-    return folder / f"{backend}-{digest.hexdigest()[:16]}.json"
+    return folder / f"{backend}-{tuning}-{digest.hexdigest()[:16]}.json"

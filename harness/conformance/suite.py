@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from harness.conformance import layer_cases, network_cases, optimizer_cases, trajectories
+from harness.conformance import (
+    drawn_layers,
+    graph_cases,
+    join_cases,
+    layer_cases,
+    network_cases,
+    optimizer_cases,
+    trajectories,
+)
 from harness.conformance.case import Case
 from harness.conformance.dropout import native_dropout
 from harness.conformance.judge import Subject, judge
@@ -18,19 +26,16 @@ from harness.conformance.reference import Reference
 from harness.conformance.runs import DigitRuns
 from harness.conformance.tolerances import PRECISIONS
 from harness.datasets import Dataset
-from specs.layers import LAYERS
+from specs.layers import JOINS, LAYERS
 from specs.loading import architecture_names, default_recipe, load_architecture
 from specs.optimizers import OPTIMIZERS
-
-# One with dropout and Adadelta, one with momentum; in its default mode a framework may be slow.
-TRAJECTORIES_WITH_TUNING_OFF = ("cnn_dropout", "lenet5")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One line of the matrix: one thing of one level in one precision."""
+    """One line of the table: one thing of one level in one precision."""
 
     level: str
     name: str
@@ -46,16 +51,16 @@ class Scope:
     """How much of everything is judged.
 
     ``layers_per_kind`` cuts the fixed cases short (None keeps all), ``every_option`` asks for all options of every
-    optimizer and for both precisions of layers and optimizers too, ``tuning_off`` for the frameworks' default modes.
+    optimizer and for both precisions of layers and optimizers too.
     """
 
     name: str
     layers_per_kind: int | None
     drawn_layers_per_kind: int
     drawn_networks: int
+    drawn_graphs: int
     every_option: bool
     recipes: tuple[str, ...]
-    tuning_off: bool
 
 
 FULL = Scope(
@@ -63,18 +68,18 @@ FULL = Scope(
     layers_per_kind=None,
     drawn_layers_per_kind=3,
     drawn_networks=24,
+    drawn_graphs=40,
     every_option=True,
     recipes=architecture_names(),
-    tuning_off=True,
 )
 QUICK = Scope(
     name="quick",
     layers_per_kind=2,
     drawn_layers_per_kind=0,
     drawn_networks=4,
+    drawn_graphs=4,
     every_option=False,
     recipes=("mlp", "lenet5"),
-    tuning_off=False,
 )
 
 
@@ -105,25 +110,25 @@ class Suite:
     def _layers(self) -> Iterator[Check]:
         cases = _Lazy(self._layer_cases)
         for precision in self._precisions:
-            for kind in LAYERS:
+            for kind in LAYERS | JOINS:
                 yield self._check("layers", kind, precision, partial(_of_kind, cases, kind))
 
     def _layer_cases(self) -> dict[str, tuple[Case, ...]]:
-        fixed = layer_cases.fixed_cases()
-        drawn = layer_cases.drawn_cases(self.scope.drawn_layers_per_kind)
-        return {kind: fixed[kind][: self.scope.layers_per_kind] + drawn[kind] for kind in LAYERS}
+        fixed = layer_cases.fixed_cases() | join_cases.fixed_cases()
+        drawn = drawn_layers.drawn_cases(self.scope.drawn_layers_per_kind)
+        return {kind: fixed[kind][: self.scope.layers_per_kind] + drawn.get(kind, ()) for kind in LAYERS | JOINS}
 
     def _networks(self) -> Iterator[Check]:
         bundled = _Lazy(network_cases.bundled_cases)
         for precision in PRECISIONS:
             yield self._check("networks", "bundled architectures", precision, bundled)
         drawn = _Lazy(partial(network_cases.drawn_cases, self.scope.drawn_networks))
+        graphs = _Lazy(partial(graph_cases.graph_cases, self.scope.drawn_graphs))
         corners = _Lazy(network_cases.corner_cases)
         for precision in self._precisions:
             yield self._check("networks", "corners", precision, corners)
-            yield self._check("networks", "drawn networks", precision, drawn)
-        if self.scope.tuning_off:
-            yield self._untuned("networks", "bundled architectures", bundled)
+            yield self._check("networks", "drawn chains", precision, drawn)
+            yield self._check("networks", "drawn graphs", precision, graphs)
 
     def _optimizers(self) -> Iterator[Check]:
         for kind in OPTIMIZERS:
@@ -135,8 +140,6 @@ class Suite:
                 yield self._check("optimizers", f"{kind} probe", precision, partial(list, probes))
                 yield self._check("optimizers", f"{kind} 50 steps", precision, partial(list, fifties))
             yield self._check("optimizers", f"{kind} probe, linear layers", "float64", partial(list, linear))
-            if self.scope.tuning_off:
-                yield self._untuned("optimizers", f"{kind} probe", partial(list, probes))
 
     def _trajectories(self) -> Iterator[Check]:
         for name in self.scope.recipes:
@@ -144,8 +147,6 @@ class Suite:
             random = _Lazy(partial(_one, trajectories.on_random_data, architecture, recipe))
             for precision in PRECISIONS:
                 yield self._check("trajectories", f"{name} on random data", precision, random)
-            if self.scope.tuning_off and name in TRAJECTORIES_WITH_TUNING_OFF:
-                yield self._untuned("trajectories", f"{name} on random data", random)
             if self._mnist is not None:
                 digits = _Lazy(partial(_one, trajectories.on_dataset, architecture, recipe, self._mnist))
                 for precision in PRECISIONS:
@@ -164,10 +165,6 @@ class Suite:
     def _digits(self) -> Iterator[Check]:
         for name, run in (("digits", self._runs.equivalence), ("repeated", self._runs.repeatability)):
             yield Check(level="runs", name=name, precision="float32", run=run)
-
-    def _untuned(self, level: str, name: str, cases: Callable[[], Sequence[Case]]) -> Check:
-        """The same in the framework's documented default mode."""
-        return self._check(level, f"{name}, tuning off", "float32", lambda: [_without_tuning(case) for case in cases()])
 
     def _check(self, level: str, name: str, precision: str, cases: Callable[[], Sequence[Case]]) -> Check:
         def run(subject: Subject) -> list[Outcome]:
@@ -189,11 +186,6 @@ class Suite:
 
 def _of_kind(cases: Callable[[], Mapping[str, Sequence[Case]]], kind: str) -> Sequence[Case]:
     return cases()[kind]
-
-
-def _without_tuning(case: Case) -> Case:
-    untuned: Case = replace(case, tuning="default")  # type: ignore[type-var]  # every case is a dataclass
-    return untuned
 
 
 def _one(make: Callable[..., Case], *arguments: object) -> Sequence[Case]:

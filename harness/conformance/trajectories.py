@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Manner, Session, SessionSpec
+from backends.contract import Arrays, Session, SessionSpec
 from backends.numpy.session import NumpySession
 from harness.conformance.case import Case, Masks, Observation, cast, draw_masks, seeded
-from harness.conformance.kinks import kinks_per_sample, margin
+from harness.conformance.kinks import CLEARANCE, DRAWS, kinks_per_sample, margin
 from harness.datasets import Dataset
 from specs.architecture import Architecture
 from specs.initializers import initial_parameters
@@ -23,10 +23,6 @@ TEST_SAMPLES = 64
 RANDOM_SAMPLES = 512
 DATASET_SAMPLES = 2048
 
-# Random data: no value of the reference's trajectory comes closer to a kink than this (``kinks.margin``), some ten
-# times what float32 has gathered in errors by the thirtieth step.
-CLEARANCE = 4e-6
-
 # So many kinks may be passed in one step if a batch of that clearance is to be found in a few draws.
 KINKS_PER_STEP = 200_000
 
@@ -34,7 +30,6 @@ KINKS_PER_STEP = 200_000
 TIE_BREAK = 1e-7
 
 LARGEST_BATCH = 8
-DRAWS = 40
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,11 +50,10 @@ class TrajectoryCase:
     batches: tuple[NDArray[np.int64], ...]
     dropout_masks: tuple[Masks, ...]
     clear: bool
-    tuning: Manner = "expert"
 
     def spec(self, precision: str) -> SessionSpec:
         """A session as the recipe wants it."""
-        return trajectory_spec(self.architecture, self.recipe, precision, tuning=self.tuning)
+        return trajectory_spec(self.architecture, self.recipe, precision)
 
     @property
     def yardstick(self) -> Case:
@@ -91,11 +85,9 @@ class TrajectoryCase:
         }
 
 
-def trajectory_spec(
-    architecture: Architecture, recipe: Recipe, precision: str, *, tuning: Manner = "expert"
-) -> SessionSpec:
+def trajectory_spec(architecture: Architecture, recipe: Recipe, precision: str) -> SessionSpec:
     """A session that trains ``architecture`` with the recipe's optimizer."""
-    return SessionSpec(architecture=architecture, optimizer=recipe.optimizer, precision=precision, tuning=tuning)
+    return SessionSpec(architecture=architecture, optimizer=recipe.optimizer, precision=precision)
 
 
 def initial(architecture: Architecture, recipe: Recipe, dtype: np.dtype[Any]) -> Arrays:

@@ -1,7 +1,8 @@
 """Options and shared suites of the conformance tests.
 
 ``pytest tests/conformance --backend paddle`` judges one backend; without the option all installed ones are judged and
-the others are skipped with their reason. ``--scope full`` asks for everything that ``conform`` does by default.
+the others are skipped with their reason. ``--manner expert`` judges one manner of using it; without the option all that
+it has are judged. ``--scope full`` asks for everything that ``conform`` does by default.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_limits
 
+from backends.contract import MANNERS, Manner
 from backends.registry import find, frameworks
 from harness.conformance.judge import Subject
 from harness.conformance.running import Workplace
@@ -26,6 +28,7 @@ _SUITE = pytest.StashKey[Suite]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance")
     group.addoption("--backend", action="append", help="Judge this backend (repeatable); default: all installed.")
+    group.addoption("--manner", action="append", choices=MANNERS, help="Judge this manner; default: all it has.")
     group.addoption("--scope", choices=("quick", "full"), default="quick", help="How much is judged.")
 
 
@@ -34,9 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every check on every backend; all checks of a backend in a row, so that one worker serves them."""
-    if "backend" in metafunc.fixturenames:
-        metafunc.parametrize("backend", _chosen(metafunc.config), scope="session")
+    """Every check on every backend in every manner; all checks of one in a row, so that one worker serves them."""
+    if "used" in metafunc.fixturenames:
+        wanted = metafunc.config.getoption("manner") or MANNERS
+        used = [(name, m) for name in _chosen(metafunc.config) for m in find(name).create().manners if m in wanted]
+        metafunc.parametrize("used", used, ids="-".join, scope="session")
     if "check" in metafunc.fixturenames:
         metafunc.parametrize("check", metafunc.config.stash[_SUITE].checks(), ids=str)
 
@@ -59,8 +64,9 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def subject(backend: str, backend_python: Callable[[str], Path]) -> Iterator[Subject]:
-    """The backend in a worker of its own environment; skipped with the reason where it is not installed."""
+def subject(used: tuple[str, Manner], backend_python: Callable[[str], Path]) -> Iterator[Subject]:
+    """A backend in one manner, in a worker of its own environment; skipped with the reason where there is none."""
+    backend, manner = used
     backend_python(backend)
-    with Workplace(backend) as workplace:
-        yield Subject(name=backend, open=workplace.open)
+    with Workplace(backend, manner) as workplace:
+        yield Subject(name=f"{backend}, {manner}", open=workplace.open)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,33 +13,41 @@ import pytest
 
 from backends.contract import SessionSpec
 from backends.numpy.session import NumpySession
-from harness.conformance import layer_cases, network_cases
+from harness.conformance import drawn_layers, graph_cases, join_cases, layer_cases, network_cases
 from harness.conformance.case import Case, cast
-from harness.conformance.kinks import kinks_per_sample, margin
+from harness.conformance.kinks import CLEARANCE, kinks_per_sample, margin
 from harness.conformance.optimizer_cases import BATCH, NETWORK, OPTIMIZERS, fifty_steps, probe, problem
 from harness.conformance.suite import FULL, Suite
 from harness.conformance.tolerances import tolerances
-from harness.conformance.trajectories import CLEARANCE, STEPS, initial, on_random_data, rates_of
+from harness.conformance.trajectories import STEPS, initial, on_random_data, rates_of
+from specs import nest
 from specs.architecture import Architecture
-from specs.layers import LAYERS, Flatten, Linear, MaxPool2d, ReLU
+from specs.layers import JOINS, LAYERS, Flatten, Linear, MaxPool2d, ReLU
 from specs.loading import default_recipe, load_architecture
+from specs.nodes import INPUT
 from specs.optimizers import OPTIMIZERS as KINDS
 from specs.optimizers import SGD, Adam
+from specs.shapes import infer
+
+# SHA-256 of all drawn cases as they were when the suite first ran on them.
+DRAWN = "526f43d96c4a6b8a6cb242bbe597834e61103308f243f1f91fed97642a06b3ab"
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_every_layer_and_optimizer_is_judged() -> None:
-    assert all(layer_cases.fixed_cases()[kind] for kind in LAYERS)
+    fixed = layer_cases.fixed_cases() | join_cases.fixed_cases()
+    assert all(fixed[kind] for kind in LAYERS | JOINS)
     assert {optimizer.kind for optimizer in OPTIMIZERS} == set(KINDS)
 
 
 def test_case_names_are_unique() -> None:
-    layers = [case for cases in layer_cases.fixed_cases().values() for case in cases]
-    drawn = [case for cases in layer_cases.drawn_cases(3).values() for case in cases]
+    layers = [case for found in (layer_cases, join_cases) for cases in found.fixed_cases().values() for case in cases]
+    drawn = [case for cases in drawn_layers.drawn_cases(3).values() for case in cases]
     networks = [*network_cases.bundled_cases(), *network_cases.corner_cases(), *network_cases.drawn_cases(24)]
+    graphs = graph_cases.graph_cases(4)
     optimizers = [make(optimizer) for optimizer in OPTIMIZERS for make in (probe, fifty_steps)]
-    cases: list[Case] = [*layers, *drawn, *networks, *optimizers]
+    cases: list[Case] = [*layers, *drawn, *networks, *graphs, *optimizers]
     names = [case.name for case in cases]
     assert len(names) == len(set(names))
 
@@ -49,11 +59,33 @@ def test_drawn_networks_are_at_least_twenty_and_use_the_whole_vocabulary() -> No
     assert kinds >= set(LAYERS) - {"softmax"}
 
 
+def test_drawn_graphs_are_at_least_forty_and_nest_three_levels_of_everything() -> None:
+    cases = graph_cases.graph_cases(FULL.drawn_graphs)
+    assert len(cases) >= 40
+    nodes = [node for case in cases for node in infer(case.architecture)]
+    assert {node.layer.kind for node in nodes} >= set(LAYERS | JOINS) - {"softmax"}
+    assert {nest.depth(case.architecture.layers) for case in cases} == {3}
+    text = json.dumps([case.architecture.to_dict() for case in cases])
+    assert all(f'"{kind}"' in text for kind in nest.NESTS)
+    assert any(INPUT in node.inputs for node in nodes if node.layer.kind in JOINS)
+    assert any(len(node.inputs) > 2 for node in nodes)
+
+
+def test_drawn_cases_are_these_ones_whatever_is_installed() -> None:
+    """Their structure comes from a generator of our own; this holds it still."""
+    layers = [case.name for cases in drawn_layers.drawn_cases(3).values() for case in cases]
+    chains = [case.architecture.to_dict() for case in network_cases.drawn_cases(FULL.drawn_networks)]
+    graphs = [case.architecture.to_dict() for case in graph_cases.graph_cases(FULL.drawn_graphs)]
+    text = json.dumps([layers, chains, graphs], sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest() == DRAWN
+
+
 def test_cases_are_the_same_in_another_process() -> None:
     code = (
-        "from harness.conformance import layer_cases, network_cases\n"
-        "cases = [c for found in layer_cases.drawn_cases(2).values() for c in found]\n"
-        "for case in [*cases, *network_cases.drawn_cases(3)]: print(case.name, float(case.images.sum()))\n"
+        "from harness.conformance import drawn_layers, graph_cases, layer_cases, network_cases\n"
+        "cases = [c for found in drawn_layers.drawn_cases(2).values() for c in found]\n"
+        "cases += [*network_cases.drawn_cases(3), *graph_cases.graph_cases(2)]\n"
+        "for case in cases: print(case.name, float(case.images.sum()))\n"
     )
     runs = [
         subprocess.run(

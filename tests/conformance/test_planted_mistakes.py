@@ -9,16 +9,16 @@ import pytest
 
 from backends.numpy.session import NumpySession
 from harness.conformance.judge import Subject
-from harness.conformance.matrix import line
 from harness.conformance.outcome import LEVELS, Outcome
 from harness.conformance.suite import FULL, Suite
+from harness.conformance.table import line
 from tests.conformance.mutants import FURTHER, MUTANTS
 from tests.conformance.planting import Mutant
 
 
 @pytest.fixture(scope="module")
 def suite() -> Suite:
-    return Suite(replace(FULL, drawn_layers_per_kind=0, drawn_networks=4, recipes=("lenet5", "mlp"), tuning_off=False))
+    return Suite(replace(FULL, drawn_layers_per_kind=0, drawn_networks=4, drawn_graphs=4, recipes=("lenet5", "mlp")))
 
 
 def judged(suite: Suite, level: str, subject: Subject) -> list[Outcome]:

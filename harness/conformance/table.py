@@ -1,4 +1,4 @@
-"""Showing what the suite found: a matrix for the terminal, JSON, and a report in Markdown or HTML."""
+"""Showing what the suite found: a table for the terminal, JSON, and a report in Markdown or HTML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.text import Text
 from harness.conformance.outcome import BackendReport, Outcome, worst
 from harness.conformance.tolerances import Tolerance, tolerance, tolerances
 
-SCHEMA = 1
+SCHEMA = 2
 _STYLES = {"pass": "green", "fail": "bold red", "unsupported": "yellow"}
 
 Row = tuple[str, str, str]
@@ -24,8 +24,8 @@ Row = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
-    """Everything a run of the suite found. ``notes`` say what was not judged, and why."""
+class ConformanceTable:
+    """Checks by backend and manner: everything a run of the suite found. ``notes`` say what was not judged, and why."""
 
     scope: str
     levels: tuple[str, ...]
@@ -46,18 +46,18 @@ class Findings:
         return tuple(dict.fromkeys(rows))
 
 
-def table(findings: Findings) -> Table:
-    """Check by backend: the worst quantity of each, its error and its limit."""
+def drawn(table: ConformanceTable) -> Table:
+    """Check by backend and manner: the worst quantity of each, its error and its limit."""
     shown = Table(title="Conformance: relative error and tolerance of the worst quantity", header_style="bold")
     for title in ("level", "check", "precision"):
         shown.add_column(title)
-    for report in findings.reports:
-        shown.add_column(report.backend, justify="right", no_wrap=True)
+    for report in table.reports:
+        shown.add_column(report.title, justify="right", no_wrap=True)
     level = ""
-    for row in findings.rows:
+    for row in table.rows:
         if level and row[0] != level:
             shown.add_section()
-        shown.add_row("" if row[0] == level else row[0], *row[1:], *(_cell(r, row) for r in findings.reports))
+        shown.add_row("" if row[0] == level else row[0], *row[1:], *(_cell(r, row) for r in table.reports))
         level = row[0]
     return shown
 
@@ -102,15 +102,15 @@ def line(outcome: Outcome) -> str:
     return "; ".join(parts)
 
 
-def lines(findings: Findings) -> Iterable[str]:
-    """What the matrix has no room for: failures, what is unsupported and why, where float32 is the limit, notes."""
-    for report in findings.reports:
+def lines(table: ConformanceTable) -> Iterable[str]:
+    """What the table has no room for: failures, what is unsupported and why, where float32 is the limit, notes."""
+    for report in table.reports:
         for outcome in report.outcomes:
             if outcome.status == "fail" or outcome.float32_limited:
-                yield f"{report.backend}: {line(outcome)}"
+                yield f"{report.title}: {line(outcome)}"
         for reason, cases in _unsupported(report).items():
-            yield f"{report.backend}: unsupported in {cases} cases: {reason}"
-    yield from findings.notes
+            yield f"{report.title}: unsupported in {cases} cases: {reason}"
+    yield from table.notes
 
 
 def _unsupported(report: BackendReport) -> dict[str, int]:
@@ -125,30 +125,31 @@ def _unsupported(report: BackendReport) -> dict[str, int]:
     return counted
 
 
-def to_json(findings: Findings) -> str:
+def to_json(table: ConformanceTable) -> str:
     """Everything, as one JSON document."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
-        "scope": findings.scope,
-        "levels": list(findings.levels),
-        "passed": findings.passed,
-        "notes": list(findings.notes),
+        "scope": table.scope,
+        "levels": list(table.levels),
+        "passed": table.passed,
+        "notes": list(table.notes),
         "backends": [
             {
                 "backend": report.backend,
+                "tuning": report.tuning,
                 "framework_version": report.framework_version,
                 "packages": report.packages,
                 "passed": report.passed,
                 "seconds": round(report.seconds, 1),
                 "outcomes": [outcome.to_dict() for outcome in report.outcomes],
             }
-            for report in findings.reports
+            for report in table.reports
         ],
     }
     return json.dumps(document, indent=1)
 
 
-def write_report(findings: Findings, path: Path) -> None:
+def write_report(table: ConformanceTable, path: Path) -> None:
     """Write the report as Markdown (.md) or as one self-contained HTML file (.html)."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -159,20 +160,20 @@ def write_report(findings: Findings, path: Path) -> None:
     )
     template = environment.get_template(f"report{path.suffix}.j2")
     text = template.render(
-        findings=findings,
+        table=table,
         cell=lambda report, row: worst(_of(report, row)) if _of(report, row) else None,
         figures=figures,
-        lines=list(lines(findings)),
-        tolerances=_table_of_tolerances(findings),
+        lines=list(lines(table)),
+        tolerances=_table_of_tolerances(table),
     )
     path.write_text(text, encoding="utf-8")
 
 
-def _table_of_tolerances(findings: Findings) -> Sequence[tuple[str, str, Tolerance]]:
+def _table_of_tolerances(table: ConformanceTable) -> Sequence[tuple[str, str, Tolerance]]:
     """Quantity, precision and tolerance of everything that was measured."""
     measured = {
         (outcome.quantity, outcome.precision)
-        for report in findings.reports
+        for report in table.reports
         for outcome in report.outcomes
         if outcome.error is not None
     }

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from harness.cli.conform import conform
 from harness.conformance import running, standing
-from harness.conformance.matrix import Findings, lines, table, to_json, write_report
 from harness.conformance.outcome import LEVELS, BackendReport, Outcome
+from harness.conformance.table import ConformanceTable, drawn, lines, to_json, write_report
 from specs.errors import RequestError
 
 PASSED = Outcome(
@@ -33,44 +33,49 @@ REFUSED = Outcome(
 )  # fmt: skip
 
 
-def findings(*outcomes: Outcome) -> Findings:
+def table(*outcomes: Outcome) -> ConformanceTable:
     report = BackendReport(
-        backend="torch", framework_version="2.13.0", packages={"torch": "2.13.0"}, outcomes=outcomes, seconds=12.3
+        backend="torch",
+        tuning="expert",
+        framework_version="2.13.0",
+        packages={"torch": "2.13.0"},
+        outcomes=outcomes,
+        seconds=12.3,
     )
-    return Findings(scope="full", levels=LEVELS, reports=(report,), notes=("MNIST is not here",))
+    return ConformanceTable(scope="full", levels=LEVELS, reports=(report,), notes=("MNIST is not here",))
 
 
-def shown(found: Findings) -> str:
+def shown(found: ConformanceTable) -> str:
     console = Console(width=120, no_color=True)
     with console.capture() as capture:
-        console.print(table(found))
+        console.print(drawn(found))
     return capture.get()
 
 
 def test_a_cell_shows_the_worst_quantity() -> None:
-    text = shown(findings(PASSED, BETTER))
+    text = shown(table(PASSED, BETTER))
     assert "1.2e-07/1.0e-05 pass" in text
     assert "1.0e-08" not in text
 
 
 def test_unsupported_and_failed_are_shown_as_such() -> None:
-    text = shown(findings(PASSED, REFUSED, FAILED))
+    text = shown(table(PASSED, REFUSED, FAILED))
     assert "unsupported" in text
     assert "0.3/1.0e-04 fail" in text
 
 
 def test_lines_name_failures_reasons_and_notes() -> None:
-    said = list(lines(findings(PASSED, REFUSED, FAILED)))
+    said = list(lines(table(PASSED, REFUSED, FAILED)))
     assert said == [
-        "torch: networks: bundled architectures, gradients in float32: fail; error 0.3/1.0e-04; "
+        "torch, expert: networks: bundled architectures, gradients in float32: fail; error 0.3/1.0e-04; "
         "in lenet5 (conv2d_1.weight); first differs at conv2d_1",
-        "torch: unsupported in 2 cases: no float64",
+        "torch, expert: unsupported in 2 cases: no float64",
         "MNIST is not here",
     ]
 
 
 def test_json_holds_everything() -> None:
-    data = json.loads(to_json(findings(PASSED, REFUSED, FAILED)))
+    data = json.loads(to_json(table(PASSED, REFUSED, FAILED)))
     (backend,) = data["backends"]
     assert data["passed"] is False
     assert [outcome["status"] for outcome in backend["outcomes"]] == ["pass", "unsupported", "fail"]
@@ -81,13 +86,13 @@ def test_json_of_an_infinite_error_is_valid() -> None:
     infinite = Outcome(
         level="layers", check="c", quantity="loss", precision="float32", status="fail", error=float("inf"), limit=1e-5
     )
-    assert json.loads(to_json(findings(infinite)), parse_constant=pytest.fail)["passed"] is False
+    assert json.loads(to_json(table(infinite)), parse_constant=pytest.fail)["passed"] is False
 
 
 @pytest.mark.parametrize("suffix", [".md", ".html"])
-def test_report_holds_matrix_worst_cases_and_reasons(tmp_path: Path, suffix: str) -> None:
+def test_report_holds_the_table_worst_cases_and_reasons(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"report{suffix}"
-    write_report(findings(PASSED, BETTER, REFUSED, FAILED), path)
+    write_report(table(PASSED, BETTER, REFUSED, FAILED), path)
     text = path.read_text()
     for expected in (
         "1.2e-07/1.0e-05",
@@ -107,12 +112,12 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """``conform`` with the suite replaced by given outcomes; what it was asked for is noted."""
     asked: dict[str, Any] = {"outcomes": (PASSED,), "remembered": []}
 
-    def run_suite(suite: Any, pythons: Any, *, levels: Any, progress: Any) -> tuple[BackendReport, ...]:
-        asked.update({"backends": list(pythons), "levels": levels, "scope": suite.scope.name})
-        return findings(*asked["outcomes"]).reports
+    def run_suite(suite: Any, pythons: Any, manners: Any, *, levels: Any, progress: Any) -> tuple[BackendReport, ...]:
+        asked.update({"manners": manners, "levels": levels, "scope": suite.scope.name})
+        return table(*asked["outcomes"]).reports
 
     monkeypatch.setattr(running, "run_suite", run_suite)
-    monkeypatch.setattr(standing, "remember", lambda report, version: asked["remembered"].append(version))
+    monkeypatch.setattr(standing, "remember", lambda report: asked["remembered"].append(report.framework_version))
     monkeypatch.setenv("HARNESS_PYTHON_TORCH", "python3")
     return asked
 
@@ -137,12 +142,24 @@ def test_only_a_judgement_on_all_levels_is_remembered(judged: dict[str, Any]) ->
     assert judged["remembered"] == ["2.13.0"]
 
 
+def test_manners_are_those_that_a_backend_has(judged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    conform(backend=["torch"], quiet=True)
+    assert judged["manners"] == {"torch": ("default", "recommended", "expert")}
+    conform(backend=["torch"], tuning="expert,default", quiet=True)
+    assert judged["manners"] == {"torch": ("default", "expert")}
+    monkeypatch.setenv("HARNESS_PYTHON_NUMPY", "python3")
+    conform(backend=["numpy"], tuning="default,expert", quiet=True)
+    assert judged["manners"] == {"numpy": ("default",)}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"level": ["layrs"]}, "did you mean 'layers'"),
         ({"level": ["6"]}, "unknown level '6'"),
         ({"backend": ["torhc"]}, "did you mean 'torch'"),
+        ({"tuning": "expret"}, "did you mean 'expert'"),
+        ({"backend": ["numpy"], "tuning": "expert"}, "'numpy' has no expert manner"),
         ({"report": Path("report.pdf")}, "must end in .html or .md"),
         ({"report": Path("nowhere/report.md")}, "no such folder nowhere"),
         ({"python": Path("python3")}, "needs exactly one --backend"),

@@ -1,0 +1,102 @@
+"""Level 1: layers alone, drawn from all their options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+
+from harness.conformance.case import NetworkCase
+from harness.conformance.drawing import Draw, distinct
+from harness.conformance.layer_cases import by_kind, layer_case
+from specs.layer_shapes import output_shape
+from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Layer, LeakyReLU, Linear, MaxPool2d, Pair
+from specs.nodes import Shape
+
+Example = tuple[Layer, Shape, int]
+"""A layer, the shape of its input, the batch size."""
+
+
+def drawn_cases(per_kind: int) -> dict[str, tuple[NetworkCase, ...]]:
+    """``per_kind`` cases for every kind of layer that has options, the same in every process."""
+    cases = (
+        layer_case(layer, shape, batch=batch)
+        for kind, make in _DRAWN.items()
+        for layer, shape, batch in islice(distinct(f"layers of kind {kind}", make), per_kind)
+    )
+    return by_kind(cases)
+
+
+_SIZES = 9
+
+
+def _image(draw: Draw, least_size: int = 1) -> Shape:
+    """Up to 4 channels of up to 9 by 9."""
+    return (draw.integer(1, 4), draw.integer(least_size, _SIZES), draw.integer(least_size, _SIZES))
+
+
+def _fitting(draw: Draw, make: Callable[[], Layer], *, least_size: int = 1) -> Example:
+    """A layer on an image that it fits."""
+    while True:
+        layer, shape = make(), _image(draw, least_size)
+        with suppress(ValueError):
+            output_shape(layer, shape)
+            return layer, shape, draw.integer(1, 4)
+
+
+def _window(draw: Draw) -> dict[str, Pair]:
+    """Kernel, stride and a padding of at most half the kernel."""
+    kernel = draw.pair(1, 4)
+    padding = (draw.integer(0, kernel[0] // 2), draw.integer(0, kernel[1] // 2))
+    return {"kernel_size": kernel, "stride": draw.pair(1, 3), "padding": padding}
+
+
+def _conv2d(draw: Draw) -> Example:
+    def layer() -> Layer:
+        return Conv2d(
+            out_channels=draw.integer(1, 5),
+            kernel_size=draw.pair(1, 5),
+            stride=draw.pair(1, 3),
+            padding=draw.pair(0, 3),
+            bias=draw.flag(),
+        )
+
+    return _fitting(draw, layer)
+
+
+def _linear(draw: Draw) -> Example:
+    layer = Linear(out_features=draw.integer(1, 40), bias=draw.flag())
+    return layer, (draw.integer(1, 60),), draw.integer(1, 9)
+
+
+def _max_pool2d(draw: Draw) -> Example:
+    return _fitting(draw, lambda: MaxPool2d(**_window(draw)))
+
+
+def _avg_pool2d(draw: Draw) -> Example:
+    return _fitting(draw, lambda: AvgPool2d(count_include_pad=draw.flag(), **_window(draw)))
+
+
+def _batch_norm2d(draw: Draw) -> Example:
+    """Of two or three values per channel batch norm leaves almost nothing: their gradient is all cancellation."""
+    layer = BatchNorm2d(momentum=draw.choice((0.01, 0.1, 0.5)), epsilon=draw.choice((1e-5, 1e-3)))
+    return _fitting(draw, lambda: layer, least_size=3)
+
+
+def _leaky_relu(draw: Draw) -> Example:
+    return _fitting(draw, lambda: LeakyReLU(negative_slope=draw.choice((0.05, 0.3, 0.9))))
+
+
+def _dropout(draw: Draw) -> Example:
+    return _fitting(draw, lambda: Dropout(p=draw.choice((0.1, 0.5, 0.9))))
+
+
+_DRAWN: dict[str, Callable[[Draw], Example]] = {
+    "conv2d": _conv2d,
+    "linear": _linear,
+    "max_pool2d": _max_pool2d,
+    "avg_pool2d": _avg_pool2d,
+    "batch_norm2d": _batch_norm2d,
+    "leaky_relu": _leaky_relu,
+    "dropout": _dropout,
+}

@@ -1,0 +1,170 @@
+"""Chains and graphs drawn from the layer and nest types of the specs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from harness.conformance.drawing import Draw
+from specs.architecture import Architecture
+from specs.layer_shapes import output_shape
+from specs.layers import (
+    GELU,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    Pair,
+    ReLU,
+    Sigmoid,
+    Tanh,
+)
+from specs.nest import Branches, Item, Repeat, Residual, Sequence
+from specs.nodes import Shape
+
+DEEPEST = 3
+"""Nests within one another in a drawn graph."""
+
+ACTIVATIONS: tuple[Layer, ...] = (*(ReLU(), LeakyReLU(negative_slope=0.1), Tanh(), Sigmoid(), GELU(), Dropout(p=0.3)),)
+
+
+def chain(draw: Draw) -> Architecture:
+    """An image part, the way from an image to features, a part on features, the logits."""
+    start = (draw.integer(1, 3), draw.integer(6, 12), draw.integer(6, 12))
+    shape: Shape = start
+    layers: list[Layer] = []
+    for _ in range(draw.integer(2, 5)):
+        layers.append(_image_layer(draw, shape))
+        shape = output_shape(layers[-1], shape)
+    to_features: tuple[Layer, ...] = (Flatten(), Flatten(), GlobalAvgPool())
+    layers.append(draw.choice(to_features))
+    for _ in range(draw.integer(0, 3)):
+        linear = Linear(out_features=draw.integer(4, 20), bias=draw.flag())
+        layers.append(draw.choice((linear, draw.choice(ACTIVATIONS))))
+    return _ended(draw, "drawn", start, tuple(layers))
+
+
+def _image_layer(draw: Draw, shape: Shape) -> Layer:
+    """A layer of any kind, or an activation where the image has become too small for it."""
+    smallest = min(shape[1:])
+    match draw.choice(("conv2d", "conv2d", "batch_norm2d", "max_pool2d", "avg_pool2d", "activation")):
+        case "conv2d" if smallest >= 3:
+            return Conv2d(
+                out_channels=draw.integer(2, 6),
+                kernel_size=draw.pair(1, 3),
+                padding=draw.pair(0, 2),
+                stride=draw.choice(((1, 1), (2, 1), (2, 2))),
+                bias=draw.flag(),
+            )
+        case "batch_norm2d" if smallest >= 3:
+            return BatchNorm2d()
+        case "max_pool2d" if smallest >= 4:
+            return MaxPool2d(kernel_size=draw.choice(((2, 2), (2, 1), (1, 2), (3, 3))), stride=(2, 2))
+        case "avg_pool2d" if smallest >= 4:
+            padding = draw.choice(((0, 0), (1, 1), (0, 1)))
+            return AvgPool2d(kernel_size=(2, 2), padding=padding, count_include_pad=draw.flag())
+        case _:
+            return draw.choice(ACTIVATIONS)
+
+
+def graph(draw: Draw) -> Architecture:
+    """Two nests on images, the first of DEEPEST levels, the way to features, now and then a nest on these."""
+    start = (draw.integer(1, 3), draw.integer(6, 9), draw.integer(6, 9))
+    shape: Shape = start
+    items: list[Item] = []
+    to_features: tuple[Layer, ...] = (Flatten(), GlobalAvgPool())
+    for depth in (DEEPEST, draw.integer(1, DEEPEST)):
+        target = _target(draw, shape)
+        items += [_nest(draw, shape, target, depth), *_sometimes(draw, lambda: draw.choice(ACTIVATIONS))]
+        shape = target
+    items.append(draw.choice(to_features))
+    features = (shape[0],) if isinstance(items[-1], GlobalAvgPool) else (shape[0] * shape[1] * shape[2],)
+    items += _sometimes(draw, lambda: _nest(draw, features, (draw.integer(3, 9),), draw.integer(1, 2)))
+    return _ended(draw, "graph", start, tuple(items))
+
+
+def _ended(draw: Draw, name: str, start: tuple[int, int, int], items: Sequence) -> Architecture:
+    classes = draw.integer(2, 10)
+    logits = Linear(out_features=classes, bias=draw.flag())
+    return Architecture(name=name, input=start, classes=classes, layers=(*items, logits))
+
+
+def _sometimes(draw: Draw, make: Callable[[], Item]) -> list[Item]:
+    return [make()] if draw.flag() else []
+
+
+def _target(draw: Draw, shape: Shape) -> Shape:
+    """The shape itself, or other channels, half the size or both."""
+    channels = shape[0] if draw.flag() else draw.integer(2, 6)
+    halve = min(shape[1:]) >= 5 and draw.flag()
+    return (channels, *((size + 1) // 2 if halve else size for size in shape[1:]))
+
+
+def _nest(draw: Draw, shape: Shape, target: Shape, depth: int) -> Item:
+    """A nest of ``depth`` levels, at least, that turns ``shape`` into ``target``."""
+    path = partial(_path, draw, shape)
+    deepest, other = depth - 1, draw.integer(0, depth - 1)
+    kinds = ["residual", "add", *(["repeat"] if shape == target else []), *(["concat"] if target[0] > 1 else [])]
+    match draw.choice(kinds):
+        case "residual":
+            shortcut = () if shape == target and draw.flag() else path(target, other)
+            return Residual(layers=path(target, deepest), shortcut=shortcut)
+        case "add":
+            more = [path(target, 0)] if draw.flag() else []
+            last = () if shape == target and draw.flag() else path(target, other)
+            return Branches(join="add", paths=(path(target, deepest), *more, last))
+        case "repeat":
+            return Repeat(times=2, layers=path(target, deepest))
+        case _:
+            first = draw.integer(1, target[0] - 1)
+            parts = [(first, *target[1:]), (target[0] - first, *target[1:])]
+            identity = parts[1] == shape and draw.flag()
+            return Branches(join="concat", paths=(path(parts[0], deepest), () if identity else path(parts[1], other)))
+
+
+def _path(draw: Draw, shape: Shape, target: Shape, depth: int) -> Sequence:
+    """Layers, and where ``depth`` is not 0 a nest, that turn ``shape`` into ``target``."""
+    items: list[Item] = _sometimes(draw, lambda: _keeping(draw, shape))
+    if depth:
+        items.append(_nest(draw, shape, target, depth))
+    elif shape != target or not items:
+        items.append(_turning(draw, shape, target))
+    return (*items, *_sometimes(draw, lambda: _keeping(draw, target)))
+
+
+def _keeping(draw: Draw, shape: Shape) -> Layer:
+    """A layer that leaves the shape as it is."""
+    activation = draw.choice(ACTIVATIONS)
+    if len(shape) == 1:
+        return draw.choice((activation, Linear(out_features=shape[0], bias=draw.flag())))
+    layers: list[Layer] = [
+        activation,
+        Conv2d(out_channels=shape[0], kernel_size=(3, 3), padding=(1, 1), bias=draw.flag()),
+        draw.choice(_pools((1, 1))),
+    ]
+    return draw.choice([*layers, BatchNorm2d()] if min(shape[1:]) >= 3 else layers)
+
+
+def _turning(draw: Draw, shape: Shape, target: Shape) -> Layer:
+    """A layer from one shape to the other."""
+    if len(shape) == 1:
+        return Linear(out_features=target[0], bias=draw.flag())
+    stride = (1, 1) if shape[1:] == target[1:] else (2, 2)
+    kernel, padding = draw.choice((((1, 1), (0, 0)), ((3, 3), (1, 1))))
+    conv = Conv2d(out_channels=target[0], kernel_size=kernel, stride=stride, padding=padding, bias=draw.flag())
+    return draw.choice((conv, *_pools(stride))) if shape[0] == target[0] else conv
+
+
+def _pools(stride: Pair) -> tuple[Layer, ...]:
+    """Which give what a convolution of kernel 3, padding 1 and this stride gives."""
+    return (
+        MaxPool2d(kernel_size=(3, 3), stride=stride, padding=(1, 1)),
+        AvgPool2d(kernel_size=(3, 3), stride=stride, padding=(1, 1)),
+        AvgPool2d(kernel_size=(3, 3), stride=stride, padding=(1, 1), count_include_pad=True),
+    )

@@ -1,0 +1,48 @@
+"""Level 1: Add and Concat, each of values that are made from one image."""
+
+from __future__ import annotations
+
+from harness.conformance.case import NetworkCase, network_case
+from harness.conformance.layer_cases import HEAD_CLASSES
+from specs.architecture import Architecture
+from specs.layers import Conv2d, Flatten, Linear, Tanh
+from specs.nest import Branches, Item, Residual
+from specs.nodes import Shape
+from specs.shapes import infer
+
+_CONV = Conv2d(out_channels=3, kernel_size=(3, 3), padding=(1, 1))
+_NARROW = Conv2d(out_channels=2, kernel_size=(1, 1))
+_LINEAR = Linear(out_features=4)
+
+
+def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
+    """Two and three values, the identity first and last, images and features."""
+    return {
+        "add": (
+            _case(Branches(join="add", paths=((), (Tanh(),), (_CONV,))), (3, 5, 4)),
+            _case(Residual(layers=(_CONV,)), (3, 4, 6)),
+            _case(Residual(layers=(_LINEAR,), shortcut=(_LINEAR,)), (7,), batch=1),
+        ),
+        "concat": (
+            _case(Branches(join="concat", paths=((), (_NARROW,), (_CONV,))), (4, 3, 5)),
+            _case(Branches(join="concat", paths=((_CONV,), ())), (1, 4, 3), batch=1),
+            _case(Branches(join="concat", paths=((_LINEAR,), (), (Tanh(),))), (5,)),
+        ),
+    }
+
+
+def _case(nest: Branches | Residual, shape: Shape, *, batch: int = 3) -> NetworkCase:
+    """A linear layer behind it shows the order of what it gives, in logits and gradients."""
+    image = len(shape) == 3
+    items: list[Item] = [nest, Flatten()] if image else [Flatten(), nest]
+    architecture = Architecture(
+        name=nest.kind,
+        input=(shape[0], shape[1], shape[2]) if image else (shape[0], 1, 1),
+        classes=HEAD_CLASSES,
+        layers=(*items, Linear(out_features=HEAD_CLASSES, bias=False)),
+    )
+    join = next(node for node in infer(architecture) if len(node.inputs) > 1)
+    values = " and ".join(
+        f"{name} {'x'.join(map(str, taken))}" for name, taken in zip(join.inputs, join.input_shapes, strict=True)
+    )
+    return network_case(f"{join.layer.kind} of {values}, batch of {batch}", architecture, batch=batch)
