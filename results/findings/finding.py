@@ -13,6 +13,7 @@ from results.columns import CaseKey, SubjectKey
 from results.formatting import cell, figure, plain
 from results.labels import Labels
 from results.manifest import BackendConformance
+from results.selection import Selection
 from results.summary import Case, Subject, cases
 from results.tables import Results
 from results.words import Words
@@ -56,6 +57,11 @@ class Study:
     @cached_property
     def summary(self) -> pd.DataFrame:
         return self.results.summary(self.baseline)
+
+    @cached_property
+    def selection(self) -> Selection:
+        """The records that were read whole, for the figures that need raw samples."""
+        return Selection.of(self.cases, self.results)
 
     @cached_property
     def labels(self) -> Labels:

@@ -38,11 +38,10 @@ class Plot:
 def draw(study: Study) -> Iterator[Plot]:
     """Every plot that the runs have something for."""
     from results.plots import bars, curves, images
-    from results.plots.selection import Selection
     from results.plots.style import styled
 
     drawn = replace(study, words=Words("en"))  # matplotlib's own font has no Chinese
-    selection = Selection.of(drawn)
+    selection = study.selection
     with styled():
         for number, start in enumerate(range(0, len(drawn.cases), PANELS), start=1):
             cases = drawn.cases[start : start + PANELS]

@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from numpy.typing import NDArray
 
-from results.palette import REFERENCE
-from results.plots.selection import Selection
 from results.plots.style import WIDTH, log_ticks, panels, short
-from results.record import LearningCurve
+from results.selection import Selection
 from results.summary import Case
+from results.trajectories import gaps, points, reference_of
 
 if TYPE_CHECKING:
     from results.findings import Study
 
 EQUAL = 1e-9
 """Losses closer than this are equal (float32 resolves no less) and leave a gap: a log axis has no zero."""
-Points = NDArray[np.float64]
 
 
 def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
@@ -32,8 +29,7 @@ def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
     runs = [(subject, curve) for subject, curve in runs if len(curve.first)]
     if not runs:
         return None
-    wanted = [REFERENCE, study.baseline]
-    reference = next((pair for name in wanted for pair in runs if pair[0].backend == name), runs[0])
+    reference = reference_of(runs, study.baseline)
     others = [pair for pair in runs if pair is not reference]
 
     figure = Figure(figsize=(WIDTH, 4.4 if others else 2.9), layout="constrained")
@@ -41,7 +37,7 @@ def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
     upper = axes[0, 0]
     for number, (subject, curve) in enumerate(runs):
         look = study.labels.look(subject.key)
-        steps, losses = _points(curve)
+        steps, losses = points(curve)
         # Curves that coincide would hide one another: the first is drawn widest and each next one narrower on top.
         width = 1.2 + 1.3 * (len(runs) - 1 - number)
         upper.plot(
@@ -52,12 +48,9 @@ def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
         line.set_linewidth(3)
     for subject, curve in others:
         look = study.labels.look(subject.key)
-        steps, losses = _points(curve)
-        _, expected = _points(reference[1])
-        shared = min(len(losses), len(expected))
-        gap = np.abs(losses[:shared] - expected[:shared])
+        steps, gap = gaps(curve, reference[1])
         gap[gap < EQUAL] = np.nan
-        axes[1, 0].plot(steps[:shared], gap, look.dash, color=look.colour, lw=1.1, marker=".", ms=3)
+        axes[1, 0].plot(steps, gap, look.dash, color=look.colour, lw=1.1, marker=".", ms=3)
     if others:
         name = short(study.labels.subject(reference[0].key), 16)
         axes[1, 0].set(ylabel=f"|loss − {name}|", xscale="log", yscale="log")
@@ -106,12 +99,3 @@ def accuracy(study: Study, case: Case) -> Figure | None:
     right.tick_params(labelleft=False)
     left.legend(loc="lower right")
     return figure
-
-
-def _points(curve: LearningCurve) -> tuple[Points, Points]:
-    """Steps from 1 and losses; a mean of several steps stands at their middle. Losses that were not finite are NaN."""
-    head = len(curve.first)
-    middles = head + curve.steps_per_mean * (np.arange(len(curve.means)) + 0.5) + 0.5
-    steps = np.concatenate([np.arange(1, head + 1), middles])
-    losses = [np.nan if value is None else value for value in (*curve.first, *curve.means)]
-    return steps, np.asarray(losses, dtype=np.float64)

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from results.plots.selection import Selection
 from results.plots.style import FAINT, INK, WIDTH, short
+from results.selection import Selection
 from results.summary import Case, Subject
 
 if TYPE_CHECKING:

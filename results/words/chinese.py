@@ -95,6 +95,20 @@ TEXTS = {
         "{case}：没有检验 {backends} 的测试准确率是否相同：{seeds}（中位数 {medians}）。"
         "可用 --seeds 0,1,2 得到三个种子。"
     ),
+    "finding_leaves": (
+        "{case}：{backend} 从第 {step} 步起偏离 {reference}：训练损失最多相差 {far}（第 {farthest} 步）{others}。{ties}"
+    ),
+    "others_stay": "；其他后端相差不超过 {far}",
+    "ties_unknown": "是否由最大池化中的并列值造成无从得知：记录中没有网络结构。",
+    "ties_none": "不是由最大池化中的并列值造成：该网络没有最大池化。",
+    "ties_unchecked": (
+        "可能由最大池化中的并列值造成（梯度可给任一相等的单元）；没有并列值时计算是否相同尚未检查："
+        "python -m harness conform。"
+    ),
+    "ties_possible": (
+        "可能由最大池化中的并列值造成（梯度可给任一相等的单元）：它通过了 {passed} 项一致性检查，"
+        "其中有避开并列值的轨迹，也有随机打破并列值的轨迹。这些数据有无并列值不在记录中。"
+    ),
     "finding_memory": "{case}：{least} 占用内存最少，峰值 {least_mb}；{most} 最多，峰值 {most_mb}。",
     "finding_memory_measured": "{case}：{least} 的内存峰值最低，为 {least_mb}；{most} 最高，为 {most_mb}。",
     "finding_failed": "{case}：{backend} 的 {runs} 次运行中有 {count} 次{status}：{message} {advice}",

@@ -104,6 +104,22 @@ TEXTS = {
         "{case}: whether {backends} reach the same test accuracy was not tested: {seeds} (medians {medians}). Three or "
         "more can be asked for with --seeds 0,1,2."
     ),
+    "finding_leaves": (
+        "{case}: {backend} leaves {reference} from step {step} on: their training losses get {far} apart (step "
+        "{farthest}){others}. {ties}"
+    ),
+    "others_stay": "; the others stay within {far}",
+    "ties_unknown": "Whether ties in max pooling explain it cannot be known: the record does not hold the network.",
+    "ties_none": "Ties in max pooling do not explain it: the network has none.",
+    "ties_unchecked": (
+        "Ties in max pooling may explain it, where any of the equal cells may get the gradient; that it computes the "
+        "same on data without ties was not shown: python -m harness conform."
+    ),
+    "ties_possible": (
+        "Ties in max pooling may explain it, where any of the equal cells may get the gradient: it passed {passed} "
+        "conformance checks, with trajectories clear of ties and with ties broken at random. Whether this data has "
+        "ties is not in the record."
+    ),
     "finding_memory": "{case}: {least} needs the least memory, {least_mb} at its peak; {most} the most, {most_mb}.",
     "finding_memory_measured": (
         "{case}: {least} had the lowest peak of memory, {least_mb}, and {most} the highest, {most_mb}."

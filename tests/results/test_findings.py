@@ -12,7 +12,7 @@ import pytest
 import results
 from results.findings import LEVELS, Study, collect
 from results.manifest import BackendConformance
-from results.record import Noise, Record
+from results.record import LearningCurve, Noise, Record, Specs
 from results.statistics import Verdict
 from results.store import ResultSet
 from results.words import LANGUAGES, Words
@@ -243,6 +243,33 @@ def test_one_seed_repeated_is_one_sample(found: Callable[..., dict[str, list[str
     said = found([record(b, repeat=r) for r in range(3) for b in ("torch", "keras")])
     assert "accuracy_equivalent" not in said
     assert "not tested: one seed" in said["accuracy_untested"][0]
+
+
+def test_who_leaves_the_reference_is_named_with_step_and_distance(found: Callable[..., dict[str, list[str]]]) -> None:
+    """As paddle does on digits: a tie at step 44 decided otherwise, while the others stay."""
+    losses = [2.3 * 0.98**i for i in range(60)]
+    off = [loss + (0.0 if i < 43 else 2e-4 if i < 50 else 2.5e-2) for i, loss in enumerate(losses)]
+    net = {"name": "lenet5", "layers": [{"max_pool2d": {"kernel_size": [2, 2]}}]}
+    curves = {"numpy": losses, "torch": [loss + 1.4e-6 for loss in losses], "paddle": off}
+    records = [
+        record(b, curve=LearningCurve.of(own), specs=Specs(architecture=net, recipe={})) for b, own in curves.items()
+    ]
+    good = BackendConformance(framework_version="1", checked_at="2026-03-01T07:00:00Z", passed=412)
+    assert found(records, paddle=good)["leaves"] == [
+        "mlp on mnist: paddle leaves numpy from step 44 on: their training losses get 0.025 apart (step 51); the "
+        "others stay within 1.4e-06. Ties in max pooling may explain it, where any of the equal cells may get the gradient: "
+        "it passed 412 conformance checks, with trajectories clear of ties and with ties broken at random. Whether this "
+        "data has ties is not in the record."
+    ]
+    failing = good.model_copy(update={"failures": ("pooling",)})
+    assert "was not shown" in found(records, paddle=failing)["leaves"][0]
+    bare = [one.model_copy(update={"specs": None}) for one in records]
+    assert "cannot be known" in found(bare)["leaves"][0]
+    flat = Specs(architecture={"layers": ["flatten"]}, recipe={})
+    assert "the network has none" in found([one.model_copy(update={"specs": flat}) for one in records])["leaves"][0]
+    assert "leaves" not in found(records[:2])
+    alone = found([records[0], records[2]])["leaves"]
+    assert "the others" not in alone[0]
 
 
 def test_failures_say_why(found: Callable[..., dict[str, list[str]]]) -> None:

@@ -16,8 +16,9 @@ import results
 from results.findings import Study
 from results.palette import in_order, look
 from results.plots import Plot, curves, draw
-from results.plots.selection import Selection, common_start
 from results.record import LearningCurve, Record
+from results.selection import common_start
+from results.trajectories import points
 from results.words import Words
 from tests.results.records import BACKENDS, fault, record, study, write
 
@@ -71,7 +72,7 @@ def test_names_with_markup_are_drawn_as_they_are(tmp_path: Path) -> None:
 
 def test_loss_curves_stand_where_they_belong(tmp_path: Path) -> None:
     """The first steps one by one, then means at the middle of their steps."""
-    steps, losses = curves._points(LearningCurve.of([float(i) for i in range(1, 1001)]))
+    steps, losses = points(LearningCurve.of([float(i) for i in range(1, 1001)]))
     assert list(steps[:3]) == [1, 2, 3]
     np.testing.assert_allclose(steps, losses, atol=1e-9, err_msg="a loss equal to its step lies on the diagonal")
 
@@ -84,9 +85,9 @@ def test_losses_are_compared_from_the_same_start(tmp_path: Path) -> None:
     made = study_of(tmp_path, records)
     (case,) = made.cases
     assert common_start(case) == (1, 0, 0)
-    chosen = Selection.of(made).at_common_start(case)
+    chosen = made.selection.at_common_start(case)
     assert [(s.backend, r.seed) for s, r in chosen] == [("torch", 1), ("keras", 1), ("paddle", 1)]
-    figure = curves.loss(made, Selection.of(made), case)
+    figure = curves.loss(made, made.selection, case)
     assert figure is not None
     upper, lower = figure.axes
     assert [line.get_label() for line in upper.lines] == ["torch", "keras", "paddle"]
@@ -97,7 +98,7 @@ def test_losses_are_compared_from_the_same_start(tmp_path: Path) -> None:
 
 def test_the_reference_is_numpy_where_it_ran(tmp_path: Path) -> None:
     made = study_of(tmp_path, [record(b) for b in ("torch", "keras", "numpy")])
-    figure = curves.loss(made, Selection.of(made), made.cases[0])
+    figure = curves.loss(made, made.selection, made.cases[0])
     assert figure is not None
     assert "numpy" in figure.axes[1].get_ylabel()
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from results.columns import PAIR
 from results.record import Record
 from results.summary import Case, Subject
-
-if TYPE_CHECKING:
-    from results.findings import Study
+from results.tables import Results
 
 LIMIT = 300
 """Records read whole in all."""
@@ -26,18 +23,18 @@ class Selection:
     records: dict[tuple[str, str], Record]
 
     @classmethod
-    def of(cls, study: Study) -> Selection:
+    def of(cls, cases: Sequence[Case], results: Results) -> Selection:
         """Of every subject the run of its case's common start, then others in order."""
-        subjects = sum(len(case.subjects) for case in study.cases)
+        subjects = sum(len(case.subjects) for case in cases)
         each = max(1, LIMIT // max(1, subjects))
         chosen = []
-        for case in study.cases:
+        for case in cases:
             start = common_start(case)
             for subject in case.subjects:
                 first = _at(subject, start)
                 chosen.append(pd.concat([first, subject.ok.drop(first.index)]).head(each))
-        runs = pd.concat(chosen) if chosen else study.results.runs.head(0)
-        return cls({(name, record.run_id): record for name, record in study.results.records(runs)})
+        runs = pd.concat(chosen) if chosen else results.runs.head(0)
+        return cls({(name, record.run_id): record for name, record in results.records(runs)})
 
     def whole(self, runs: pd.DataFrame) -> list[Record]:
         """The records of these runs that were read, in order."""
