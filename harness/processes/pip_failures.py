@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 _SKIPPED = re.compile(r"Could not fetch URL (\S+): (.+?) - skipping")
 _BROKEN_OFF = re.compile(r"\b(ReadTimeoutError|ConnectTimeoutError|NewConnectionError|ProtocolError|IncompleteRead)\b")
 _FILE = re.compile(r"\[Errno (?:1|13|28|30|122)\] .+")  # permission, no permission, full, read-only, quota
-_NO_MATCH = re.compile(r"No matching distribution found for (.+)")
+# The second is what pip says of a version that is not there when a constraint asks for that version, too.
+_NO_MATCH = re.compile(r"No matching distribution found for (.+)|Cannot install (.+?) because these package versions")
 
 
 def reason(said: str, log: str) -> str:
@@ -17,11 +18,10 @@ def reason(said: str, log: str) -> str:
     if failure := _FILE.search(said):
         return failure[0]
     unreachable = [f"{_place(url)}: {_cause(why)}" for url, why in _SKIPPED.findall(log) if not why.startswith("404 ")]
-    missing = _NO_MATCH.search(said)
-    if unreachable and missing:
+    if unreachable:
         return f"the package index could not be reached ({'; '.join(dict.fromkeys(unreachable))})"
-    if missing:
-        return f"the package index has no {missing[1].strip()} for this Python and machine"
+    if missing := _NO_MATCH.search(said):
+        return f"the package index has no {missing[1] or missing[2]} that fits this Python, machine and constraints"
     if _BROKEN_OFF.search(said):
         return f"the connection to the package index broke off ({_cause(_last(said))})"
     if "ensurepip is not" in said:
@@ -40,6 +40,8 @@ def _cause(why: str) -> str:
     """The system's own words where there are any, else the exception's."""
     if error := re.search(r"\[Errno -?\d+\] ([\w ]+)", why):
         return error[1].strip()
+    if "timed out" in why:
+        return "no answer in time"
     return why.partition(" for url: ")[0][:120]
 
 

@@ -29,6 +29,10 @@ class Pinned(Registration):
     def requirements(self) -> Path:
         return self.pins
 
+    @property
+    def constraints(self) -> Path:
+        return self.pins.with_suffix(".constraints.txt")
+
 
 @pytest.fixture
 def registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pinned:
@@ -79,6 +83,16 @@ def test_other_pins_are_another_environment(registration: Pinned) -> None:
     assert Environment(registration).directory != before
 
 
+def test_constraints_hold_and_make_another_environment(registration: Pinned) -> None:
+    before = Environment(registration).directory
+    registration.constraints.write_text("numpy==1.0\n")
+    assert Environment(registration).directory != before
+    registration.pins.write_text("--no-index\nnumpy==2.0\n")
+    with pytest.raises(RequestError, match=r"no numpy==2\.0 that fits"):
+        Environment(registration).ensure(lambda line: None)
+    assert "(constraint) numpy==1.0" in Environment(registration).log.read_text()
+
+
 def test_a_failure_names_the_log_and_leaves_it_not_ready(registration: Pinned) -> None:
     registration.pins.write_text("--no-index\nno-such-distribution==0.0\n")
     environment = Environment(registration)
@@ -89,14 +103,16 @@ def test_a_failure_names_the_log_and_leaves_it_not_ready(registration: Pinned) -
 
 
 @pytest.fixture
-def failure(registration: Pinned, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+def failure(registration: Pinned, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """``failure(pins)`` is what a set-up says that fails on them; pip knows no index but the one they name."""
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
 
-    def fail(pins: str) -> str:
+    def fail(pins: str, constraints: str | None = None) -> str:
         registration.pins.write_text(pins)
+        if constraints is not None:
+            registration.constraints.write_text(constraints)
         with pytest.raises(RequestError) as caught:
             Environment(registration).ensure(lambda line: None)
         assert len(str(caught.value).splitlines()) == 1
@@ -105,22 +121,28 @@ def failure(registration: Pinned, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     return fail
 
 
-def test_an_index_that_cannot_be_reached_is_no_missing_version(failure: Callable[[str], str]) -> None:
-    said = failure("--index-url http://secret:word@127.0.0.1:9/simple\nno-such-distribution==0.0\n")
+@pytest.mark.parametrize("constraints", [None, "no-such-distribution==0.0\n"], ids=["free", "constrained"])
+def test_an_index_that_cannot_be_reached_is_no_missing_version(
+    failure: Callable[..., str], constraints: str | None
+) -> None:
+    said = failure("--index-url http://secret:word@127.0.0.1:9/simple\nno-such-distribution==0.0\n", constraints)
     assert "the package index could not be reached (http://127.0.0.1:9: Connection refused)" in said
     assert "word" not in said
 
 
-def test_an_index_without_the_version_says_so(failure: Callable[[str], str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("constraints", [None, "no-such-distribution==0.0\n"], ids=["free", "constrained"])
+def test_an_index_without_the_version_says_so(
+    failure: Callable[..., str], tmp_path: Path, constraints: str | None
+) -> None:
     index = tmp_path / "simple" / "no-such-distribution"
     index.mkdir(parents=True)
     (index / "index.html").write_text("<!doctype html><title>empty</title>\n")
-    said = failure(f"--index-url file://{tmp_path}/simple\nno-such-distribution==0.0\n")
+    said = failure(f"--index-url file://{tmp_path}/simple\nno-such-distribution==0.0\n", constraints)
     assert "the package index has no no-such-distribution==0.0" in said
 
 
 def test_a_full_disk_and_a_file_in_the_way_are_named(
-    failure: Callable[[str], str], disk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    failure: Callable[..., str], disk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HARNESS_ENVS", str(disk))
     assert "No space left on device" in failure("")
