@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,10 +32,6 @@ _KERAS_NAMES = {"weight": "kernel", "running_mean": "moving_mean", "running_vari
 # Layers on features whose result for a feature does not depend on where it stands. Dropout is not among them: its masks
 # come in canonical order.
 _ORDER_FREE = (L.ReLU, L.LeakyReLU, L.Tanh, L.Sigmoid, L.GELU, L.Softmax, L.Flatten)
-
-
-Rewrite = Callable[[Sequence[Node]], tuple[Node, ...]]
-"""The nodes to compute in place of the architecture's own; what they compute is the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,19 +73,14 @@ class Weight:
 
 
 class Network:
-    """The Keras layers of a network, the model that they make, and their evaluation in training."""
+    """The Keras layers of a network, the model that they make, and their evaluation in training.
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        *,
-        precision: str,
-        seed: int,
-        rewrite: Rewrite = tuple,
-    ) -> None:
-        """``rewrite`` gives the nodes that are computed; the model that is saved keeps the architecture's own."""
+    ``nodes`` are the architecture's, ``computed`` those that training and prediction evaluate.
+    """
+
+    def __init__(self, architecture: Architecture, *, precision: str, seed: int) -> None:
         self.nodes = infer(architecture)
-        self.computed = rewrite(self.nodes)
+        self.computed = self.rewrite(self.nodes)
         self._policy = keras.DTypePolicy(POLICIES[precision])
         rows = _rows_after_flatten(self.nodes)
         self._parts = {
@@ -121,6 +112,22 @@ class Network:
         logits = self._evaluate(self.computed, images, training=training, dropout_masks=dropout_masks)
         return ops.cast(logits, self._policy.variable_dtype)
 
+    def rewrite(self, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+        """The nodes to compute in place of the architecture's own; what they compute is the same."""
+        return nodes
+
+    def normalise_batch(self, layer: keras.layers.BatchNormalization, x: Any) -> Any:
+        """Keras's batch norm in training, its running variance moved by the unbiased variance in place of the biased.
+
+        x is [n, height, width, channels]. Raises RequestError where a channel has one value.
+        """
+        running = layer.moving_variance
+        kept = running * layer.momentum
+        more = values_per_channel(layer.name, x) - 1
+        y = layer(x, training=True)
+        running.assign(running + (running - kept) / more)
+        return y
+
     def _evaluate(self, nodes: Sequence[Node], images: Any, *, training: bool, dropout_masks: Mapping[str, Any]) -> Any:
         """What the last node gives. Tensors are symbolic, of Keras or of a graph: nothing is held by their names."""
         values = {INPUT: images}
@@ -137,7 +144,7 @@ class Network:
                 case L.Dropout() if training:
                     x = last(x, training=True)
                 case L.BatchNorm2d() if training:
-                    x = _normalise_batch(node.name, last, x)
+                    x = self.normalise_batch(last, x)
                 case _:
                     x = last(x)
             values[node.name] = x
@@ -158,16 +165,12 @@ class Network:
         ]
 
 
-def _normalise_batch(name: str, layer: keras.layers.BatchNormalization, x: Any) -> Any:
-    """Keras's batch norm in training, its running variance moved by the unbiased variance in place of the biased."""
+def values_per_channel(name: str, x: Any) -> int:
+    """How many values of x [n, height, width, channels] a batch norm takes a channel's variance of, at least 2."""
     samples = math.prod(x.shape[:-1])
     if samples < 2:
         raise RequestError(f"{name}: training needs more than one value per channel, got a batch of {samples}")
-    running = layer.moving_variance
-    kept = running * layer.momentum
-    y = layer(x, training=True)
-    running.assign(running + (running - kept) / (samples - 1))
-    return y
+    return samples
 
 
 def _rows_after_flatten(nodes: Sequence[Node]) -> dict[str, tuple[str, NDArray[np.int64]]]:

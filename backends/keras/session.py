@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, Session, SessionSpec, check_names
-from backends.keras.network import Network, Rewrite
+from backends.keras.network import Network
 from backends.keras.optimizers import MakeOptimizer, add_weight_decay, keras_optimizer, slot_variables
 
 # Samples predicted at once, which bounds the memory of what they activate.
@@ -28,13 +28,18 @@ class KerasSession(Session):
     """
 
     def __init__(
-        self, spec: SessionSpec, device: str, *, rewrite: Rewrite = tuple, optimizer: MakeOptimizer = keras_optimizer
+        self,
+        spec: SessionSpec,
+        device: str,
+        *,
+        network: type[Network] = Network,
+        optimizer: MakeOptimizer = keras_optimizer,
     ) -> None:
-        """``device`` is TensorFlow's name of it; ``rewrite`` and ``optimizer`` are for the session in expert/."""
+        """``device`` is TensorFlow's name of it; ``network`` and ``optimizer`` are for the session in expert/."""
         self._spec = spec
         self._device = device
         with tf.device(device):
-            self._network = Network(spec.architecture, precision=spec.precision, seed=spec.seed, rewrite=rewrite)
+            self._network = network(spec.architecture, precision=spec.precision, seed=spec.seed)
             self._trained = {weight.name: weight for weight in self._network.trained}
             self._variables = [weight.variable for weight in self._trained.values()]
             self._rate = keras.Variable(0.0, dtype=spec.dtype.name, trainable=False)
