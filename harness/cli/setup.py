@@ -1,5 +1,6 @@
 """``setup``: make the environments of the backends."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -51,4 +52,7 @@ def setup(
                     environment.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
+    for environment in environments.values():
+        for folder in environment.superseded():
+            print(f"not used by this version, and may be deleted: {folder}", file=sys.stderr)
     return 0 if all(outcomes) else 1

@@ -86,6 +86,11 @@ class Environment:
             raise RequestError(f"{error.filename or root()}: {error.strerror or error}") from None
         return True
 
+    def superseded(self) -> list[Path]:
+        """Environments of this backend that were made for other pins or another Python; nothing deletes them."""
+        stamps = root().glob(f"{self.registration.name}-*/{STAMP}")
+        return sorted(stamp.parent for stamp in stamps if stamp.parent != self.directory)
+
     def stop(self) -> None:
         """End what ``ensure`` is doing in another thread; the next one makes it anew."""
         self._stopped = True

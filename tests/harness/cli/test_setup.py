@@ -51,3 +51,8 @@ def test_one_that_fails_leaves_the_others_whole(pins: Path, capsys: pytest.Captu
     said = capsys.readouterr().err
     assert "first: was ready" in said
     assert "second: was ready" in said
+    (pins / "first.txt").write_text((pins / "first.txt").read_text() + "--prefer-binary\n")  # changed pins
+    assert setup(["first"]) == 0
+    said = capsys.readouterr().err
+    assert "first: ready" in said
+    assert said.count("not used by this version, and may be deleted") == 1
