@@ -12,7 +12,7 @@ help:
 	@echo "make test-full  what make test does, then what is long: full conformance, 11,000 malformed inputs, 1,000 kills, 2,000 runs"
 	@echo "make check      formatting, lint and types alone"
 	@echo "make constraints  every environment's versions anew, in constraints.txt and backends/requirements/"
-	@echo "make bench      adapters beside tutorial loops and bare loops, in turn: half an hour of a quiet machine"
+	@echo "make bench      every manner beside tutorial loops and bare loops, in turn: an hour of a quiet machine, resumable"
 	@echo "make reference  the published results on all of MNIST: hours, continued where it stopped"
 
 $(VENV)/ready: pyproject.toml constraints.txt
