@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from specs.architecture import Architecture
 from specs.nodes import Node, is_chain
-from specs.optimizers import Optimizer, optimizer_from_dict, optimizer_to_dict
+from specs.optimizers import Optimizer
 from specs.shapes import infer
 
 Arrays = dict[str, NDArray[Any]]
@@ -65,29 +65,6 @@ class SessionSpec:
     def dtype(self) -> np.dtype[Any]:
         """The dtype in which arrays cross the contract."""
         return np.dtype(np.float64 if self.precision == "float64" else np.float32)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "architecture": self.architecture.to_dict(),
-            "optimizer": optimizer_to_dict(self.optimizer),
-            "device": self.device,
-            "precision": self.precision,
-            "threads": self.threads,
-            "seed": self.seed,
-            "tuning": self.tuning,
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> SessionSpec:
-        """The inverse of ``to_dict``."""
-        return cls(
-            **{
-                **data,
-                "architecture": Architecture.from_dict(data["architecture"]),
-                "optimizer": optimizer_from_dict(data["optimizer"]),
-            }
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

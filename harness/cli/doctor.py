@@ -40,16 +40,20 @@ def examine(name: str) -> dict[str, Any]:
     try:
         interpreter = find_interpreter(name)
         with open_worker(name, timeout_s=300) as worker:
-            said = worker.description
+            said = worker.loaded
     except (RequestError, WorkerFailed) as error:
         return {"backend": name, "works": False, "problem": str(error)}
-    keys = ("framework_version", "python", "devices", "precisions", "packages", "import_s")
     return {
         "backend": name,
         "works": True,
         "interpreter": str(interpreter.python),
         "origin": interpreter.origin,
-        **{key: said[key] for key in keys},
+        "framework_version": said.framework.framework_version,
+        "python": said.python,
+        "devices": said.framework.devices,
+        "precisions": said.framework.precisions,
+        "packages": said.framework.packages,
+        "import_s": said.import_s,
     }
 
 

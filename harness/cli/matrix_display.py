@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Group
 from rich.live import Live
@@ -16,7 +16,10 @@ from harness.cli.progress import console, shown
 from harness.planning.estimate import Estimator
 from harness.planning.finished import Planned
 from harness.planning.study import Study
+from harness.running.events import Begun, RunEvent, Sized, Trouble
 from harness.running.matrix import Matrix
+from harness.worker.reports import Phase
+from harness.worker.reports import Progress as Advance
 from results.record import Record, Row
 from results.store import ResultSet
 
@@ -52,24 +55,23 @@ class MatrixDisplay:
         if self._live.is_started:
             self._live.stop()
 
-    def __call__(self, event: dict[str, Any]) -> None:
-        match event["event"]:
-            case "run":
-                plan = event["plan"]
-                self._epochs = plan.recipe.epochs
-                self._current.reset(self._run, description=shown(event["run_id"]), note="", total=None)
+    def __call__(self, event: RunEvent) -> None:
+        match event:
+            case Begun():
+                self._epochs = event.plan.recipe.epochs
+                self._current.reset(self._run, description=shown(event.run_id), note="", total=None)
                 self._overall.update(self._all, note=self._time_left())
-            case "trouble":
-                self._live.console.print(f"[yellow]warning[/] {shown(event['text'])}")
-            case "phase":
-                self._current.update(self._run, note=shown(event["phase"]))
-            case "size":
-                self._samples = event["train_samples"]
+            case Trouble():
+                self._live.console.print(f"[yellow]warning[/] {shown(event.text)}")
+            case Phase():
+                self._current.update(self._run, note=shown(event.phase))
+            case Sized():
+                self._samples = event.train_samples
                 self._current.update(self._run, total=self._samples * self._epochs)
-            case "progress":
-                done = (event["epoch"] - 1) * self._samples + event["samples"]
+            case Advance():
+                done = (event.epoch - 1) * self._samples + event.samples
                 self._current.update(
-                    self._run, completed=done, note=f"epoch {event['epoch']}/{self._epochs} loss {event['loss']:.4f}"
+                    self._run, completed=done, note=f"epoch {event.epoch}/{self._epochs} loss {event.loss:.4f}"
                 )
 
     def finished(self, record: Record) -> None:

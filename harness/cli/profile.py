@@ -195,7 +195,7 @@ def _print(plan: ProfilePlan, outcome: ProfileOutcome, name: str, peak: float | 
 
 
 def _warnings(outcome: ProfileOutcome) -> list[str]:
-    from harness.running.recording import NOISY_OTHER_CPU
+    from harness.running.figures import NOISY_OTHER_CPU
 
     said = [f"{name} is left out: {why}" for name, why in outcome.failed.items()]
     if outcome.other_cpu is not None and outcome.other_cpu > NOISY_OTHER_CPU:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.planning.plan import RunPlan
+from harness.running.events import RunEvent, Sized, Trouble
+from harness.worker.reports import EpochReport, Phase
+from harness.worker.reports import Progress as Advance
 from results.formatting import cell, plain
 from results.record import Record
 from results.threads import exceeded
@@ -53,23 +56,25 @@ class RunDisplay:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._progress.stop()
 
-    def __call__(self, event: dict[str, Any]) -> None:
-        match event["event"]:
-            case "phase":
-                self._progress.update(self._task, note=shown(event["phase"]))
-            case "size":
-                self._samples = event["train_samples"]
+    def __call__(self, event: RunEvent) -> None:
+        match event:
+            case Trouble():
+                console.print(f"[yellow]warning[/] {shown(event.text)}")
+            case Phase():
+                self._progress.update(self._task, note=shown(event.phase))
+            case Sized():
+                self._samples = event.train_samples
                 self._progress.update(self._task, total=self._samples * len(self._plan.epochs))
-            case "progress" if self._samples:
-                done = (event["epoch"] - 1 - self._plan.epochs.start) * self._samples + event["samples"]
-                note = f"epoch {event['epoch']}/{self._plan.recipe.epochs}  loss {event['loss']:.4f}"
+            case Advance() if self._samples:
+                done = (event.epoch - 1 - self._plan.epochs.start) * self._samples + event.samples
+                note = f"epoch {event.epoch}/{self._plan.recipe.epochs}  loss {event.loss:.4f}"
                 self._progress.update(self._task, completed=done, note=note)
-            case "epoch" if not self._quiet:
+            case EpochReport() if not self._quiet:
                 console.print(
-                    f"epoch {event['epoch']:>3}/{self._plan.recipe.epochs}  "
-                    f"train loss {event['train_loss']:.4f}  test loss {event['test_loss']:.4f}  "
-                    f"test accuracy {event['test_accuracy']:.4f}  "
-                    f"{event['train_seconds']:.2f} s  {event['samples_per_second']:,.0f} samples/s"
+                    f"epoch {event.epoch:>3}/{self._plan.recipe.epochs}  "
+                    f"train loss {event.train_loss:.4f}  test loss {event.test_loss:.4f}  "
+                    f"test accuracy {event.test_accuracy:.4f}  "
+                    f"{event.train_seconds:.2f} s  {event.samples_per_second:,.0f} samples/s"
                 )
 
 

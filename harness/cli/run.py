@@ -1,6 +1,5 @@
 """``run``: train one model on one backend and record it."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,7 +51,8 @@ def run(
     from harness.planning.plan import RunPlan
     from harness.planning.resolve import new_training, resolve_threads, resumed_training
     from harness.planning.trainable import check_plan
-    from harness.running.keeping import keep
+    from harness.running.events import Trouble
+    from harness.running.keeping import keep_images
     from harness.running.run import execute, new_run_id
     from results.store import ResultSet
 
@@ -89,13 +89,14 @@ def run(
     folder = results.run_folder(run_id)
     save_to = results.checkpoint_folder(run_id) if save else None
     with RunDisplay(plan, quiet=quiet) as display:
-        record = execute(plan, data, folder, run_id, display, save_to=save_to)
-    for trouble in keep(results, record, data):
-        print(f"warning: {trouble}", file=sys.stderr)
+        record = execute(plan, data, folder, run_id, display, keep=results.append, save_to=save_to)
+        for trouble in keep_images(results, record, data):
+            display(Trouble(text=trouble))
     if json:
         print(record.to_json())
     elif not quiet:
         summary(record, folder, save_to)
     if record.status == "interrupted":
         return 130
-    return 0 if record.status == "ok" else 1
+    kept = save_to is None or save_to.exists()
+    return 0 if record.status == "ok" and kept else 1

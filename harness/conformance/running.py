@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -22,6 +22,7 @@ from harness.conformance.outcome import BackendReport, Outcome
 from harness.conformance.suite import Check, Suite
 from harness.processes.launcher import WorkerFailed
 from harness.processes.remote import RemoteWorker, open_worker
+from harness.worker.reports import Loaded
 
 # No single verb of any check takes longer on two cores; a worker that does is ended and counted as failed.
 VERB_TIMEOUT_S = 300.0
@@ -56,9 +57,9 @@ class Workplace:
         self._workers.__exit__(kind, error, traceback)
 
     @property
-    def description(self) -> dict[str, Any]:
+    def loaded(self) -> Loaded:
         """What the framework says of itself."""
-        return (self._worker or self._start()).description
+        return (self._worker or self._start()).loaded
 
     def open(self, spec: SessionSpec) -> Session:
         """A session. A worker that has died since the last one is replaced; one that dies now is the caller's error."""
@@ -145,12 +146,12 @@ def judge_backend(
             found = check.run(subject)
             outcomes.extend(found)
             progress(title, done, len(checks), check, found)
-        description = workplace.description
+        loaded = workplace.loaded
     return BackendReport(
         backend=backend,
         tuning=tuning,
-        framework_version=description["framework_version"],
-        packages=description["packages"],
+        framework_version=loaded.framework.framework_version,
+        packages=loaded.framework.packages,
         outcomes=tuple(outcomes),
         seconds=time.monotonic() - start,
     )

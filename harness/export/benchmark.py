@@ -119,7 +119,7 @@ def _dynamic(registration: Registration, trained: Trained, threads: int, stack: 
     worker = stack.enter_context(open_worker(registration.name, threads=threads, architecture=trained.architecture))
     session = worker.open(SessionSpec(architecture=trained.architecture, optimizer=SGD(), threads=threads))
     session.load_parameters(trained.parameters)
-    return Subject(registration.name, DYNAMIC, worker.description["framework_version"], worker, session)
+    return Subject(registration.name, DYNAMIC, worker.loaded.framework.framework_version, worker, session)
 
 
 def _static(form: Form, trained: Trained, folder: Path, threads: int, stack: ExitStack) -> Subject:
@@ -127,7 +127,7 @@ def _static(form: Form, trained: Trained, folder: Path, threads: int, stack: Exi
     directory.mkdir()
     write(form, trained, directory, threads=threads)
     worker, predictor = stack.enter_context(opened(form, directory, trained.architecture, threads=threads))
-    return Subject(form.runner.name, form.name, worker.description["framework_version"], worker, predictor)
+    return Subject(form.runner.name, form.name, worker.loaded.framework.framework_version, worker, predictor)
 
 
 def _checked(start: Callable[[], Subject], trained: Trained) -> Subject:

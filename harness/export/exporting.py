@@ -58,7 +58,7 @@ def _checked(form: Form, trained: Trained, directory: Path, folder: Path, *, thr
     write(form, trained, directory, threads=threads)
     with opened(form, directory, trained.architecture, threads=threads) as (worker, predictor):
         found = difference(predictor, trained)
-        version = worker.description["framework_version"]
+        version = worker.loaded.framework.framework_version
     if not found <= TOLERANCE:
         raise Differs(f"{form.name}: logits differ by {found:.1e} of the largest, more than {TOLERANCE:g}")
     return Exported(

@@ -130,7 +130,7 @@ def exported(checkpoint: Checkpoint, form: Form, *, threads: int) -> Iterator[Mo
     with plain_folder() as folder:
         write(form, trained, folder, threads=threads)
         with opened(form, folder, trained.architecture, threads=threads) as (worker, predictor):
-            yield Model(predictor.predict, worker.description["framework_version"])
+            yield Model(predictor.predict, worker.loaded.framework.framework_version)
 
 
 def difference(predictor: Predictor, trained: Trained) -> float:

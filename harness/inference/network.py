@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from backends.contract import SessionSpec
 from harness.checkpoints import Checkpoint
 from harness.datasets import Dataset
-from harness.measuring.quality import quality
+from harness.measuring.classification_metrics import classification_metrics
 from harness.processes.remote import open_worker
-from harness.worker.training import EVAL_BATCH, loss_and_accuracy
+from harness.worker.evaluation import EVAL_BATCH, loss_and_accuracy
 from specs.recipe import Preprocessing
 
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
@@ -53,7 +53,7 @@ def opened(
         def predict(images: NDArray[np.float32]) -> NDArray[Any]:
             return session.predict(images.astype(spec.dtype, copy=False))
 
-        yield Model(predict, worker.description["framework_version"])
+        yield Model(predict, worker.loaded.framework.framework_version)
 
 
 def logits_of(predict: Predict, images: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float64]:
@@ -72,6 +72,14 @@ def evaluation(predict: Predict, dataset: Dataset, preprocessing: Preprocessing,
     labels = dataset.test_labels[:limit]
     logits = logits_of(predict, dataset.test_images[:limit], preprocessing)
     loss, accuracy = loss_and_accuracy(logits, labels)
-    measures = quality(logits, labels)
-    misread = [one.model_dump() for one in measures.pop("misread")]
-    return {"samples": len(labels), "test_accuracy": accuracy, "test_loss": loss, **measures, "misread": misread}
+    metrics = classification_metrics(logits, labels)
+    return {
+        "samples": len(labels),
+        "test_accuracy": accuracy,
+        "test_loss": loss,
+        "macro_precision": metrics.macro_precision,
+        "macro_recall": metrics.macro_recall,
+        "macro_f1": metrics.macro_f1,
+        "confusion_matrix": metrics.confusion_matrix,
+        "misread": [one.model_dump() for one in metrics.misclassified],
+    }

@@ -15,7 +15,7 @@ from harness.checkpoints import Checkpoint
 from harness.datasets import load_dataset
 from harness.inference.images import Picture, read_pictures
 from harness.inference.network import Predict, logits_of
-from harness.measuring.quality import probabilities
+from harness.measuring.classification_metrics import probabilities
 from harness.planning.plan import check_fit
 from results.files import write_atomic
 from specs.errors import RequestError

@@ -23,7 +23,7 @@ import numpy as np
 
 from harness.inputs.augmentation import Pixels, augmented
 from harness.measuring.machine import default_threads
-from harness.worker.training import epoch_file
+from harness.worker.job import epoch_file
 from results.files import TEMPORARY, StoreError, explained
 from specs.augmentation import Augmentation
 

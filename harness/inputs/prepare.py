@@ -23,6 +23,7 @@ from harness.checkpoints import Checkpoint
 from harness.datasets import Dataset
 from harness.worker.batches import Batches
 from results.files import explained, sync_folder
+from results.record import Fingerprints
 from results.store import SAFE
 from specs.architecture import Architecture
 from specs.errors import RequestError
@@ -89,15 +90,13 @@ class RunInputs:
             if self.optimizer_state is not None:
                 np.savez(folder / "optimizer_state.npz", **self.optimizer_state)  # type: ignore[arg-type]
 
-    def fingerprints(self) -> dict[str, str]:
+    def fingerprints(self) -> Fingerprints:
         """Of the network, of the steps of ``epochs``, and of the weights that they start from."""
-        return {
-            "architecture": architecture_sha256(self.architecture),
-            "schedule": schedule_sha256(
-                self.recipe, self.order, self.learning_rates, seed=self.seed, epochs=self.epochs
-            ),
-            "initial_weights": sha256_of(self.weights),
-        }
+        return Fingerprints(
+            architecture=architecture_sha256(self.architecture),
+            schedule=schedule_sha256(self.recipe, self.order, self.learning_rates, seed=self.seed, epochs=self.epochs),
+            initial_weights=sha256_of(self.weights),
+        )
 
 
 def run_inputs(

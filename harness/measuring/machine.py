@@ -7,9 +7,9 @@ import platform
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from harness.measuring.quota import cpu_quota
+from results.record import Environment
 from specs.program import CODE
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -31,19 +31,19 @@ def default_threads() -> int:
 
 
 @cache
-def machine() -> dict[str, Any]:
-    """Fields of ``results.record.Environment`` that do not change between runs."""
+def machine() -> Environment:
+    """What does not change between runs."""
     import psutil
 
-    return {
-        "cpu": cpu_name(),
-        "cores": available_cpus(),
-        "cpu_quota": cpu_quota(),
-        "ram_mb": psutil.virtual_memory().total / 2**20,
-        "os": platform.platform(),
-        "governor": _GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else None,
-        "git_commit": _git_commit(),
-    }
+    return Environment(
+        cpu=cpu_name(),
+        cores=available_cpus(),
+        cpu_quota=cpu_quota(),
+        ram_mb=psutil.virtual_memory().total / 2**20,
+        os=platform.platform(),
+        governor=_GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else None,
+        git_commit=_git_commit(),
+    )
 
 
 def cpu_name() -> str | None:

@@ -77,7 +77,7 @@ def profile(plan: ProfilePlan, progress: Progress) -> ProfileOutcome:
             for _ in range(plan.rounds if network is not base else 0):
                 matrix.each(lambda name: matrix.subjects[name].lap())
         matrix.each(matrix.finish)
-        matrix.outcome.other_cpu = matrix.counters().since(before)["other_cpu"]
+        matrix.outcome.other_cpu = matrix.counters().since(before).other_cpu
     return matrix.outcome
 
 
@@ -175,7 +175,7 @@ class _Subject:
         first, *_, last = laps = self._laps[1:]
         return BackendProfile(
             backend=name,
-            framework_version=self.worker.description["framework_version"],
+            framework_version=self.worker.loaded.framework.framework_version,
             tuning=self._pair[-1].tuning(),
             base=Time.of([lap.step[0] for lap in first]),
             layers=layer_times(self._plan.architecture, laps[:-1], self._plan.recipe.batch_size),

@@ -56,8 +56,8 @@ class _Contents:
         inputs = run_inputs(plan.architecture, plan.recipe, seed=plan.seed, samples=data.train_samples)
         ours = inputs.fingerprints()
         if not plan.recipe.augmentation.active:  # else the data's is of the augmented epochs too, not made for this
-            ours["data"] = data.fingerprint
-        return row.fingerprints.model_dump(include=set(ours)) == ours
+            ours = ours.model_copy(update={"data": data.fingerprint})
+        return all(getattr(row.fingerprints, name) == value for name, value in ours if value is not None)
 
     def _prepared(self, plan: RunPlan) -> PreparedData:
         key = (plan.dataset, plan.recipe.preprocessing, plan.limit_train, plan.limit_test)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -30,21 +29,23 @@ def resumed_recipe(checkpoint: Checkpoint, *, dataset: str | None, epochs: int |
     return replace(checkpoint.recipe, dataset=dataset or checkpoint.dataset(), epochs=total)
 
 
-def training_fingerprints(plan: RunPlan, data: PreparedData, run: Mapping[str, str]) -> Fingerprints:
+def training_fingerprints(plan: RunPlan, data: PreparedData, run: Fingerprints) -> Fingerprints:
     """The fingerprints of all that was trained when a run has ended, from those of the run itself.
 
     They differ for a run that resumed: the training began with the first one's weights and steps.
     """
-    own: dict[str, str | None] = {**run, "data": data.fingerprint}
-    if plan.resumed:
-        order = batch_order(plan.epochs.stop, data.train_samples, plan.seed)
-        rates = recipe_rates(plan.recipe, data.train_samples)
-        own["schedule"] = schedule_sha256(plan.recipe, order, rates, seed=plan.seed, epochs=range(plan.epochs.stop))
-        own["initial_weights"] = plan.resumed.manifest.fingerprints.initial_weights
-        own["training"] = training_sha256(
-            plan.architecture, plan.recipe, data=data.fingerprint, epochs=range(plan.epochs.stop)
-        )
-    return Fingerprints(**own)
+    if plan.resumed is None:
+        return run.model_copy(update={"data": data.fingerprint})
+    order = batch_order(plan.epochs.stop, data.train_samples, plan.seed)
+    rates = recipe_rates(plan.recipe, data.train_samples)
+    done = range(plan.epochs.stop)
+    return Fingerprints(
+        architecture=run.architecture,
+        data=data.fingerprint,
+        schedule=schedule_sha256(plan.recipe, order, rates, seed=plan.seed, epochs=done),
+        initial_weights=plan.resumed.manifest.fingerprints.initial_weights,
+        training=training_sha256(plan.architecture, plan.recipe, data=data.fingerprint, epochs=done),
+    )
 
 
 def check_continues(checkpoint: Checkpoint, recipe: Recipe, *, data: str, samples: int) -> None:

@@ -9,16 +9,22 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from backends.contract import Manner
 from backends.registry import Registration
 from harness.processes.worker_log import WorkerLog
+from harness.worker.calls import unpack
+from harness.worker.job import TrainingJob
 from harness.worker.limits import oom_kills
 from harness.worker.protocol import Channel, ChannelClosed, ChannelTimeout, Message, ProtocolError
+from harness.worker.reports import Event, Failure, Figures, Loaded, TrainedState, TrainingReport
+from results.record import Status
 from specs.architecture import Architecture
+from specs.codec import from_plain, to_plain
 from specs.errors import RequestError
 from specs.program import CODE
 
@@ -46,22 +52,31 @@ MALLOC = {
 
 LAST_WORDS_OF_MEMORY = ("std::bad_alloc", "cannot allocate memory", "out of memory", "memoryerror")
 GRACE_S = 5.0
-# What a worker may say of a failure of its own; anything else it says is "failed".
-REPORTABLE = frozenset({"failed", "out_of_memory", "diverged", "unsupported"})
+STARTING = "starting the worker"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Event:
+    event: Event
 
 
 class WorkerFailed(Exception):
     """A worker did not answer with a result.
 
-    ``status`` is a status of the run record: failed, crashed, timed_out, out_of_memory, diverged or unsupported.
+    ``status`` is a status of the run record: failed, crashed, timed_out, out_of_memory, diverged or unsupported;
+    ``doing`` what was asked of the worker, ``reason`` what it said of an exception, without the exception's name.
     """
 
     def __init__(
         self,
-        status: str,
+        status: Status,
         message: str,
         *,
         kind: str = "",
+        doing: str = "",
+        reason: str | None = None,
         traceback: str | None = None,
         exit_code: int | None = None,
         signal_name: str | None = None,
@@ -69,8 +84,10 @@ class WorkerFailed(Exception):
         step: int | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
+        self.status: Status = status
         self.kind = kind or status
+        self.doing = doing
+        self.reason = message if reason is None else reason
         self.traceback = traceback
         self.exit_code = exit_code
         self.signal_name = signal_name
@@ -151,10 +168,10 @@ class WorkerProcess:
         """Process (and process group) id."""
         return self._process.pid
 
-    def load(self, *, timeout_s: float | None = None, stall_s: float | None = None) -> dict[str, Any]:
-        """Import the framework in the worker; returns what ``harness.worker.serving.Worker.load`` says."""
+    def load(self, *, timeout_s: float | None = None, stall_s: float | None = None) -> Loaded:
+        """Import the framework in the worker."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        hello = self._receive(deadline, stall_s, "starting the worker")
+        hello = self._receive(deadline, stall_s, STARTING)
         if hello.kind != "hello":
             raise self._failure("failed", f"the worker's first word was {hello.kind[:80]!r}")
         cpus = sorted(os.sched_getaffinity(0))[: self.threads]
@@ -164,7 +181,36 @@ class WorkerProcess:
             "cpus": cpus,
             "memory_limit_mb": self.memory_limit_mb,
         }
-        return self.request("load", fields, timeout_s=_left(deadline), stall_s=stall_s).fields
+        answer = self.request("load", fields, timeout_s=_left(deadline), stall_s=stall_s)
+        return self._understood(Loaded, answer.fields, "load", "result")
+
+    def train(
+        self,
+        job: TrainingJob,
+        on_event: Callable[[Event], None],
+        *,
+        timeout_s: float | None = None,
+        stall_s: float | None = None,
+    ) -> TrainingReport:
+        """Have it train, hearing of its events. Raises as ``request`` does."""
+
+        def hear(fields: dict[str, Any]) -> None:
+            on_event(self._understood(_Event, {"event": fields}, "train", "event").event)
+
+        answer = self.request("train", to_plain(job), on_event=hear, timeout_s=timeout_s, stall_s=stall_s)
+        figures = self._understood(Figures, answer.fields, "train", "result")
+        try:
+            return TrainingReport(figures=figures, **answer.arrays)
+        except TypeError as error:
+            raise self._broken("train", "result", error) from None
+
+    def save(self, directory: Path, *, timeout_s: float | None = None, stall_s: float | None = None) -> TrainedState:
+        """What was trained last, once the framework has written it into ``directory``. Raises as ``request`` does."""
+        answer = self.request("save", {"directory": str(directory)}, timeout_s=timeout_s, stall_s=stall_s)
+        try:
+            return TrainedState(**unpack(answer.fields, answer.arrays))
+        except (TypeError, KeyError) as error:
+            raise self._broken("save", "result", error) from None
 
     def request(
         self,
@@ -195,7 +241,7 @@ class WorkerProcess:
                 case "result":
                     return message
                 case "error":
-                    raise self._reported(message.fields)
+                    raise self._reported(message.fields, verb)
                 case other:
                     raise self._failure("failed", f"the worker answered {verb!r} with {other[:80]!r}")
 
@@ -238,7 +284,7 @@ class WorkerProcess:
         except ChannelTimeout:
             self._kill()
             what = f"no sign of life after {stall_s:g} s" if patience == stall_s else "not finished in time"
-            raise self._failure("timed_out", f"{doing}: {what}; the worker was ended") from None
+            raise self._failure("timed_out", f"{doing}: {what}; the worker was ended", doing=doing) from None
         except ChannelClosed:
             raise self._died(doing) from None
         except ProtocolError as error:
@@ -250,39 +296,51 @@ class WorkerProcess:
             code = self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:  # closed its pipe without ending
             self._kill()
-            return self._failure("failed", f"{doing}: the worker closed its pipe without ending")
+            return self._failure("failed", f"{doing}: the worker closed its pipe without ending", doing=doing)
         self._kill()  # what it left behind would hold the pipe of its log open
         if code >= 0:
             text = f"{doing}: the worker ended with exit code {code}"
-            return self._failure(self._status_of_death(), text, exit_code=code)
+            return self._failure(self._status_of_death(), text, exit_code=code, doing=doing)
         name = _signal_name(-code)
         text = f"{doing}: the worker was killed by {name}"
         if name == "SIGKILL" and (oom_kills() or 0) > (self._oom_kills or 0):
             text += " (the kernel's out-of-memory killer was at work)"
-            return self._failure("out_of_memory", text, signal_name=name)
-        return self._failure(self._status_of_death(), text, signal_name=name)
+            return self._failure("out_of_memory", text, signal_name=name, doing=doing)
+        return self._failure(self._status_of_death(), text, signal_name=name, doing=doing)
 
-    def _status_of_death(self) -> str:
+    def _status_of_death(self) -> Status:
         """Out of memory where the last words of a dying C++ runtime say so, else crashed."""
         tail = self._tail().lower()
         return "out_of_memory" if any(words in tail for words in LAST_WORDS_OF_MEMORY) else "crashed"
 
-    def _reported(self, fields: dict[str, Any]) -> Exception:
-        message = str(fields.get("message", ""))
-        if fields.get("status") == "request":
-            return Refused(" ".join(message.split()))
-        kind = str(fields.get("type", ""))
-        status, step, traceback = fields.get("status"), fields.get("step"), fields.get("traceback")
+    def _reported(self, fields: dict[str, Any], verb: str) -> Exception:
+        said = self._understood(Failure, fields, verb, "error")
+        if said.status == "request":
+            return Refused(" ".join(said.message.split()))
         return WorkerFailed(
-            status if isinstance(status, str) and status in REPORTABLE else "failed",
-            f"{kind}: {message}" if kind else message,
-            kind=kind,
-            traceback=traceback if isinstance(traceback, str) else None,
+            said.status,
+            f"{said.type}: {said.message}" if said.type else said.message,
+            kind=said.type,
+            doing=verb,
+            reason=said.message,
+            traceback=said.traceback,
             log_tail=self._log.tail(),
-            step=step if type(step) is int and 0 <= step < 2**63 else None,
+            step=said.step if said.step is not None and 0 <= said.step < 2**63 else None,
         )
 
-    def _failure(self, status: str, message: str, **more: Any) -> WorkerFailed:
+    def _understood(self, cls: type[T], fields: dict[str, Any], verb: str, what: str) -> T:
+        try:
+            return from_plain(cls, fields)
+        except (ValueError, TypeError) as error:
+            raise self._broken(verb, what, error) from None
+
+    def _broken(self, verb: str, what: str, error: Exception) -> WorkerFailed:
+        reason = " ".join(str(error).split())[:300]
+        return self._failure(
+            "failed", f"{verb}: broken {what} from the worker: {reason}", kind="ProtocolError", doing=verb
+        )
+
+    def _failure(self, status: Status, message: str, **more: Any) -> WorkerFailed:
         return WorkerFailed(status, message, log_tail=self._tail(), **more)
 
     def _tail(self) -> str:

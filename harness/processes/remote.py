@@ -16,23 +16,25 @@ from backends.contract import Unsupported as UnsupportedError
 from backends.registry import find
 from harness.processes.environments import find_python
 from harness.processes.launcher import WorkerFailed, WorkerProcess
+from harness.worker.calls import pack, unpack
 from harness.worker.protocol import Message
 from specs.architecture import Architecture
+from specs.codec import to_plain
 
 
 class RemoteWorker:
-    """A loaded worker that opens sessions. ``description`` is what its framework says of itself."""
+    """A loaded worker that opens sessions. ``loaded`` is what its framework says of itself."""
 
     def __init__(self, process: WorkerProcess, *, timeout_s: float | None) -> None:
         self.process = process
         self.timeout_s = timeout_s
-        self.description = process.load(timeout_s=timeout_s)
+        self.loaded = process.load(timeout_s=timeout_s)
         self._numbers = itertools.count()
 
     def open(self, spec: SessionSpec) -> RemoteSession:
         """A session in the worker. Raises RequestError and Unsupported like ``Backend.open``, WorkerFailed else."""
         number = next(self._numbers)
-        answer = self.request("open", {"session": number, "spec": spec.to_dict()})
+        answer = self.request("open", {"session": number, "spec": to_plain(spec)})
         return RemoteSession(self, number, tuple(answer.fields["tuning"]))
 
     def open_exported(self, directory: Path) -> RemotePredictor:
@@ -56,8 +58,9 @@ class RemoteWorker:
         See ``harness.worker.timing.in_turn``; one array of durations per session.
         """
         numbers = [session.number for session in sessions]
-        fields = {"sessions": numbers, "method": method, "settle_s": settle_s, "seconds": seconds}
-        answer = self.request("measure", fields, arrays)
+        arguments, packed = pack(arrays)
+        fields = {"sessions": numbers, "method": method, "arguments": arguments}
+        answer = self.request("measure", {**fields, "settle_s": settle_s, "seconds": seconds}, packed)
         return [answer.arrays[str(place)] for place in range(len(numbers))]
 
     def request(self, verb: str, fields: dict[str, Any], arrays: Mapping[str, Any] | None = None) -> Message:
@@ -66,7 +69,7 @@ class RemoteWorker:
             return self.process.request(verb, fields, arrays, timeout_s=self.timeout_s)
         except WorkerFailed as failure:
             if failure.status == "unsupported":
-                raise UnsupportedError(str(failure).partition(": ")[2]) from None
+                raise UnsupportedError(failure.reason) from None
             raise
 
 
@@ -103,13 +106,17 @@ class RemotePredictor(Predictor):
         self.number = number
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
-        return self._call("predict", {"images": images}).arrays["logits"]
+        logits: NDArray[Any] = self._call("predict", images=images)["result"]
+        return logits
 
     def close(self) -> None:
         self._worker.request("close", {"session": self.number})
 
-    def _call(self, method: str, arrays: Mapping[str, Any] | None = None, **fields: Any) -> Message:
-        return self._worker.request("call", {"session": self.number, "method": method, **fields}, arrays)
+    def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        """Call a method in the worker; its result under "result", of a pair under "first" and "second"."""
+        fields, arrays = pack(arguments)
+        answer = self._worker.request("call", {"session": self.number, "method": method, "arguments": fields}, arrays)
+        return unpack(answer.fields, answer.arrays)
 
 
 class RemoteSession(RemotePredictor, Session):
@@ -120,7 +127,7 @@ class RemoteSession(RemotePredictor, Session):
         self._tuning = tuning
 
     def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
-        self._call("set_training_data", {"images": images, "labels": labels})
+        self._call("set_training_data", images=images, labels=labels)
 
     def compile(self, batch_size: int, steps: int) -> None:
         self._call("compile", batch_size=batch_size, steps=steps)
@@ -132,8 +139,10 @@ class RemoteSession(RemotePredictor, Session):
         *,
         dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
-        arrays = {"batch_indices": batch_indices, "learning_rates": learning_rates, **_named(dropout_masks)}
-        return self._call("train_steps", arrays).arrays["losses"]
+        losses: NDArray[np.float64] = self._call(
+            "train_steps", batch_indices=batch_indices, learning_rates=learning_rates, dropout_masks=dropout_masks
+        )["result"]
+        return losses
 
     def loss_and_gradients(
         self,
@@ -142,37 +151,35 @@ class RemoteSession(RemotePredictor, Session):
         *,
         dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
-        answer = self._call("loss_and_gradients", {"images": images, "labels": labels, **_named(dropout_masks)})
-        return answer.fields["loss"], answer.arrays
+        answer = self._call("loss_and_gradients", images=images, labels=labels, dropout_masks=dropout_masks)
+        return answer["first"], answer["second"]
 
     def parameters(self) -> Arrays:
-        return self._call("parameters").arrays
+        arrays: Arrays = self._call("parameters")["result"]
+        return arrays
 
     def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
-        self._call("load_parameters", parameters)
+        self._call("load_parameters", parameters=parameters)
 
     def optimizer_state(self) -> Arrays:
-        return self._call("optimizer_state").arrays
+        arrays: Arrays = self._call("optimizer_state")["result"]
+        return arrays
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._call("load_optimizer_state", state)
+        self._call("load_optimizer_state", state=state)
 
     def save(self, directory: Path) -> list[Path]:
-        return [Path(path) for path in self._call("save", directory=str(directory)).fields["files"]]
+        return [Path(path) for path in self._call("save", directory=directory)["result"]]
 
     def export(self, directory: Path) -> None:
-        self._call("export", directory=str(directory.absolute()))
+        self._call("export", directory=directory.absolute())
 
     def synchronize(self) -> None:
         self._call("synchronize")
 
     def peak_device_memory(self) -> int | None:
-        peak: int | None = self._call("peak_device_memory").fields["bytes"]
+        peak: int | None = self._call("peak_device_memory")["result"]
         return peak
 
     def tuning(self) -> tuple[str, ...]:
         return self._tuning
-
-
-def _named(dropout_masks: Mapping[str, NDArray[np.bool_]] | None) -> dict[str, NDArray[np.bool_]]:
-    return {f"mask:{layer}": mask for layer, mask in (dropout_masks or {}).items()}

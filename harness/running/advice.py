@@ -1,6 +1,6 @@
 """One sentence on what to do about a run that did not end well."""
 
-from harness.processes.launcher import WorkerFailed
+from harness.processes.launcher import STARTING, WorkerFailed
 from specs.program import PROGRAM
 
 
@@ -32,7 +32,7 @@ def advice(failure: WorkerFailed, *, backend: str) -> str:
         case "crashed", "SIGILL":
             return f"The framework's build uses instructions this CPU lacks: install another build of {backend}."
         case "crashed", _:
-            if str(failure).startswith("starting the worker"):
+            if failure.doing == STARTING:
                 return f"The worker did not come to its first word: {repair(backend)}"
             return f"See the end of the worker's log. If it repeats: {repair(backend)}"
         case _:

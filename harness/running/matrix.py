@@ -11,9 +11,10 @@ from harness.planning.plan import RunPlan
 from harness.planning.study import Study
 from harness.planning.trainable import check_plan
 from harness.processes.environments import find_python
+from harness.running.events import Begun, Listener, Trouble
 from harness.running.interrupts import shielded
 from harness.running.keeping import complete_last, keep
-from harness.running.run import Listener, execute, refused_record
+from harness.running.run import execute, refused_record
 from results.files import StoreError
 from results.record import Record
 from results.store import ResultSet
@@ -74,11 +75,11 @@ class Matrix:
             finished(record)
 
     def _attempt(self, run_id: str, plan: RunPlan, attempt: int, listen: Listener) -> Record:
-        listen({"event": "run", "run_id": run_id, "plan": plan})
+        listen(Begun(run_id=run_id, plan=plan))
         dataset = self._datasets[plan.dataset]
         folder = self.results.run_folder(run_id)
         try:
-            record = execute(plan, dataset, folder, run_id, listen)
+            record = execute(plan, dataset, folder, run_id, listen, keep=_ignore)
         except StoreError:
             raise
         except RequestError as refusal:  # a device that is not there, an interpreter that vanished: this run's alone
@@ -91,6 +92,10 @@ class Matrix:
         return record
 
 
+def _ignore(record: Record) -> None:
+    """An interrupted run of a sweep has no record: it is run again."""
+
+
 def _tell(troubles: Iterable[str], listen: Listener) -> None:
     for trouble in troubles:
-        listen({"event": "trouble", "text": trouble})
+        listen(Trouble(text=trouble))

@@ -1,39 +1,35 @@
-"""From what a worker sent to the run record."""
+"""From what was learnt of a run to its record."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.measuring.classification_metrics import classification_metrics
 from harness.measuring.machine import machine
 from harness.measuring.peak import remembered
-from harness.measuring.quality import quality
 from harness.planning.plan import RunPlan
 from harness.processes.launcher import WorkerFailed
 from harness.running.advice import advice
-from harness.worker.training import TrainingResult
+from harness.running.figures import noise, throughput, time_to_accuracy
+from harness.worker.reports import EpochReport, Figures, Loaded, TrainingReport
 from results.record import (
     SPANS,
-    STEP_SAMPLES,
     Environment,
     Epoch,
     Fingerprints,
     LearningCurve,
     Memory,
-    Noise,
     Phases,
     Record,
     RunError,
     Span,
     Specs,
     Status,
-    StepTime,
-    Throughput,
     Tuning,
     bounded,
     finite,
@@ -41,11 +37,8 @@ from results.record import (
 )
 from specs.shapes import parameter_count, train_flops
 
-# Accuracies whose time is recorded for every run, beside the recipe's own target.
-ACCURACIES = (0.9, 0.95, 0.97, 0.98, 0.99)
-# A run is called noisy above these shares of the machine's CPU time.
-NOISY_OTHER_CPU = 0.10
-NOISY_STEAL = 0.05
+# Variables that tell of the user's machine and not of the measurement.
+_PERSONAL = frozenset({"PATH", "HOME", "USER", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH"})
 
 
 @dataclass
@@ -54,14 +47,15 @@ class RunNotes:
 
     started_at: datetime
     load_before: float
-    fingerprints: dict[str, str] = field(default_factory=dict)
-    samples: tuple[int, int] | tuple[None, None] = (None, None)  # to train and to test on
-    description: dict[str, Any] = field(default_factory=dict)
-    variables: dict[str, str] = field(default_factory=dict)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    train_samples: int | None = None
+    test_samples: int | None = None
+    loaded: Loaded | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
     variables_for_speed: tuple[str, ...] = ()
-    epochs: list[dict[str, Any]] = field(default_factory=list)
+    epochs: list[EpochReport] = field(default_factory=list)
     augment_s: float | None = None
-    total_s: float = 0.0
+    total_s: float | None = None
 
 
 def record_of(
@@ -71,15 +65,14 @@ def record_of(
     *,
     status: Status = "ok",
     error: RunError | None = None,
-    result: TrainingResult | None = None,
+    report: TrainingReport | None = None,
     test_labels: NDArray[np.int64] | None = None,
 ) -> Record:
     """The record of a run that ended in any way; figures it did not come to are absent."""
-    fields: dict[str, Any] = result.fields if result else {}
-    epochs = fields.get("epochs", notes.epochs)
-    last = epochs[-1] if epochs else {}
-    measures = quality(result.arrays["logits"], test_labels) if result and test_labels is not None else {}
-    initial = {} if plan.resumed else fields.get("initial", {})
+    figures = report.figures if report else None
+    last = notes.epochs[-1] if report else None
+    metrics = classification_metrics(report.logits, test_labels) if report and test_labels is not None else None
+    initial = None if plan.resumed else figures
     return Record(
         run_id=run_id,
         status=status,
@@ -87,59 +80,46 @@ def record_of(
         started_at=notes.started_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         command=plan.command(),
         backend=plan.backend.name,
-        framework_version=notes.description.get("framework_version"),
+        framework_version=notes.loaded.framework.framework_version if notes.loaded else None,
         model=plan.architecture.name,
         dataset=plan.dataset,
         recipe=plan.recipe.name,
         seed=plan.seed,
-        repeat=plan.repeat,
+        repeat=plan.round,
         resumed_from=plan.resumed.manifest.run_id if plan.resumed else None,
         round=plan.round,
         device=plan.device,
         threads=plan.threads,
         precision=plan.precision,
-        tuning=Tuning(manner=plan.tuning, applied=(*fields.get("tuning", ()), *notes.variables_for_speed)),  # type: ignore[arg-type]
-        fingerprints=Fingerprints(**notes.fingerprints),
+        tuning=Tuning(manner=plan.tuning, applied=(*(figures.tuning if figures else ()), *notes.variables_for_speed)),
+        fingerprints=notes.fingerprints,
         specs=Specs.of(plan.architecture.to_dict(), plan.recipe.to_dict()),
-        train_samples=notes.samples[0],
-        test_samples=notes.samples[1],
+        train_samples=notes.train_samples,
+        test_samples=notes.test_samples,
         parameters=parameter_count(plan.architecture),
         train_flops_per_sample=train_flops(plan.architecture),
-        initial_test_accuracy=initial.get("test_accuracy"),
-        initial_test_loss=finite(initial.get("test_loss")),
-        epochs=tuple(_epoch(epoch) for epoch in epochs),
-        curve=LearningCurve.of(result.arrays["losses"].tolist()) if result else None,
-        test_accuracy=last.get("test_accuracy") if result else None,
-        test_loss=finite(last.get("test_loss")) if result else None,
-        **measures,
-        time_to_accuracy={} if plan.resumed else _time_to_accuracy(epochs, plan.recipe.targets.get("test_accuracy")),
-        throughput=_throughput(fields, epochs, test_samples=None if test_labels is None else len(test_labels)),
-        phases=Phases(
-            augment_s=notes.augment_s,
-            import_s=notes.description.get("import_s"),
-            total_s=notes.total_s or None,
-            **fields.get("phases", {}),
+        initial_test_accuracy=initial.initial_test_accuracy if initial else None,
+        initial_test_loss=finite(initial.initial_test_loss) if initial else None,
+        epochs=tuple(_epoch(epoch) for epoch in notes.epochs),
+        curve=LearningCurve.of(report.losses.tolist()) if report else None,
+        test_accuracy=last.test_accuracy if last else None,
+        test_loss=finite(last.test_loss) if last else None,
+        macro_precision=metrics.macro_precision if metrics else None,
+        macro_recall=metrics.macro_recall if metrics else None,
+        macro_f1=metrics.macro_f1 if metrics else None,
+        confusion_matrix=metrics.confusion_matrix if metrics else None,
+        misread=metrics.misclassified if metrics else (),
+        time_to_accuracy=time_to_accuracy(
+            () if plan.resumed else notes.epochs, plan.recipe.targets.get("test_accuracy")
         ),
-        memory=Memory(
-            after_import_rss_mb=notes.description.get("after_import_rss_mb"),
-            **fields.get("memory", {}),
-        ),
-        busy_threads=fields.get("busy_threads"),
-        wanted_threads=fields.get("wanted_threads"),
-        noise=_noise(notes.load_before, fields.get("disturbance", {})),
-        environment=Environment(
-            **machine(),
-            matmul_peak_gflops=peak.matmul_gflops if (peak := remembered(plan.threads)) else None,
-            python=notes.description.get("python"),
-            packages=notes.description.get("packages", {}),
-            framework_build=notes.description.get("build"),
-            variables={k: v for k, v in notes.variables.items() if k not in _PERSONAL},
-        ),
+        throughput=throughput(notes.epochs, report, notes.test_samples),
+        phases=_phases(notes, figures),
+        memory=_memory(notes, figures),
+        busy_threads=figures.busy_threads if figures else None,
+        wanted_threads=figures.wanted_threads if figures else None,
+        noise=noise(notes.load_before, figures.disturbance if figures else None),
+        environment=_environment(plan, notes),
     )
-
-
-# Variables that tell of the user's machine and not of the measurement.
-_PERSONAL = frozenset({"PATH", "HOME", "USER", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH"})
 
 
 def run_error(failure: WorkerFailed, backend: str) -> RunError:
@@ -156,76 +136,52 @@ def run_error(failure: WorkerFailed, backend: str) -> RunError:
     )
 
 
-def check_event(event: dict[str, Any]) -> None:
-    """Raise KeyError, TypeError or ValueError unless a worker's event has the fields of its kind."""
-    match event["event"]:
-        case "phase":
-            if not isinstance(event["phase"], str):
-                raise TypeError("phase is no text")
-        case "progress":
-            if not all(type(event[key]) is int for key in ("epoch", "samples")):
-                raise TypeError("epoch and samples are no integers")
-            float(event["loss"])
-        case "epoch":
-            _epoch(event)
-        case other:
-            raise ValueError(f"no event is called {str(other)[:80]!r}")
+def _phases(notes: RunNotes, figures: Figures | None) -> Phases:
+    return Phases(
+        augment_s=notes.augment_s,
+        import_s=notes.loaded.import_s if notes.loaded else None,
+        build_s=figures.build_s if figures else None,
+        first_step_s=figures.first_step_s if figures else None,
+        place_s=figures.place_s if figures else None,
+        train_s=sum(epoch.train_seconds for epoch in notes.epochs) if figures else None,
+        eval_s=sum(epoch.eval_seconds for epoch in notes.epochs) if figures else None,
+        total_s=notes.total_s,
+    )
 
 
-def _epoch(fields: Mapping[str, Any]) -> Epoch:
+def _memory(notes: RunNotes, figures: Figures | None) -> Memory:
+    return Memory(
+        after_import_rss_mb=notes.loaded.after_import_rss_mb if notes.loaded else None,
+        after_build_rss_mb=figures.after_build_rss_mb if figures else None,
+        peak_rss_mb=figures.peak_rss_mb if figures else None,
+        device_peak_mb=figures.device_peak_mb if figures else None,
+    )
+
+
+def _environment(plan: RunPlan, notes: RunNotes) -> Environment:
+    peak = remembered(plan.threads)
+    loaded = notes.loaded
+    return machine().model_copy(
+        update={
+            "matmul_peak_gflops": peak.matmul_gflops if peak else None,
+            "python": loaded.python if loaded else None,
+            "packages": loaded.framework.packages if loaded else {},
+            "framework_build": loaded.framework.build if loaded else None,
+            "variables": {name: value for name, value in notes.variables.items() if name not in _PERSONAL},
+        }
+    )
+
+
+def _epoch(epoch: EpochReport) -> Epoch:
     return Epoch(
-        **{key: fields[key] for key in ("epoch", "train_seconds", "eval_seconds", "samples_per_second")},
-        test_accuracy=fields["test_accuracy"],
-        train_loss=finite(fields["train_loss"]),
-        test_loss=finite(fields["test_loss"]),
-        spans=tuple(Span(**span) for span in thinned(fields["spans"], SPANS)),
-    )
-
-
-def _time_to_accuracy(epochs: list[dict[str, Any]], target: float | None) -> dict[str, float | None]:
-    """Training seconds (evaluation apart) until the test accuracy first reached each level; None when it never did."""
-    levels = sorted({*ACCURACIES, *([target] if target is not None else [])})
-    times: dict[str, float | None] = {f"{level:g}": None for level in levels}
-    trained = 0.0
-    for epoch in epochs:
-        trained += epoch["train_seconds"]
-        for level in levels:
-            if times[f"{level:g}"] is None and epoch["test_accuracy"] >= level:
-                times[f"{level:g}"] = trained
-    return times if epochs else {}
-
-
-def _throughput(fields: dict[str, Any], epochs: list[dict[str, Any]], test_samples: int | None) -> Throughput:
-    train_s = sum(epoch["train_seconds"] for epoch in epochs)
-    samples = sum(span["samples"] for epoch in epochs for span in epoch["spans"])
-    eval_s = sum(epoch["eval_seconds"] for epoch in epochs)
-    steps = np.asarray(fields.get("step_s", [])) * 1000
-    quantiles = None
-    if steps.size:
-        p50, p90, p99 = (float(q) for q in np.percentile(steps, [50, 90, 99]))
-        quantiles = StepTime(p50=p50, p90=p90, p99=p99)
-    return Throughput(
-        train_samples_per_second=samples / train_s if train_s else None,
-        inference_samples_per_second=test_samples * len(epochs) / eval_s if test_samples and eval_s else None,
-        step_ms=quantiles,
-        step_ms_samples=tuple(thinned(steps.tolist(), STEP_SAMPLES)),
-    )
-
-
-def _noise(load_before: float, disturbance: dict[str, Any]) -> Noise:
-    reasons = []
-    for key, most, text in (
-        ("other_cpu", NOISY_OTHER_CPU, "other processes used {:.0%} of the machine's CPU time (more than {:.0%})"),
-        ("steal", NOISY_STEAL, "the hypervisor took {:.0%} of the CPU time (more than {:.0%})"),
-    ):
-        share = disturbance.get(key)
-        if share is not None and share > most:
-            reasons.append(text.format(share, most))
-    if throttles := disturbance.get("thermal_throttles"):
-        reasons.append(f"the processor slowed down because of heat ({throttles} times)")
-    return Noise(
-        load_before=load_before,
-        noisy=bool(reasons) if disturbance else None,
-        reasons=tuple(reasons),
-        **disturbance,
+        epoch=epoch.epoch,
+        train_seconds=epoch.train_seconds,
+        eval_seconds=epoch.eval_seconds,
+        samples_per_second=epoch.samples_per_second,
+        test_accuracy=epoch.test_accuracy,
+        train_loss=finite(epoch.train_loss),
+        test_loss=finite(epoch.test_loss),
+        spans=tuple(
+            Span(steps=span.steps, samples=span.samples, seconds=span.seconds) for span in thinned(epoch.spans, SPANS)
+        ),
     )

@@ -16,15 +16,20 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from backends.contract import Backend, Predictor, Session, SessionSpec, Unsupported
+from backends.contract import Backend, Predictor, SessionSpec, Unsupported
 from harness.worker import limits, memory
+from harness.worker.calls import invoke, pack
+from harness.worker.epochs import Diverged
+from harness.worker.job import TrainingJob
 from harness.worker.protocol import Channel, ChannelClosed, Message
+from harness.worker.reports import Failure, Loaded
 from harness.worker.timing import in_turn
-from harness.worker.training import Diverged, TrainingJob, train
+from harness.worker.training import Training
+from specs.codec import from_plain, to_plain
 from specs.errors import RequestError
 
 Answer = tuple[dict[str, Any], dict[str, Any]]
@@ -38,7 +43,7 @@ class Worker:
         self.channel = channel
         self.backend: Backend | None = None
         self.sessions: dict[int, Predictor] = {}
-        self.import_s = 0.0
+        self.training: Training | None = None
 
     def serve(self) -> None:
         """Until the parent says exit or closes the pipe."""
@@ -50,7 +55,7 @@ class Worker:
             try:
                 fields, arrays = self._verb(request.kind)(request)
             except Exception as error:  # reported whole to the parent, which decides
-                self.channel.send("error", describe_error(error))
+                self.channel.send("error", to_plain(failure_of(error)))
             else:
                 self.channel.send("result", fields, arrays)
 
@@ -58,6 +63,7 @@ class Worker:
         verbs: dict[str, Callable[[Message], Answer]] = {
             "load": self.load,
             "train": self.train,
+            "save": self.save,
             "open": self.open,
             "open_exported": self.open_exported,
             "close": self.close,
@@ -76,30 +82,35 @@ class Worker:
         start = time.perf_counter()
         backend: Backend = getattr(import_module(module), cls)()
         backend.load(threads=request.fields["threads"])
-        self.import_s = time.perf_counter() - start
+        import_s = time.perf_counter() - start
         self.backend = backend
-        description = backend.describe()
-        return {
-            "framework_version": description.framework_version,
-            "devices": list(description.devices),
-            "precisions": list(description.precisions),
-            "packages": description.packages,
-            "build": description.build,
-            "python": sys.version.split()[0],
-            "import_s": self.import_s,
-            "after_import_rss_mb": memory.rss_mb(),
-        }, {}
+        loaded = Loaded(
+            framework=backend.describe(),
+            python=sys.version.split()[0],
+            import_s=import_s,
+            after_import_rss_mb=memory.rss_mb(),
+        )
+        return to_plain(loaded), {}
 
     def train(self, request: Message) -> Answer:
-        """Run one training: the fields of a TrainingJob -> its result; progress as events on the way."""
-        job = TrainingJob.from_dict(request.fields)
-        result = train(self._loaded, job, emit=lambda event: self.channel.send("event", event))
-        # The epochs went as events: a result that held them all again would outgrow a header in a run of many hours.
-        return {key: value for key, value in result.fields.items() if key != "epochs"}, result.arrays
+        """Run one training: a TrainingJob -> Figures and arrays of a TrainingReport; Events on the way."""
+        job = from_plain(TrainingJob, request.fields)
+        self.training = Training(self._loaded, job, emit=lambda event: self.channel.send("event", to_plain(event)))
+        report = self.training.run()
+        if not job.keep:
+            self.training.close()
+        return to_plain(report.figures), report.arrays()
+
+    def save(self, request: Message) -> Answer:
+        """Save what was trained: {directory} for the framework's own formats -> a TrainedState's arrays."""
+        if self.training is None:
+            raise RuntimeError("nothing was trained")
+        state = self.training.save(Path(request.fields["directory"]))
+        return pack({"parameters": state.parameters, "optimizer_state": state.optimizer_state})
 
     def open(self, request: Message) -> Answer:
         """Open a session: {session: its number, spec}."""
-        session = self._loaded.open(SessionSpec.from_dict(request.fields["spec"]))
+        session = self._loaded.open(from_plain(SessionSpec, request.fields["spec"]))
         self.sessions[request.fields["session"]] = session
         return {"tuning": list(session.tuning())}, {}
 
@@ -115,17 +126,19 @@ class Worker:
         return {}, {}
 
     def call(self, request: Message) -> Answer:
-        """Call a method of the contract: {session, method} and its arguments as arrays."""
+        """Call a method of the contract: {session, method, arguments}, packed."""
         session = self.sessions[request.fields["session"]]
-        return CALLS[request.fields["method"]](session, request)
+        return invoke(session, request.fields["method"], request.fields["arguments"], request.arrays)
 
     def measure(self, request: Message) -> Answer:
-        """Time a method of the contract in several sessions in turn: {sessions, method, settle_s, seconds}, arguments.
+        """Time a method of the contract in several sessions in turn: {sessions, method, arguments,
+        settle_s, seconds}.
 
         Answers float64 seconds of every counted call, one array per session, named by its place among ``sessions``.
         """
         fields = request.fields
-        calls = [partial(CALLS[fields["method"]], self.sessions[number], request) for number in fields["sessions"]]
+        method, arguments, arrays = fields["method"], fields["arguments"], request.arrays
+        calls = [partial(invoke, self.sessions[number], method, arguments, arrays) for number in fields["sessions"]]
         times = in_turn(calls, settle_s=fields["settle_s"], seconds=fields["seconds"])
         return {}, {str(place): np.array(own) for place, own in enumerate(times)}
 
@@ -136,112 +149,30 @@ class Worker:
         return self.backend
 
 
-def _masks(arrays: dict[str, Any]) -> dict[str, Any] | None:
-    """The dropout masks among a request's arrays: those named "mask:<layer>"."""
-    dropout_masks = {name.removeprefix("mask:"): array for name, array in arrays.items() if name.startswith("mask:")}
-    return dropout_masks or None
+def failure_of(error: BaseException) -> Failure:
+    """An exception, and the status that it means for a run."""
+    return Failure(
+        status=_status(error),
+        type=type(error).__name__,
+        message=str(error)[:4000],
+        traceback="".join(traceback.format_exception(error))[-20_000:],
+        step=error.step if isinstance(error, Diverged) else None,
+    )
 
 
-def _set_training_data(session: Session, request: Message) -> Answer:
-    session.set_training_data(request.arrays["images"], request.arrays["labels"])
-    return {}, {}
-
-
-def _compile(session: Session, request: Message) -> Answer:
-    session.compile(request.fields["batch_size"], request.fields["steps"])
-    return {}, {}
-
-
-def _train_steps(session: Session, request: Message) -> Answer:
-    a = request.arrays
-    return {}, {"losses": session.train_steps(a["batch_indices"], a["learning_rates"], dropout_masks=_masks(a))}
-
-
-def _predict(session: Predictor, request: Message) -> Answer:
-    return {}, {"logits": session.predict(request.arrays["images"])}
-
-
-def _loss_and_gradients(session: Session, request: Message) -> Answer:
-    a = request.arrays
-    loss, gradients = session.loss_and_gradients(a["images"], a["labels"], dropout_masks=_masks(a))
-    return {"loss": float(loss)}, gradients
-
-
-def _parameters(session: Session, _: Message) -> Answer:
-    return {}, session.parameters()
-
-
-def _load_parameters(session: Session, request: Message) -> Answer:
-    session.load_parameters(request.arrays)
-    return {}, {}
-
-
-def _optimizer_state(session: Session, _: Message) -> Answer:
-    return {}, session.optimizer_state()
-
-
-def _load_optimizer_state(session: Session, request: Message) -> Answer:
-    session.load_optimizer_state(request.arrays)
-    return {}, {}
-
-
-def _save(session: Session, request: Message) -> Answer:
-    return {"files": [str(path) for path in session.save(Path(request.fields["directory"]))]}, {}
-
-
-def _export(session: Session, request: Message) -> Answer:
-    session.export(Path(request.fields["directory"]))
-    return {}, {}
-
-
-def _synchronize(session: Session, _: Message) -> Answer:
-    session.synchronize()
-    return {}, {}
-
-
-def _peak_device_memory(session: Session, _: Message) -> Answer:
-    return {"bytes": session.peak_device_memory()}, {}
-
-
-CALLS: dict[str, Callable[[Any, Message], Answer]] = {  # an exported model can only predict
-    "set_training_data": _set_training_data,
-    "compile": _compile,
-    "train_steps": _train_steps,
-    "predict": _predict,
-    "loss_and_gradients": _loss_and_gradients,
-    "parameters": _parameters,
-    "load_parameters": _load_parameters,
-    "optimizer_state": _optimizer_state,
-    "load_optimizer_state": _load_optimizer_state,
-    "save": _save,
-    "export": _export,
-    "synchronize": _synchronize,
-    "peak_device_memory": _peak_device_memory,
-}
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """An exception as fields of an error message: the status it means for a run, its text and traceback."""
+def _status(error: BaseException) -> Literal["request", "unsupported", "diverged", "out_of_memory", "failed"]:
     match error:
         case RequestError():
-            status = "request"
+            return "request"
         case Unsupported():
-            status = "unsupported"
+            return "unsupported"
         case Diverged():
-            status = "diverged"
+            return "diverged"
         case MemoryError():
-            status = "out_of_memory"
+            return "out_of_memory"
         case _ if "out of memory" in str(error).lower():  # torch.OutOfMemoryError, ResourceExhaustedError and the like
-            status = "out_of_memory"
-        case _:
-            status = "failed"
-    return {
-        "status": status,
-        "type": type(error).__name__,
-        "message": str(error)[:4000],
-        "traceback": "".join(traceback.format_exception(error))[-20_000:],
-        "step": error.step if isinstance(error, Diverged) else None,
-    }
+            return "out_of_memory"
+    return "failed"
 
 
 def main() -> None:

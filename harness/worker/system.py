@@ -8,7 +8,8 @@ import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from harness.worker.reports import Disturbance
 
 _STAT = Path("/proc/stat")
 _TASKS = Path("/proc/self/task")
@@ -43,23 +44,21 @@ class Counters:
         total = sum(ticks)
         return cls(total * _TICK_S, (total - idle - steal) * _TICK_S, steal * _TICK_S, own, switches)
 
-    def since(self, before: Counters) -> dict[str, Any]:
+    def since(self, before: Counters) -> Disturbance:
         """Between two readings: shares of the machine's CPU time stolen and used by others, and context switches."""
-        shares: dict[str, Any] = {"steal": None, "other_cpu": None}
+        switches = self.involuntary_context_switches - before.involuntary_context_switches
         if self.total_s is not None and before.total_s is not None and self.total_s > before.total_s:
             assert self.busy_s is not None and before.busy_s is not None
             assert self.steal_s is not None and before.steal_s is not None
             total = self.total_s - before.total_s
             others = (self.busy_s - before.busy_s) - (self.own_s - before.own_s)
-            shares = {
-                # Ticks are coarse, and the kernel's count of waiting for input and output may go back (proc(5)).
-                "steal": min(1.0, max(0.0, (self.steal_s - before.steal_s) / total)),
-                "other_cpu": min(1.0, max(0.0, others / total)),
-            }
-        return {
-            **shares,
-            "involuntary_context_switches": self.involuntary_context_switches - before.involuntary_context_switches,
-        }
+            # Ticks are coarse, and the kernel's count of waiting for input and output may go back (proc(5)).
+            return Disturbance(
+                steal=min(1.0, max(0.0, (self.steal_s - before.steal_s) / total)),
+                other_cpu=min(1.0, max(0.0, others / total)),
+                involuntary_context_switches=switches,
+            )
+        return Disturbance(involuntary_context_switches=switches)
 
 
 @dataclass(frozen=True)

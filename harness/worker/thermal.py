@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+
+from harness.worker.reports import Disturbance
 
 _SYS = Path("/sys")
 _CPUINFO = Path("/proc/cpuinfo")
@@ -46,16 +47,17 @@ class Thermal:
             throttles=int(sum(throttles)) if throttles else None,
         )
 
-    def since(self, before: Thermal) -> dict[str, Any]:
-        """The fields of ``results.record.Noise`` from two readings."""
+    def since(self, before: Thermal, disturbance: Disturbance) -> Disturbance:
+        """``disturbance`` with what two readings say."""
         counted = self.throttles is not None and before.throttles is not None
-        return {
-            "cpu_mhz_before": before.mhz,
-            "cpu_mhz_after": self.mhz,
-            "cpu_celsius_before": before.celsius,
-            "cpu_celsius_after": self.celsius,
-            "thermal_throttles": max(0, self.throttles - before.throttles) if counted else None,  # type: ignore[operator]
-        }
+        return replace(
+            disturbance,
+            cpu_mhz_before=before.mhz,
+            cpu_mhz_after=self.mhz,
+            cpu_celsius_before=before.celsius,
+            cpu_celsius_after=self.celsius,
+            thermal_throttles=max(0, self.throttles - before.throttles) if counted else None,  # type: ignore[operator]
+        )
 
 
 def _cpuinfo_mhz(cpuinfo: Path) -> list[float]:

@@ -14,11 +14,13 @@ import os
 import time
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from turns import wait
 
-from harness.worker.training import TrainingJob, train
+from harness.worker.job import TrainingJob
+from harness.worker.reports import EpochReport, Event, Phase
+from harness.worker.training import train
+from specs.codec import from_plain
 
 
 def main() -> None:
@@ -27,19 +29,19 @@ def main() -> None:
     parser.add_argument("adapter")
     parser.add_argument("job", type=Path)
     arguments = parser.parse_args()
-    job = TrainingJob.from_dict(json.loads(arguments.job.read_text()))
+    job = from_plain(TrainingJob, json.loads(arguments.job.read_text()))
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job.spec.threads])
     module, _, cls = arguments.adapter.partition(":")
     backend = getattr(import_module(module), cls)()
     backend.load(threads=job.spec.threads)
     started = 0.0
 
-    def take_turns(event: dict[str, Any]) -> None:
+    def take_turns(event: Event) -> None:
         nonlocal started
-        if event["event"] == "epoch":
-            beside = time.perf_counter() - started - event["train_seconds"] - event["eval_seconds"]
-            print(json.dumps([event["train_seconds"], [event["train_loss"]], beside]), flush=True)
-        elif (event["event"], event.get("phase")) != ("phase", "training"):
+        if isinstance(event, EpochReport):
+            beside = time.perf_counter() - started - event.train_seconds - event.eval_seconds
+            print(json.dumps([event.train_seconds, [event.train_loss], beside]), flush=True)
+        elif event != Phase(phase="training"):
             return
         if not wait():
             os._exit(0)  # frameworks' threads need no farewell

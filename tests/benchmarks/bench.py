@@ -36,7 +36,8 @@ from harness.datasets import load_dataset
 from harness.inputs.prepare import dropout_seed, prepare_data, run_inputs
 from harness.processes.environments import find_python
 from harness.processes.launcher import worker_environment
-from harness.worker.training import TrainingJob
+from harness.worker.job import TrainingJob
+from specs.codec import to_plain
 from specs.loading import default_recipe, load_architecture
 from specs.optimizers import optimizer_to_dict
 from tests.benchmarks import parent
@@ -140,8 +141,8 @@ def _prepare(folder: Path, model: str, dataset: str, *, rounds: int, threads: in
         (folder / file).symlink_to(data.folder / file)
     return TrainingJob(
         spec=SessionSpec(architecture=architecture, optimizer=recipe.optimizer, threads=threads, seed=dropout_seed(0)),
-        data=str(data.folder),
-        inputs=str(folder),
+        data=data.folder,
+        inputs=folder,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
     )
@@ -157,7 +158,7 @@ def _programs(registration: Registration, job: TrainingJob, folder: Path) -> Ite
     }
     for manner, environment in environments.items():
         file = folder / f"{manner}.json"
-        file.write_text(json.dumps(replace(job, spec=replace(job.spec, tuning=manner)).to_dict()))
+        file.write_text(json.dumps(to_plain(replace(job, spec=replace(job.spec, tuning=manner)))))
         loop = [str(HERE / "adapter_loop.py"), registration.adapter, str(file)]
         path = os.pathsep.join([str(HERE), str(ROOT)])
         yield manner, Program(python, loop, {**environment, "PYTHONPATH": path}, folder / f"{manner}.log")

@@ -92,7 +92,7 @@ def rewrite_parent(seconds: Sequence[float]) -> None:
     """The same for the parent's seconds per run."""
     _keep({**_kept(), "parent": {"seconds": _rounded(seconds), **_circumstances()}})
     text = f"{median(seconds):.2f} s a run (median of {len(seconds)}, at most {max(seconds):.2f})"
-    replace_between(PAGE, "parent", f"The parent process adds {text}, {machine()['cpu']}.")
+    replace_between(PAGE, "parent", f"The parent process adds {text}, {machine().cpu}.")
 
 
 def _kept() -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _keep(kept: dict[str, Any]) -> None:
 
 
 def _circumstances() -> dict[str, Any]:
-    return {"cpu": machine()["cpu"], "measured_at": datetime.now(UTC).isoformat(timespec="minutes")}
+    return {"cpu": machine().cpu, "measured_at": datetime.now(UTC).isoformat(timespec="minutes")}
 
 
 def _rounded(seconds: Sequence[float]) -> list[float]:

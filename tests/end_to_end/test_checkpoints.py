@@ -170,7 +170,15 @@ def test_a_resumed_run_has_the_losses_of_one_that_never_stopped(
             **choices,
         )
         (tmp_path / name).mkdir()
-        record = execute(plan, DATA, tmp_path / name, name, lambda _: None, save_to=tmp_path / "checkpoints" / name)
+        record = execute(
+            plan,
+            DATA,
+            tmp_path / name,
+            name,
+            lambda _: None,
+            keep=lambda _: None,
+            save_to=tmp_path / "checkpoints" / name,
+        )
         assert record.status == "ok", record.error
         return record
 

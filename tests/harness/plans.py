@@ -11,6 +11,7 @@ import numpy as np
 from backends.registry import Registration
 from harness.datasets import Dataset
 from harness.planning.plan import RunPlan
+from harness.running.events import RunEvent
 from harness.running.run import execute
 from results.record import Record
 from specs.architecture import Architecture
@@ -44,9 +45,12 @@ def plan(backend: Registration, *, epochs: int = 2, batch_size: int = 8, **choic
 
 def run(
     backend: Registration, folder: Path, *, samples: int = 50, save_to: Path | None = None, **choices: Any
-) -> tuple[Record, list[dict[str, Any]]]:
+) -> tuple[Record, list[RunEvent]]:
     """The record of a run and the events heard on the way."""
-    events: list[dict[str, Any]] = []
+    events: list[RunEvent] = []
     folder.mkdir(parents=True, exist_ok=True)
-    record = execute(plan(backend, **choices), dataset(samples), folder, "run-1", events.append, save_to=save_to)
+    kept: list[Record] = []
+    planned = plan(backend, **choices)
+    record = execute(planned, dataset(samples), folder, "run-1", events.append, keep=kept.append, save_to=save_to)
+    assert kept == [record], "kept once, and before all else"
     return record, events

@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from backends.contract import Description
 from harness.worker.protocol import Channel
+from harness.worker.reports import Disturbance, EpochReport, Figures, Loaded, Span
+from specs.codec import to_plain
 
 SCRIPT = """#!/bin/sh
 # called as: -m harness.worker READ_FD WRITE_FD PARENT; dd takes one request from the pipe
@@ -30,33 +33,35 @@ request $3
 def canned_worker(folder: Path, *, samples: int = 20, test_samples: int = 20, classes: int = 3) -> Path:
     """The path of such an interpreter, for runs of one epoch on ``tests.harness.plans.dataset(samples)``."""
     folder.mkdir(parents=True, exist_ok=True)
-    epoch = {
-        "epoch": 1,
-        "train_loss": 0.5,
-        "test_loss": 0.6,
-        "test_accuracy": 0.35,
-        "train_seconds": 0.01,
-        "eval_seconds": 0.001,
-        "samples_per_second": samples / 0.01,
-        "spans": [{"steps": 3, "samples": samples, "seconds": 0.01}],
-    }
-    load = {"framework_version": "1.0", "packages": {}, "build": "", "python": "3", "import_s": 0.1}
-    train: dict[str, Any] = {
-        "epochs": [epoch],
-        "initial": {"test_loss": 1.0, "test_accuracy": 0.3},
-        "phases": {"build_s": 0.001, "first_step_s": 0.001, "train_s": 0.01, "eval_s": 0.001},
-        "memory": {"peak_rss_mb": 50.0},
-        "step_s": [0.001, 0.002],
-        "busy_threads": 1.0,
-        "disturbance": {"steal": 0.0, "other_cpu": 0.0, "involuntary_context_switches": 0},
-        "tuning": [],
-    }
+    epoch = EpochReport(
+        epoch=1,
+        train_loss=0.5,
+        test_loss=0.6,
+        test_accuracy=0.35,
+        train_seconds=0.01,
+        eval_seconds=0.001,
+        samples_per_second=samples / 0.01,
+        spans=(Span(steps=3, samples=samples, seconds=0.01),),
+    )
+    framework = Description(framework_version="1.0", devices=("cpu",), precisions=("float32",))
+    load = to_plain(Loaded(framework=framework, python="3", import_s=0.1))
+    train = to_plain(
+        Figures(
+            initial_test_loss=1.0,
+            initial_test_accuracy=0.3,
+            build_s=0.001,
+            first_step_s=0.001,
+            peak_rss_mb=50.0,
+            busy_threads=1.0,
+            disturbance=Disturbance(steal=0.0, other_cpu=0.0, involuntary_context_switches=0),
+        )
+    )
     logits = np.zeros((test_samples, classes))
     logits[:, 0] = 1
-    arrays = {"losses": np.array([1.0, 0.5, 0.4]), "logits": logits}
+    arrays = {"losses": np.array([1.0, 0.5, 0.4]), "logits": logits, "step_s": np.array([0.001, 0.002])}
     _write(folder / "hello", [("hello", {"pid": 1}, {})])
     _write(folder / "load", [("result", load, {})])
-    _write(folder / "train", [("event", {"event": "epoch", **epoch}, {}), ("result", train, arrays)])
+    _write(folder / "train", [("event", to_plain(epoch), {}), ("result", train, arrays)])
     script = folder / "python"
     script.write_text(SCRIPT.format(answers=folder))
     script.chmod(0o755)

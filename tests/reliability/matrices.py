@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from harness.planning.study import Study
 from harness.running import matrix as matrix_module
+from harness.running.events import Begun, RunEvent
 from harness.running.matrix import Matrix
 from results.record import Record
 from results.store import ResultSet
@@ -37,9 +38,9 @@ def fake_matrix(folder: Path, runs: list[FakeRun], *, epochs: int = 1) -> Iterat
     """
     behaviours = {run.name: json.dumps({**run.behaviour, "folder": str(folder)}) for run in runs}
 
-    def listen(event: dict[str, Any]) -> None:
-        if event["event"] == "run":
-            os.environ[VARIABLE] = behaviours[event["run_id"]]
+    def listen(event: RunEvent) -> None:
+        if isinstance(event, Begun):
+            os.environ[VARIABLE] = behaviours[event.run_id]
 
     with (
         registered() as fake,

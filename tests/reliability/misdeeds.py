@@ -172,9 +172,9 @@ MISDEEDS: dict[str, Callable[[], None]] = {
     "object_array": lambda: _say(_header(arrays=[["a", "object", [1]]])),
     "wrong_kind": lambda: _send("banana", {}),
     "event_without_name": lambda: _send("event", {}),
-    "event_unknown": lambda: _send("event", {"event": "party"}),
-    "event_broken_epoch": lambda: _send("event", {"event": "epoch", "epoch": "one"}),
-    "event_broken_progress": lambda: _send("event", {"event": "progress", "epoch": 1, "samples": 1, "loss": "low"}),
+    "event_unknown": lambda: _send("event", {"party": {}}),
+    "event_broken_epoch": lambda: _send("event", {"epoch": {"epoch": "one"}}),
+    "event_broken_progress": lambda: _send("event", {"progress": {"epoch": 1, "samples": 1, "loss": "low"}}),
     "empty_result": lambda: _send("result", {}),
     "broken_error": lambda: _send("error", {"status": ["?"], "type": 3, "message": {}, "step": "x", "traceback": 1}),
 }

@@ -106,11 +106,11 @@ FAULTS = [
     Fault("train", "object_array", "failed", "not a description of an array"),
     Fault("train", "wrong_kind", "failed", "the worker answered 'train' with 'banana'"),
     Fault("train", "event_without_name", "failed", "broken event from the worker"),
-    Fault("train", "event_unknown", "failed", "no event is called 'party'"),
+    Fault("train", "event_unknown", "failed", "nothing is called 'party'"),
     Fault("train", "event_broken_epoch", "failed", "broken event from the worker"),
     Fault("train", "event_broken_progress", "failed", "broken event from the worker"),
     Fault("train", "empty_result", "failed", "broken result from the worker"),
-    Fault("train", "broken_error", "failed", "3: {}"),
+    Fault("train", "broken_error", "failed", "broken error from the worker"),
     Fault("describe", "packages", "failed", "broken result from the worker", "", {},
           {"describe": None, "packages": {"numpy": ["no", "version"]}}),
 ]  # fmt: skip

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.running.recording import NOISY_OTHER_CPU, NOISY_STEAL
+from harness.running.figures import NOISY_OTHER_CPU, NOISY_STEAL, noise
+from harness.worker.reports import Disturbance
 from harness.worker.system import Counters
 from tests.fakes import registered
 from tests.harness.plans import run
@@ -58,18 +59,16 @@ def test_no_duration_comes_from_the_wall_clock() -> None:
 def test_a_run_is_noisy_beyond_the_stated_shares(
     steal: float | None, other_cpu: float | None, noisy: bool, tmp_path: Path
 ) -> None:
-    from harness.running.recording import _noise
-
-    noise = _noise(0.5, {"steal": steal, "other_cpu": other_cpu, "involuntary_context_switches": 3})
-    assert noise.noisy is noisy
-    assert len(noise.reasons) == int(noisy)
-    assert noise.involuntary_context_switches == 3
+    found = noise(0.5, Disturbance(steal=steal, other_cpu=other_cpu, involuntary_context_switches=3))
+    assert found.noisy is noisy
+    assert len(found.reasons) == int(noisy)
+    assert found.involuntary_context_switches == 3
 
 
 def test_shares_are_those_of_the_kernels_counters() -> None:
     before = Counters(100.0, 40.0, 1.0, 10.0, 5)
     after = Counters(120.0, 55.0, 3.0, 22.0, 9)
-    assert after.since(before) == {"steal": 0.1, "other_cpu": 0.15, "involuntary_context_switches": 4}
-    assert Counters(None, None, None, 1.0, 5).since(before)["steal"] is None
+    assert after.since(before) == Disturbance(steal=0.1, other_cpu=0.15, involuntary_context_switches=4)
+    assert Counters(None, None, None, 1.0, 5).since(before).steal is None
     waiting_went_back = Counters(100.01, 40.02, 1.02, 10.0, 5)
-    assert waiting_went_back.since(before)["steal"] == 1.0
+    assert waiting_went_back.since(before).steal == 1.0

@@ -14,6 +14,8 @@ import pytest
 
 from harness.inputs.prepare import prepare_data, run_inputs
 from harness.processes.worker_log import WorkerLog
+from harness.running.events import Begun, RunEvent
+from harness.worker.reports import EpochReport
 from results.files import StoreError
 from results.report import build
 from results.store import ResultSet
@@ -72,7 +74,7 @@ def test_a_record_that_does_not_fit_leaves_the_others_whole_and_the_matrix_resum
 
         def full_in_the_second(event: dict[str, Any]) -> None:
             listen(event)
-            if event["event"] == "epoch" and len(statuses(folder)) == 1:
+            if isinstance(event, EpochReport) and len(statuses(folder)) == 1:
                 fillers.append(fill(disk))
 
         with pytest.raises(StoreError) as stopped:
@@ -171,14 +173,14 @@ def test_a_full_disk_costs_log_lines_and_no_run(disk: Path) -> None:
     assert log.tail(30).endswith("x\nafter\n")
 
 
-@pytest.mark.parametrize("when", ["run", "epoch"])
-def test_a_set_that_goes_away_stops_the_matrix_with_one_line(when: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", [Begun, EpochReport])
+def test_a_set_that_goes_away_stops_the_matrix_with_one_line(when: type, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     with fake_matrix(folder, runs_on(tmp_path)) as (matrix, listen):
 
-        def vanish(event: dict[str, Any]) -> None:
+        def vanish(event: RunEvent) -> None:
             listen(event)
-            if event["event"] == when:
+            if isinstance(event, when):
                 shutil.rmtree(folder)
 
         with pytest.raises(StoreError, match="not there any more") as stopped:

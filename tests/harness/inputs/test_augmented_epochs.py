@@ -18,7 +18,7 @@ from harness.inputs import augmented_epochs as module
 from harness.inputs.augmentation import augmented
 from harness.inputs.augmented_epochs import AugmentedEpochs, augmented_epochs
 from harness.running.run import execute
-from harness.worker.training import epoch_file
+from harness.worker.job import epoch_file
 from results.files import StoreError
 from results.record import Record
 from specs.augmentation import Augmentation, Erasing
@@ -139,7 +139,7 @@ def run(folder: Path, rules: Augmentation, *, backend: str = "numpy", samples: i
     base = plan(find(backend), epochs=epochs)
     folder.mkdir(parents=True)
     chosen = replace(base, recipe=replace(base.recipe, augmentation=rules))
-    return execute(chosen, dataset(samples), folder, "run-1", lambda event: None)
+    return execute(chosen, dataset(samples), folder, "run-1", lambda event: None, keep=lambda record: None)
 
 
 def test_the_worker_trains_on_each_epochs_own_images(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_the_workers_memory_does_not_grow_with_the_number_of_epochs(tmp_path: Pa
             folder = tmp_path / str(epochs)
             folder.mkdir()
             chosen = replace(base, recipe=replace(base.recipe, augmentation=rules))
-            record = execute(chosen, dataset(400_000), folder, "run-1", lambda event: None)
+            record = execute(chosen, dataset(400_000), folder, "run-1", lambda event: None, keep=lambda record: None)
         assert record.status == "ok"
         assert record.memory.peak_rss_mb is not None
         peaks.append(record.memory.peak_rss_mb)

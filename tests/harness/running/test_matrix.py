@@ -15,7 +15,9 @@ from backends.registry import frameworks
 from harness.planning.finished import remaining
 from harness.planning.study import Study, load_study, matrix
 from harness.running import matrix as matrix_module
+from harness.running.events import RunEvent
 from harness.running.matrix import Interrupted, Matrix
+from harness.worker.reports import EpochReport
 from results.record import Record
 from results.store import ResultSet
 from specs.errors import RequestError
@@ -116,8 +118,8 @@ def test_a_run_that_crashes_does_not_stop_the_others(tmp_path: Path) -> None:
 def test_interrupted_then_resumed_every_run_is_there_once(tmp_path: Path) -> None:
     finished: list[Record] = []
 
-    def stop_in_the_third(event: dict[str, Any]) -> None:
-        if event["event"] == "epoch" and len(finished) == 2:
+    def stop_in_the_third(event: RunEvent) -> None:
+        if isinstance(event, EpochReport) and len(finished) == 2:
             raise KeyboardInterrupt
 
     with registered() as fake:
@@ -176,10 +178,10 @@ def test_a_noisy_run_is_repeated_and_both_are_kept(tmp_path: Path) -> None:
     execute = matrix_module.execute
     calls = 0
 
-    def noisy_at_first(*arguments: Any) -> Record:
+    def noisy_at_first(*arguments: Any, **more: Any) -> Record:
         nonlocal calls
         calls += 1
-        record = execute(*arguments)
+        record = execute(*arguments, **more)
         noise = record.noise.model_copy(update={"noisy": calls == 1})
         return record.model_copy(update={"noise": noise})
 

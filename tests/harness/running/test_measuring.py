@@ -20,8 +20,11 @@ from backends.contract import Description, SessionSpec
 from harness.cli.progress import console, summary
 from harness.inputs.prepare import prepare_data, run_inputs
 from harness.planning.plan import RunPlan
+from harness.running.figures import time_to_accuracy
 from harness.running.recording import RunNotes, record_of
-from harness.worker.training import TrainingJob, train
+from harness.worker.job import TrainingJob
+from harness.worker.reports import EpochReport, Event, Loaded
+from harness.worker.training import train
 from results import load
 from results.record import Memory, Record
 from results.statistics import Verdict
@@ -108,19 +111,24 @@ class Bench:
         chosen: RunPlan = replace(self.plan, **choices)
         job = TrainingJob(
             spec=chosen.session,
-            data=str(self.data.folder),
-            inputs=str(self.folder / "inputs"),
+            data=self.data.folder,
+            inputs=self.folder / "inputs",
             epochs=chosen.recipe.epochs,
             batch_size=chosen.recipe.batch_size,
         )
         start = self.clock.now
-        result = train(ClockedBackend(self.clock, step_s), job, emit=lambda event: None, clock=self.clock)
+        events: list[Event] = []
+        backend = ClockedBackend(self.clock, step_s)
+        report = train(backend, job, emit=events.append, clock=self.clock)
         notes = RunNotes(started_at=datetime(2026, 1, 1, tzinfo=UTC), load_before=0.0)
-        notes.fingerprints = {"data": self.data.fingerprint, **self.fingerprints}
-        notes.description = {"import_s": IMPORT_S, "framework_version": "1.0"}
+        notes.epochs = [event for event in events if isinstance(event, EpochReport)]
+        self.epochs = notes.epochs
+        notes.fingerprints = self.fingerprints.model_copy(update={"data": self.data.fingerprint})
+        notes.test_samples = self.data.test_samples
+        notes.loaded = Loaded(framework=backend.describe(), python="3", import_s=IMPORT_S)
         notes.total_s = IMPORT_S + self.clock.now - start
         run_id = f"{chosen.backend.name}-{chosen.round}"
-        return record_of(chosen, run_id, notes, result=result, test_labels=self.labels)
+        return record_of(chosen, run_id, notes, report=report, test_labels=self.labels)
 
 
 @pytest.fixture
@@ -160,10 +168,7 @@ def test_time_to_accuracy_leaves_evaluation_out(bench: Bench) -> None:
     record = bench.record(lambda step: STEP_S)
     assert record.test_accuracy == pytest.approx(0.35, abs=0.05)  # every image is read as class 0
     assert set(record.time_to_accuracy.values()) == {None}
-    from harness.running.recording import _time_to_accuracy
-
-    fields = [epoch.model_dump() for epoch in record.epochs]
-    assert _time_to_accuracy(fields, target=0.3)["0.3"] == pytest.approx(50 * STEP_S, rel=0.03)
+    assert time_to_accuracy(bench.epochs, target=0.3)["0.3"] == pytest.approx(50 * STEP_S, rel=0.03)
 
 
 def test_quantiles_are_those_of_single_steps(bench: Bench) -> None:

@@ -16,6 +16,8 @@ import pytest
 from pydantic import ValidationError
 
 from backends.registry import find
+from harness.running.events import Sized
+from harness.worker.reports import EpochReport, Phase, Progress
 from results.record import SPEC_BYTES, Record, Specs
 from specs.architecture import Architecture
 from specs.errors import RequestError
@@ -50,7 +52,7 @@ def test_a_good_run_has_a_complete_record(tmp_path: Path) -> None:
     assert record.phases.train_s is not None
     assert record.phases.total_s > record.phases.train_s
     assert record.memory.peak_rss_mb is not None
-    assert {event["event"] for event in events} == {"phase", "size", "progress", "epoch"}
+    assert {type(event) for event in events} == {Phase, Sized, Progress, EpochReport}
     assert "numpy" in record.environment.packages or record.framework_version == np.__version__
     assert not {"HOME", "PATH", "USER"} & set(record.environment.variables)
 

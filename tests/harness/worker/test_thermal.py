@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.running.recording import _noise
+from harness.running.figures import noise
+from harness.worker.reports import Disturbance
 from harness.worker.thermal import Thermal
 
 
@@ -40,7 +41,7 @@ def test_what_the_kernel_tells_is_read(tree: Path, tmp_path: Path) -> None:
 def test_what_it_does_not_tell_is_absent(tmp_path: Path) -> None:
     nothing = Thermal.now(tmp_path, tmp_path / "none")
     assert nothing == Thermal(None, None, None)
-    assert set(nothing.since(nothing).values()) == {None}
+    assert nothing.since(nothing, Disturbance()) == Disturbance()
     (tmp_path / "cpuinfo").write_text("processor\t: 0\ncpu MHz\t\t: 2100.5\n\nprocessor\t: 1\ncpu MHz\t\t: 1899.5\n")
     assert Thermal.now(tmp_path, tmp_path / "cpuinfo").mhz == 2000.0
 
@@ -53,10 +54,10 @@ def test_a_file_that_cannot_be_read_or_means_nothing_is_passed_over(tree: Path, 
 
 def test_throttling_makes_a_run_noisy(tree: Path, tmp_path: Path) -> None:
     before = Thermal.now(tree, tmp_path / "none")
-    quiet = _noise(0.0, before.since(before))
+    quiet = noise(0.0, before.since(before, Disturbance()))
     assert quiet.noisy is False
     assert (quiet.cpu_mhz_before, quiet.cpu_celsius_after, quiet.thermal_throttles) == (2500.0, 61.0, 0)
     write(tree / "devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", 4)
-    hot = _noise(0.0, Thermal.now(tree, tmp_path / "none").since(before))
+    hot = noise(0.0, Thermal.now(tree, tmp_path / "none").since(before, Disturbance()))
     assert hot.noisy is True
     assert hot.reasons == ("the processor slowed down because of heat (4 times)",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,21 @@ from numpy.typing import NDArray
 from results.record import MISREAD, Misread, finite
 
 
-def quality(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, Any]:
-    """Confusion matrix (rows true, columns predicted), macro averages and the most confident mistakes.
+@dataclass(frozen=True, kw_only=True)
+class ClassificationMetrics:
+    """Rows of the confusion matrix are true classes, columns predicted ones; the most confident mistakes come first."""
 
-    Fields of a record, of logits [n, classes]. As scikit-learn's (average="macro", zero_division=0): the mean over the
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    misclassified: tuple[Misread, ...]
+
+
+def classification_metrics(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> ClassificationMetrics:
+    """Of logits [n, classes] and labels [n].
+
+    As scikit-learn's (average="macro", zero_division=0): the mean over the
     classes that occur or are predicted; one never predicted has precision 0, one that never occurs recall 0.
     """
     classes = logits.shape[1]
@@ -28,18 +39,18 @@ def quality(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str,
     confidence = probabilities(logits).max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISREAD]
-    return {
-        "macro_precision": float(precision.mean()),
-        "macro_recall": float(recall.mean()),
-        "macro_f1": float(f1.mean()),
-        "confusion_matrix": tuple(tuple(int(v) for v in row) for row in confusion),
-        "misread": tuple(
+    return ClassificationMetrics(
+        macro_precision=float(precision.mean()),
+        macro_recall=float(recall.mean()),
+        macro_f1=float(f1.mean()),
+        confusion_matrix=tuple(tuple(int(v) for v in row) for row in confusion),
+        misclassified=tuple(
             Misread(
                 index=int(i), true=int(labels[i]), predicted=int(predicted[i]), confidence=finite(float(confidence[i]))
             )
             for i in wrong
         ),
-    }
+    )
 
 
 def probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:

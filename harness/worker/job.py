@@ -1,0 +1,70 @@
+"""A training as the worker is given it: the job, and the prepared inputs that it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.contract import Arrays, SessionSpec
+from harness.worker.batches import Batches
+from specs.recipe import Preprocessing
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """One training. ``data`` and ``inputs`` are folders written by ``harness.inputs.prepare``.
+
+    ``start_epoch`` above 0 continues a run: ``inputs`` then holds the weights and optimizer state to start from.
+    ``augmented`` is the folder of ``harness.inputs.augmented_epochs`` whose images, once through ``preprocessing``,
+    take the place of the training images epoch by epoch. ``keep`` has the worker keep what was trained for a request
+    to save it.
+    """
+
+    spec: SessionSpec
+    data: Path
+    inputs: Path
+    epochs: int
+    batch_size: int
+    start_epoch: int = 0
+    augmented: Path | None = None
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    keep: bool = False
+
+
+class Inputs:
+    """The prepared inputs, memory-mapped: images float32[N, C, H, W], labels int64[N], order int32[epochs, N]."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        self.augmented = job.augmented
+        self._preprocessing = job.preprocessing
+        self.dtype = job.spec.dtype
+        self.train_images = np.load(job.data / "train_images.npy", mmap_mode="r")
+        self.train_labels = np.load(job.data / "train_labels.npy")
+        self.test_images = np.load(job.data / "test_images.npy", mmap_mode="r")
+        self.test_labels = np.load(job.data / "test_labels.npy")
+        self.order = np.load(job.inputs / "order.npy", mmap_mode="r")
+        self.learning_rates = np.load(job.inputs / "learning_rates.npy")
+        self.batches = Batches(self.order.shape[1], job.batch_size)
+        with np.load(job.inputs / "initial_weights.npz") as weights:
+            self.initial_weights: Arrays = dict(weights)
+        state = job.inputs / "optimizer_state.npz"
+        self.optimizer_state: Arrays | None = None
+        if state.exists():
+            with np.load(state) as arrays:
+                self.optimizer_state = dict(arrays)
+
+    def images_of(self, epoch: int) -> NDArray[Any]:
+        """The training images of an epoch (counted from 0), float[N, C, H, W] of the session's dtype."""
+        if self.augmented is None:
+            return np.asarray(self.train_images, self.dtype)
+        pixels = np.load(epoch_file(self.augmented, epoch), mmap_mode="r")
+        return self._preprocessing.apply(pixels).astype(self.dtype, copy=False)
+
+
+def epoch_file(folder: Path, epoch: int) -> Path:
+    """Where the augmented images uint8[N, C, H, W] of an epoch (counted from 0) lie."""
+    return folder / f"epoch-{epoch:05}.npy"
