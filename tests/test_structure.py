@@ -140,19 +140,7 @@ def plain_sources() -> list[Path]:
     return sorted(path for path in (ROOT / "backends").rglob("*.py") if "expert" not in path.parts)
 
 
-# To be made public: a file that has become so fails here until its name is taken out.
-_NOT_YET = pytest.mark.xfail(strict=True, reason="still takes private parts")
-NOT_YET_PUBLIC = {"backends/paddle/optimizers.py", "backends/paddle/session.py"}
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, id=name, marks=_NOT_YET if name in NOT_YET_PUBLIC else ())
-        for path in plain_sources()
-        for name in (str(path.relative_to(ROOT)),)
-    ],
-)
+@pytest.mark.parametrize("path", plain_sources(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_default_and_recommended_use_public_parts_alone(path: Path) -> None:
     assert private_names(path) == []
     assert not [name for name in imported(path, top_level=True) if ".expert" in name], "imports an engine at its top"

@@ -20,12 +20,16 @@ class PaddleBackend(Backend):
     manners = MANNERS
 
     def environment(self, *, architecture: Architecture | None, threads: int, tuning: Manner) -> dict[str, str]:
-        """Thread counts (Paddle sets OMP_NUM_THREADS to 1 unless told otherwise), and no TensorFloat-32 on GPUs.
+        """No TensorFloat-32 on GPUs; the threads asked for, but in the default manner; for experts the older graph.
 
-        With tuning, the older graph is Paddle's default from the start, which spares every call a switch.
+        Paddle computes in one thread unless OMP_NUM_THREADS says otherwise.
         """
-        variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "NVIDIA_TF32_OVERRIDE": "0"}
-        return variables | ({"FLAGS_enable_pir_api": "0"} if tuning == "expert" else {})
+        variables = {"NVIDIA_TF32_OVERRIDE": "0"}
+        if tuning != "default":
+            variables |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        if tuning == "expert":
+            variables["FLAGS_enable_pir_api"] = "0"
+        return variables
 
     def load(self, *, threads: int) -> None:
         """Import Paddle; its threads come from ``environment``, which it reads at import."""
@@ -54,7 +58,18 @@ class PaddleBackend(Backend):
             raise Unsupported("Paddle's automatic mixed precision runs on GPUs only, so there is no bfloat16 on a CPU")
         from backends.paddle.session import PaddleSession
 
-        return PaddleSession(spec, device.replace("cuda", "gpu"))
+        place, threads = device.replace("cuda", "gpu"), "as many threads as asked for (OMP_NUM_THREADS)"
+        match spec.tuning:
+            case "default":
+                return PaddleSession(spec, place)
+            case "recommended":
+                return PaddleSession(spec, place, (threads,))
+            case "expert":
+                from backends.paddle.expert.session import ExpertSession, refusal
+
+                if reason := refusal(spec):
+                    return PaddleSession(spec, place, (threads, f"dynamic graph: {reason}"))
+                return ExpertSession(spec)
 
     def open_exported(self, directory: Path, *, threads: int) -> Predictor:
         """A model of ``paddle.jit.save``, run by ``paddle.inference``."""

@@ -1,7 +1,4 @@
-"""A network of the specs as a ``paddle.nn.Sequential`` whose layers carry canonical names.
-
-Built under ``paddle.enable_static`` the same layers write the operations of a static program.
-"""
+"""A network of the specs as one ``paddle.nn.Layer`` whose sublayers carry canonical names."""
 
 from __future__ import annotations
 
@@ -15,14 +12,15 @@ import paddle
 from numpy.typing import NDArray
 from paddle import nn
 
-from backends.contract import chain
 from backends.layouts import transposed
 from specs.architecture import Architecture
 from specs.errors import RequestError
 from specs.layers import (
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm2d,
+    Concat,
     Conv2d,
     Dropout,
     Flatten,
@@ -35,63 +33,142 @@ from specs.layers import (
     Softmax,
     Tanh,
 )
-from specs.nodes import Node
+from specs.nodes import INPUT, Node, last_uses
+from specs.shapes import infer
 
 # What Paddle calls the parts of a layer, where the canonical name differs.
 _PARTS = {"gamma": "weight", "beta": "bias", "running_mean": "_mean", "running_variance": "_variance"}
 
 
-class BatchNorm2D(nn.BatchNorm2D):  # type: ignore[misc]  # Paddle is untyped here
-    """Paddle's batch norm, but with the unbiased variance of the batch in the running statistic.
+class Network(nn.Layer):  # type: ignore[misc]  # Paddle is untyped here
+    """The nodes of an architecture, computed one after another in ``dtype``; in training mode when made."""
 
-    Paddle's kernel moves the estimate by the biased variance. Here it is given momentum 0, so that it hands out the
-    batch's own mean and variance, and the running statistics are moved beside it.
-    """
+    def __init__(self, architecture: Architecture, dtype: str) -> None:
+        super().__init__()
+        self._nodes = infer(architecture)
+        self._steps = tuple(zip(self._nodes, last_uses(self._nodes), strict=True))
+        default = paddle.get_default_dtype()
+        paddle.set_default_dtype(dtype)
+        try:
+            for node in self._nodes:
+                self.add_sublayer(node.name, _layer(node))
+        finally:
+            paddle.set_default_dtype(default)
+
+    def forward(self, images: paddle.Tensor, kept: Mapping[str, paddle.Tensor] | None = None) -> paddle.Tensor:
+        """Logits float[N, classes] of images float[N, C, H, W].
+
+        ``kept`` maps dropout layers to tensors of the shape of their input, 1 where an element is kept, 0 elsewhere.
+        """
+        values = {INPUT: images}
+        for node, unused in self._steps:
+            inputs = [values[name] for name in node.inputs]
+            if kept is not None and isinstance(node.layer, Dropout):
+                values[node.name] = inputs[0] * kept[node.name] / (1 - node.layer.p)
+            else:
+                values[node.name] = getattr(self, node.name)(*inputs)
+            for name in unused:
+                del values[name]
+        return values[self._nodes[-1].name]
+
+    def entries(self) -> tuple[dict[str, Entry], dict[str, Entry]]:
+        """Parameters, and buffers, by canonical name in network order."""
+        parameters = {name: self._entry(node, name) for node in self._nodes for name in node.parameters}
+        buffers = {name: self._entry(node, name) for node in self._nodes for name in node.buffers}
+        return parameters, buffers
+
+    def _entry(self, node: Node, name: str) -> Entry:
+        part = name.removeprefix(f"{node.name}.")
+        tensor = getattr(getattr(self, node.name), _PARTS.get(part, part))
+        shape = (node.parameters | node.buffers)[name]
+        return Entry(tensor=tensor, shape=shape, transposed=isinstance(node.layer, Linear) and part == "weight")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Where an array of canonical ``shape`` lives: in ``tensor``, which stores it [in, out] when ``transposed``."""
+
+    tensor: Any
+    shape: tuple[int, ...]
+    transposed: bool
+
+    def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
+        """A canonical copy of an array shaped like the tensor (its value, a gradient, an optimizer's slot)."""
+        return np.array(array.T if self.transposed else array, order="C")
+
+    def native(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The inverse of ``canonical``, in the tensor's dtype."""
+        dtype = np.float64 if self.tensor.dtype == paddle.float64 else np.float32
+        return (transposed(array) if self.transposed else np.ascontiguousarray(array)).astype(dtype, copy=False)
+
+
+class BatchNorm2D(nn.BatchNorm2D):  # type: ignore[misc]
+    """Paddle's batch norm, but with the unbiased variance of the batch in the running statistic."""
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        """Images to the same shape. Raises RequestError for a batch of one value per channel."""
+        """float[N, C, H, W] to the same shape; in training mode moves the running statistics."""
         if not self.training:
             return super().forward(input)
-        count = math.prod(input.shape) // self._num_features
-        if count < 2:
-            raise RequestError(f"batch_norm2d: training needs more than one value per channel, got {input.shape}")
-        mean, variance = paddle.zeros_like(self._mean), paddle.zeros_like(self._variance)
-        output = nn.functional.batch_norm(
-            input,
-            mean,
-            variance,
-            self.weight,
-            self.bias,
-            training=True,
-            momentum=0.0,
-            epsilon=self._epsilon,
-            data_format=self._data_format,
-        )
-        with paddle.no_grad():
-            old, new = self._momentum, 1 - self._momentum
-            paddle.assign(self._mean * old + mean * new, self._mean)
-            paddle.assign(self._variance * old + variance * (new * count / (count - 1)), self._variance)
-        return output
+        statistics, trained = (self._mean, self._variance), (self.weight, self.bias)
+        return batch_norm(input, statistics, trained, 1 - self._momentum, self._epsilon)
+
+
+def batch_norm(
+    x: Any,
+    statistics: tuple[Any, Any],
+    trained: tuple[Any, Any],
+    momentum: float,
+    epsilon: float,
+    data_format: str = "NCHW",
+) -> Any:
+    """``x`` normalised by the batch; moves ``statistics``, the running mean and variance float[C], as the specs do.
+
+    ``trained`` are gamma and beta; ``momentum`` is the weight of the new value. Paddle's kernel would take the biased
+    variance into the running one, so it is given momentum 0 and zeros: it then hands out the batch's own statistics.
+    Raises RequestError for a batch of one value per channel.
+    """
+    mean, variance = (paddle.zeros_like(statistic) for statistic in statistics)
+    count = math.prod(x.shape) // mean.shape[0]
+    if count < 2:
+        raise RequestError(f"batch_norm2d: training needs more than one value per channel, got {list(x.shape)}")
+    output = nn.functional.batch_norm(
+        x, mean, variance, *trained, training=True, momentum=0.0, epsilon=epsilon, data_format=data_format
+    )
+    with paddle.no_grad():
+        for running, new in zip(statistics, (mean, variance * (count / (count - 1))), strict=True):
+            paddle.assign(running * (1 - momentum) + new * momentum, running)
+    return output
+
+
+class Sum(nn.Layer):  # type: ignore[misc]
+    """Its inputs added up from the first to the last."""
+
+    def forward(self, *inputs: paddle.Tensor) -> paddle.Tensor:
+        """Tensors of one shape to that shape."""
+        total = inputs[0]
+        for summand in inputs[1:]:
+            total = total + summand
+        return total
+
+
+class Concatenation(nn.Layer):  # type: ignore[misc]
+    """Its inputs one behind the other along ``axis``."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self._axis = axis
+
+    def forward(self, *inputs: paddle.Tensor) -> paddle.Tensor:
+        """Tensors that differ along the axis alone to one tensor."""
+        return paddle.concat(inputs, axis=self._axis)
 
 
 class GlobalAvgPool2D(nn.Layer):  # type: ignore[misc]
-    """Mean over height and width of images in ``data_format``."""
-
-    def __init__(self, data_format: str) -> None:
-        super().__init__()
-        self._axes = (2, 3) if data_format == "NCHW" else (1, 2)
+    """Mean over height and width."""
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        """Images to float[N, C]."""
-        return input.mean(self._axes)
-
-
-class FlattenNHWC(nn.Layer):  # type: ignore[misc]
-    """Flatten in C, H, W order."""
-
-    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        """float[N, H, W, C] to [N, C * H * W]."""
-        return paddle.flatten(paddle.transpose(input, [0, 3, 1, 2]), 1)
+        """float[N, C, H, W] to float[N, C]."""
+        return input.mean((2, 3))
 
 
 class CanonicalLeakyReLU(nn.Layer):  # type: ignore[misc]
@@ -99,11 +176,11 @@ class CanonicalLeakyReLU(nn.Layer):  # type: ignore[misc]
 
     def __init__(self, slope: float) -> None:
         super().__init__()
-        self.slope = slope
+        self._slope = slope
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """x where x > 0, else slope * x."""
-        return paddle.where(x > 0, x, self.slope * x)
+        """x where x > 0, else slope * x; any shape."""
+        return paddle.where(x > 0, x, self._slope * x)
 
 
 class AvgPool2D64(nn.AvgPool2D):  # type: ignore[misc]
@@ -125,84 +202,28 @@ class AvgPool2D64(nn.AvgPool2D):  # type: ignore[misc]
         return sums(x) / (sums(paddle.ones_like(x)) if self.exclusive else math.prod(kernel))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """Where a canonical array lives: ``tensor`` in the network, stored [in, out] when ``transposed``."""
-
-    tensor: Any
-    transposed: bool
-
-    def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
-        """A canonical copy of an array shaped like the tensor (its value, a gradient, an optimizer's slot)."""
-        return transposed(array) if self.transposed else np.array(array)
-
-    def native(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The inverse of ``canonical``, in the tensor's dtype."""
-        dtype = np.float64 if self.tensor.dtype == paddle.float64 else np.float32
-        return (transposed(array) if self.transposed else np.ascontiguousarray(array)).astype(dtype, copy=False)
-
-
-def build(architecture: Architecture, dtype: str, data_format: str = "NCHW") -> nn.Sequential:
-    """The network in ``dtype``, its sublayers under canonical names, in training mode.
-
-    ``data_format``, "NCHW" or "NHWC", is that of the images; weights are the same in both.
-    """
-    default = paddle.get_default_dtype()
-    paddle.set_default_dtype(dtype)
-    try:
-        return nn.Sequential(*((shaped.name, _layer(shaped, data_format)) for shaped in chain(architecture)))
-    finally:
-        paddle.set_default_dtype(default)
-
-
-def entries(network: nn.Sequential, architecture: Architecture) -> tuple[dict[str, Entry], dict[str, Entry]]:
-    """Parameters and buffers of a network by canonical name, in network order."""
-
-    def of(shaped: Node, names: Mapping[str, Any]) -> dict[str, Entry]:
-        layer, linear = getattr(network, shaped.name), isinstance(shaped.layer, Linear)
-        parts = {name: name.rpartition(".")[2] for name in names}
-        return {
-            name: Entry(tensor=getattr(layer, _PARTS.get(part, part)), transposed=linear and part == "weight")
-            for name, part in parts.items()
-        }
-
-    layers = chain(architecture)
-    parameters = {name: entry for shaped in layers for name, entry in of(shaped, shaped.parameters).items()}
-    buffers = {name: entry for shaped in layers for name, entry in of(shaped, shaped.buffers).items()}
-    return parameters, buffers
-
-
-def _layer(shaped: Node, data_format: str) -> nn.Layer:
-    match shaped.layer:
+def _layer(node: Node) -> nn.Layer:
+    match node.layer:
         case Conv2d() as layer:
-            return nn.Conv2D(
-                shaped.input_shape[0],
-                layer.out_channels,
-                layer.kernel_size,
-                stride=layer.stride,
-                padding=layer.padding,
-                bias_attr=None if layer.bias else False,
-                data_format=data_format,
-            )
+            channels, bias = node.input_shape[0], None if layer.bias else False
+            kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
+            return nn.Conv2D(channels, layer.out_channels, kernel, stride=stride, padding=padding, bias_attr=bias)
         case Linear() as layer:
-            bias = None if layer.bias else False
-            return nn.Linear(shaped.input_shape[0], layer.out_features, bias_attr=bias)
+            return nn.Linear(node.input_shape[0], layer.out_features, bias_attr=None if layer.bias else False)
         case MaxPool2d() as layer:
-            return nn.MaxPool2D(layer.kernel_size, layer.stride, layer.padding, data_format=data_format)
+            return nn.MaxPool2D(layer.kernel_size, layer.stride, layer.padding)
         case AvgPool2d() as layer:
             pool = AvgPool2D64 if paddle.get_default_dtype() == "float64" else nn.AvgPool2D
-            exclusive = not layer.count_include_pad
-            return pool(layer.kernel_size, layer.stride, layer.padding, exclusive=exclusive, data_format=data_format)
+            return pool(layer.kernel_size, layer.stride, layer.padding, exclusive=not layer.count_include_pad)
         case GlobalAvgPool():
-            return GlobalAvgPool2D(data_format)
+            return GlobalAvgPool2D()
         case BatchNorm2d() as layer:
             # Paddle's momentum is the weight of the old value.
-            momentum = 1 - layer.momentum
-            return BatchNorm2D(shaped.input_shape[0], momentum, layer.epsilon, data_format=data_format)
+            return BatchNorm2D(node.input_shape[0], 1 - layer.momentum, layer.epsilon)
         case Dropout() as layer:
             return nn.Dropout(layer.p, mode="upscale_in_train")
         case Flatten():
-            return FlattenNHWC() if data_format == "NHWC" and len(shaped.input_shape) == 3 else nn.Flatten()
+            return nn.Flatten()
         case ReLU():
             return nn.ReLU()
         case LeakyReLU() as layer:
@@ -214,4 +235,8 @@ def _layer(shaped: Node, data_format: str) -> nn.Layer:
         case GELU():
             return nn.GELU(approximate=False)
         case Softmax():
-            return nn.Softmax(axis=-1 if data_format == "NHWC" else 1)
+            return nn.Softmax(axis=1)
+        case Add():
+            return Sum()
+        case Concat() as layer:
+            return Concatenation(layer.axis)

@@ -1,12 +1,12 @@
 """Optimizers of the specs as Paddle's own, and their state in the canonical definition.
 
 Paddle's SGD, Momentum, Adam, AdamW, Adadelta and Adagrad are canonical; its RMSProp is not (epsilon stands inside the
-root, the rate inside the momentum buffer). RMSprop runs on Paddle's Adam kernel instead: with beta1 = 0 the first
-moment is the gradient, and with both powers of beta held at 0 the bias corrections are 1, which leaves
+root, the rate inside the momentum buffer). RMSprop runs on Paddle's Adam instead: with beta1 = 0 the first moment is
+the gradient, and with both powers of beta held at 0 the bias corrections are 1, which leaves
 w -= lr * g / (sqrt(s) + epsilon) exactly.
 
 In float64 four of the kernels would still round their hyperparameters to single precision (0.9 becomes 0.89999998);
-there the update is written in Paddle's tensor operations.
+there the update is written in tensor operations.
 """
 
 from __future__ import annotations
@@ -33,127 +33,157 @@ _ACCUMULATORS: dict[str, dict[str, str]] = {
 }
 
 
-def create(spec: Optimizer, parameters: list[Any] | None, dtype: str) -> paddle.optimizer.Optimizer:
-    """Paddle's optimizer for ``parameters`` (None: all of a static program), without accumulators yet."""
+def create(spec: Optimizer, parameters: list[Any] | None, dtype: str) -> Any:
+    """Paddle's optimizer for ``parameters`` (None: all of a static program), of ``dtype``; the plain rule instead
+    where Paddle's is not exact in float64.
+    """
     rate = float(spec.learning_rate)
     decay = spec.weight_decay or None
-    optimizers = _DOUBLE if dtype == "float64" else _SINGLE
     match spec:
         case SGD(momentum=0):
             return paddle.optimizer.SGD(rate, parameters, weight_decay=decay)
-        case SGD():
-            return optimizers["sgd"](rate, spec.momentum, parameters, use_nesterov=spec.nesterov, weight_decay=decay)
         case AdamW():
-            return optimizers["adamw"](
-                rate, spec.beta1, spec.beta2, spec.epsilon, parameters, weight_decay=spec.weight_decay
-            )
+            kind = _DecoupledAdam if dtype == "float64" else paddle.optimizer.AdamW
+            return kind(rate, spec.beta1, spec.beta2, spec.epsilon, parameters, weight_decay=spec.weight_decay)
         case Adam():
             return paddle.optimizer.Adam(rate, spec.beta1, spec.beta2, spec.epsilon, parameters, weight_decay=decay)
-        case Adadelta():
-            return optimizers["adadelta"](rate, spec.epsilon, spec.rho, parameters, weight_decay=decay)
         case RMSprop():
             return paddle.optimizer.Adam(rate, 0.0, spec.rho, spec.epsilon, parameters, weight_decay=decay)
+        case _ if dtype == "float64":
+            return PlainRule(spec, parameters or [])
+        case SGD():
+            nesterov = spec.nesterov
+            return paddle.optimizer.Momentum(rate, spec.momentum, parameters, nesterov, weight_decay=decay)
+        case Adadelta():
+            return paddle.optimizer.Adadelta(rate, spec.epsilon, spec.rho, parameters, weight_decay=decay)
         case Adagrad():
-            return optimizers["adagrad"](rate, spec.epsilon, parameters, weight_decay=decay)
+            return paddle.optimizer.Adagrad(rate, spec.epsilon, parameters, weight_decay=decay)
+
+
+class PlainRule:
+    """SGD with momentum, Adadelta or Adagrad in tensor operations, to be used as Paddle's own optimizers are.
+
+    ``state_dict`` has the names that Paddle's own would give.
+    """
+
+    def __init__(self, spec: Optimizer, parameters: list[Any]) -> None:
+        self._spec = spec
+        self._parameters = parameters
+        self._rate = spec.learning_rate
+        self._state = {
+            _state_name(w, accumulator): paddle.zeros_like(w)
+            for w in parameters
+            for accumulator in _ACCUMULATORS[spec.kind].values()
+        }
+
+    def state_dict(self) -> dict[str, paddle.Tensor]:
+        """The accumulators themselves."""
+        return self._state
+
+    def set_lr(self, rate: float) -> None:
+        """The learning rate of the steps to come."""
+        self._rate = rate
+
+    def clear_grad(self) -> None:
+        """Gradients of 0."""
+        for w in self._parameters:
+            w.clear_gradient()
+
+    def step(self) -> None:
+        """One update of every parameter."""
+        with paddle.no_grad():
+            for w in self._parameters:
+                slots = (self._state[_state_name(w, name)] for name in _ACCUMULATORS[self._spec.kind].values())
+                w.subtract_(self._rate * self._direction(w.grad + self._spec.weight_decay * w, *slots))
+
+    def _direction(self, g: paddle.Tensor, *slots: paddle.Tensor) -> paddle.Tensor:
+        match self._spec:
+            case SGD(momentum=momentum, nesterov=nesterov):
+                (v,) = slots
+                v.scale_(momentum).add_(g)
+                return g + momentum * v if nesterov else v
+            case Adadelta(rho=rho, epsilon=epsilon):
+                a, u = slots
+                a.scale_(rho).add_((1 - rho) * g * g)
+                d = paddle.sqrt(u + epsilon) / paddle.sqrt(a + epsilon) * g
+                u.scale_(rho).add_((1 - rho) * d * d)
+                return d
+            case Adagrad(epsilon=epsilon):
+                (a,) = slots
+                a.add_(g * g)
+                return g / (paddle.sqrt(a) + epsilon)
+        raise ValueError(f"{self._spec.kind} has no rule of its own here")
+
+
+class _DecoupledAdam(paddle.optimizer.Adam):  # type: ignore[misc]  # Paddle is untyped here
+    """AdamW: decay ahead of Paddle's Adam, which takes its hyperparameters in double precision."""
+
+    def __init__(self, *arguments: Any, weight_decay: float) -> None:
+        super().__init__(*arguments)
+        self._parameters, self._decay = arguments[-1], weight_decay
+
+    def step(self) -> None:
+        """One update of every parameter."""
+        with paddle.no_grad():
+            for w in self._parameters:
+                w.subtract_(self.get_lr() * self._decay * w)
+        super().step()
 
 
 class State:
-    """The accumulators of one optimizer, allocated at once, and the count of steps taken."""
+    """The accumulators of one optimizer and the count of steps taken."""
 
-    def __init__(self, spec: Optimizer, optimizer: paddle.optimizer.Optimizer, parameters: Mapping[str, Entry]) -> None:
+    def __init__(self, spec: Optimizer, optimizer: Any, parameters: Mapping[str, Entry]) -> None:
         self._spec = spec
         self._optimizer = optimizer
         self._parameters = parameters
         self.step = 0
-        block = paddle.static.default_main_program().global_block()
-        optimizer._create_accumulators(block, [entry.tensor for entry in parameters.values()])
-        self._write_powers()
+        # Paddle makes an optimizer's state in its first step. One is taken before parameters are loaded, with gradients
+        # of 0, so that there is a state to read and write from the start.
+        for entry in parameters.values():
+            entry.tensor.grad = paddle.zeros_like(entry.tensor)
+        optimizer.step()
+        optimizer.clear_grad()
+        self.write({name: np.zeros_like(array) for name, array in self.read().items()})
 
     def read(self) -> Arrays:
         """As ``Session.optimizer_state`` promises."""
-        return {
-            "step": np.array(self.step, np.int64),
-            **{name: entry.canonical(tensor.numpy()) for name, (entry, tensor) in self._slots().items()},
-        }
+        slots = {name: entry.canonical(tensor.numpy()) for name, (entry, tensor) in self._slots().items()}
+        return {"step": np.array(self.step, np.int64), **slots}
 
     def write(self, state: Mapping[str, NDArray[Any]]) -> None:
         """As ``Session.load_optimizer_state`` promises. Raises like ``Session.load_parameters``."""
-        check_names({name: array.shape for name, array in self.read().items()}, state)
+        shapes = {name: entry.shape for name, (entry, _) in self._slots().items()}
+        check_names({"step": (), **shapes}, state)
         for name, (entry, tensor) in self._slots().items():
             tensor.set_value(entry.native(state[name]))
         self.step = int(state["step"])
         self._write_powers()
 
-    def tensors(self) -> list[Any]:
-        """Every accumulator of the optimizer."""
-        return [tensor for tensors in self._optimizer._accumulators.values() for tensor in tensors.values()]
-
-    def _slots(self) -> dict[str, tuple[Entry, Any]]:
-        accumulators = _ACCUMULATORS[self._spec.kind]
+    def _slots(self) -> dict[str, tuple[Entry, paddle.Tensor]]:
+        tensors, accumulators = self._optimizer.state_dict(), _ACCUMULATORS[self._spec.kind]
         return {
-            f"{name}.{slot}": (entry, self._optimizer._accumulators[accumulators[slot]][entry.tensor.name])
+            f"{name}.{slot}": (entry, tensors[_state_name(entry.tensor, accumulators[slot])])
             for name, entry in self._parameters.items()
             for slot in self._spec.slots
         }
 
     def _write_powers(self) -> None:
         """Set Adam's running products beta^(t+1), multiplied up as the kernel does it, to the bit."""
-        betas = {
-            Adam: lambda spec: (spec.beta1, spec.beta2),
-            AdamW: lambda spec: (spec.beta1, spec.beta2),
-            RMSprop: lambda _: (0.0, 0.0),
-        }.get(type(self._spec), lambda _: ())(self._spec)
-        for accumulator, beta in zip(("beta1_pow_acc", "beta2_pow_acc"), betas, strict=False):
-            for tensor in self._optimizer._accumulators[accumulator].values():
-                dtype = np.float64 if tensor.dtype == paddle.float64 else np.float32
-                tensor.set_value(np.multiply.accumulate(np.full(self.step + 1, beta, dtype))[-1:])
+        match self._spec:
+            case Adam(beta1=beta1, beta2=beta2):
+                betas = {"_beta1_pow_acc_0": beta1, "_beta2_pow_acc_0": beta2}
+            case RMSprop():
+                betas = {"_beta1_pow_acc_0": 0.0, "_beta2_pow_acc_0": 0.0}
+            case _:
+                return
+        for name, tensor in self._optimizer.state_dict().items():
+            for ending, beta in betas.items():
+                if name.endswith(ending):
+                    powers = np.full(self.step + 1, beta, tensor.numpy().dtype)
+                    tensor.set_value(np.multiply.accumulate(powers)[-1:])
 
 
-class _Momentum(paddle.optimizer.Momentum):  # type: ignore[misc]
-    def _append_optimize_op(self, block: Any, param_and_grad: Any) -> None:
-        w, g = param_and_grad
-        g = g + self._regularization_coeff * w
-        v = self._get_accumulator_master(self._velocity_acc_str, w)
-        v.scale_(self._momentum).add_(g)
-        w.subtract_(self._create_param_lr(param_and_grad) * (g + self._momentum * v if self._use_nesterov else v))
-
-
-class _AdamW(paddle.optimizer.Adam):  # type: ignore[misc]
-    """Decay ahead of Paddle's Adam kernel, which takes its hyperparameters in double precision."""
-
-    def __init__(self, *args: Any, weight_decay: float) -> None:
-        super().__init__(*args)
-        self._decay = weight_decay
-
-    def _append_optimize_op(self, block: Any, param_and_grad: Any) -> None:
-        w, _ = param_and_grad
-        w.subtract_(self._create_param_lr(param_and_grad) * self._decay * w)
-        super()._append_optimize_op(block, param_and_grad)
-
-
-class _Adadelta(paddle.optimizer.Adadelta):  # type: ignore[misc]
-    def _append_optimize_op(self, block: Any, param_and_grad: Any) -> None:
-        w, g = param_and_grad
-        a = self._get_accumulator_master(self._avg_squared_grad_acc_str, w)
-        u = self._get_accumulator_master(self._avg_squared_update_acc_str, w)
-        a.scale_(self._rho).add_((1 - self._rho) * g * g)
-        d = paddle.sqrt(u + self._epsilon) / paddle.sqrt(a + self._epsilon) * g
-        u.scale_(self._rho).add_((1 - self._rho) * d * d)
-        w.subtract_(self._create_param_lr(param_and_grad) * d)
-
-
-class _Adagrad(paddle.optimizer.Adagrad):  # type: ignore[misc]
-    def _append_optimize_op(self, block: Any, param_and_grad: Any) -> None:
-        w, g = param_and_grad
-        a = self._get_accumulator_master(self._moment_acc_str, w)
-        a.add_(g * g)
-        w.subtract_(self._create_param_lr(param_and_grad) * g / (paddle.sqrt(a) + self._epsilon))
-
-
-_SINGLE: dict[str, type] = {
-    "sgd": paddle.optimizer.Momentum,
-    "adamw": paddle.optimizer.AdamW,
-    "adadelta": paddle.optimizer.Adadelta,
-    "adagrad": paddle.optimizer.Adagrad,
-}
-_DOUBLE: dict[str, type] = {"sgd": _Momentum, "adamw": _AdamW, "adadelta": _Adadelta, "adagrad": _Adagrad}
+def _state_name(w: paddle.Tensor, accumulator: str) -> str:
+    """The name of a parameter's accumulator in ``state_dict`` and in model.pdopt."""
+    return f"{w.name}_{accumulator}_0"

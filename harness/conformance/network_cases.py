@@ -11,7 +11,7 @@ from harness.conformance import drawn_networks
 from harness.conformance.case import NetworkCase, network_case
 from harness.conformance.drawing import distinct
 from specs.architecture import Architecture
-from specs.layers import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Layer, Linear, ReLU, Softmax
+from specs.layers import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Layer, Linear, MaxPool2d, ReLU, Softmax
 from specs.loading import architecture_names, load_architecture
 from specs.shapes import infer
 
@@ -43,6 +43,19 @@ def corner_cases() -> tuple[NetworkCase, ...]:
                 BatchNorm2d(),
                 ReLU(),
                 GlobalAvgPool(),
+                Linear(out_features=3),
+                classes=3,
+                shape=(2, 6, 5),
+            ),
+            batch=4,
+        ),
+        network_case(
+            "two max poolings with outputs of one shape",
+            _network(
+                MaxPool2d(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)),
+                BatchNorm2d(),
+                MaxPool2d(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)),
+                Flatten(),
                 Linear(out_features=3),
                 classes=3,
                 shape=(2, 6, 5),

@@ -95,9 +95,17 @@ def use_onednn(block: Block) -> None:
     oneDNN would hand its own blocked layouts from operation to operation; the gradient of its pooling does not take
     them, so every convolution's results are given back as plain arrays by sharing them with a variable of their own.
     NHWC is what oneDNN's forward convolution gives by itself, so that most of these need no copy.
+
+    The places of a max pooling's maxima are kept in memory that Paddle looks up by the shape of the output alone, so
+    that of several with one shape only the first may run on oneDNN.
     """
-    for op in block.of_type("conv2d", "conv2d_grad", "pool2d", "pool2d_grad"):
+    for op in block.of_type("conv2d", "conv2d_grad"):
         op._set_attr("use_mkldnn", True)
+    first: dict[tuple[int, ...], str] = {}
+    for op in block.of_type("pool2d", "pool2d_grad"):
+        (output,) = op.output("Out") if op.type == "pool2d" else op.input("Out")
+        if op.attr("pooling_type") != "max" or first.setdefault(block.shape(output), output) == output:
+            op._set_attr("use_mkldnn", True)
     for op in block.of_type("conv2d", "conv2d_grad"):
         for name in op.output("Output" if op.type == "conv2d" else "Input@GRAD"):
             blocked = block.variable(name, block.shape(name), "@BLOCKED")
