@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.measuring.quota import cpu_quota
 from results.record import Environment
-from specs.program import CODE
+from specs.program import CODE, VERSION
 
 _CPUINFO = Path("/proc/cpuinfo")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -56,9 +56,9 @@ def cpu_name() -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of the harness's own checkout, with "-dirty" when files differ from it; None outside a checkout."""
+    """The commit of the harness's own checkout, with "-dirty" when files differ from it; of another, its version."""
     if not (CODE / ".git").exists():
-        return None
+        return f"v{VERSION}"
     command = ["git", "-C", str(CODE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)

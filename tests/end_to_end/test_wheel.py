@@ -104,7 +104,14 @@ def test_it_answers(harness: Harness) -> None:
     assert harness("--version") == f"framework-harness {VERSION}\n"
     assert "lenet5" in harness("list")
     assert "Usage: harness run" in harness("run", "-h")
-    assert "_HARNESS_COMPLETE=complete_bash" in harness("--show-completion", "bash")
+
+
+def test_a_shell_completes_its_words(program: Path) -> None:
+    """What the script of --install-completion asks for when the user presses the key after ``harness e``."""
+    asked = {"_HARNESS_COMPLETE": "complete_bash", "COMP_WORDS": "harness e", "COMP_CWORD": "1"}
+    done = subprocess.run([program], env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["evaluate", "export"]
+    assert "--install-completion" in subprocess.run([program, "-h"], capture_output=True, text=True, check=True).stdout
 
 
 def test_a_worker_has_the_numpy_of_its_own_environment(mindspore_record: dict[str, object]) -> None:
@@ -112,6 +119,7 @@ def test_a_worker_has_the_numpy_of_its_own_environment(mindspore_record: dict[st
     environment = mindspore_record["environment"]
     assert isinstance(environment, dict)
     assert environment["packages"]["numpy"].startswith("1.26.")
+    assert environment["git_commit"] == f"v{VERSION}"
     assert str(mindspore_record["command"]).startswith("harness run --backend mindspore")
 
 

@@ -257,9 +257,9 @@ def test_who_leaves_the_reference_is_named_with_step_and_distance(found: Callabl
     good = BackendConformance(framework_version="1", checked_at="2026-03-01T07:00:00Z", passed=412)
     assert found(records, paddle=good)["leaves"] == [
         "mlp on mnist: paddle leaves numpy from step 44 on: their training losses get 0.025 apart (step 51); the "
-        "others stay within 1.4e-06. Ties in max pooling may explain it, where any of the equal cells may get the gradient: "
-        "it passed 412 conformance checks, with trajectories clear of ties and with ties broken at random. Whether this "
-        "data has ties is not in the record."
+        "others stay within 1.4e-06. Ties in max pooling may explain it, where any of the equal cells may get the "
+        "gradient: it passed 412 conformance checks, with trajectories clear of ties and with ties broken at random. "
+        "Whether this data has ties is not in the record."
     ]
     failing = good.model_copy(update={"failures": ("pooling",)})
     assert "was not shown" in found(records, paddle=failing)["leaves"][0]
