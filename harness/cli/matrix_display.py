@@ -81,10 +81,8 @@ class MatrixDisplay:
         if record.attempt == 1:
             self._left = self._left[1:]
             self._overall.advance(self._all)
-        if not self._quiet and not self._live.is_started:
+        if record.status != "ok" or not (self._quiet or self._live.is_started):
             console.print(_line(record))
-        elif record.status != "ok" and not self._quiet:
-            self._live.console.print(_line(record))
 
     def _time_left(self) -> str:
         if not self._samples or not all(self._estimator.known(plan) for plan in self._left):

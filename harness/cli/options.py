@@ -46,4 +46,4 @@ MemoryLimit = Annotated[int | None, typer.Option(help="MiB of memory a run's wor
 Out = Annotated[Path | None, typer.Option(help="Folder of the result set.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout, nothing else.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print the summary table as CSV on stdout, nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; outcomes and errors are told as ever.")]

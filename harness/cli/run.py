@@ -94,7 +94,7 @@ def run(
             display(Trouble(text=trouble))
     if json:
         print(record.to_json())
-    elif not quiet:
+    else:
         summary(record, folder, save_to)
     if record.status == "interrupted":
         return 130

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -50,7 +51,10 @@ MALLOC = {
     "MALLOC_TOP_PAD_": str(64 * 2**20),
 }
 
-LAST_WORDS_OF_MEMORY = ("std::bad_alloc", "cannot allocate memory", "out of memory", "memoryerror")
+LAST_WORDS_OF_MEMORY = (
+    *("std::bad_alloc", "cannot allocate memory", "out of memory", "memoryerror"),
+    *("memory allocation still failed", "failed to map segment"),
+)
 GRACE_S = 5.0
 STARTING = "starting the worker"
 
@@ -299,7 +303,7 @@ class WorkerProcess:
             return self._failure("failed", f"{doing}: the worker closed its pipe without ending", doing=doing)
         self._kill()  # what it left behind would hold the pipe of its log open
         if code >= 0:
-            text = f"{doing}: the worker ended with exit code {code}"
+            text = f"{doing}: the worker ended with exit code {code}{self._last_words()}"
             return self._failure(self._status_of_death(), text, exit_code=code, doing=doing)
         name = _signal_name(-code)
         text = f"{doing}: the worker was killed by {name}"
@@ -307,6 +311,12 @@ class WorkerProcess:
             text += " (the kernel's out-of-memory killer was at work)"
             return self._failure("out_of_memory", text, signal_name=name, doing=doing)
         return self._failure(self._status_of_death(), text, signal_name=name, doing=doing)
+
+    def _last_words(self) -> str:
+        """The last line that it printed, where that is an error of Python's or an interpreter's word on itself."""
+        lines = self._tail().strip().splitlines()
+        last = lines[-1].strip() if lines else ""
+        return f": {last[:200]}" if re.match(r"[\w.]*(Error|Exception)\b|\S*python\S*: ", last) else ""
 
     def _status_of_death(self) -> Status:
         """Out of memory where the last words of a dying C++ runtime say so, else crashed."""

@@ -122,8 +122,8 @@ def record_of(
     )
 
 
-def run_error(failure: WorkerFailed, backend: str) -> RunError:
-    """The failure of a worker as it stands in the record."""
+def run_error(failure: WorkerFailed, backend: str, *, named: bool = False) -> RunError:
+    """The failure of a worker as it stands in the record; ``named``: its interpreter was given with --python."""
     return RunError(
         kind=bounded(failure.kind, 200),
         message=bounded(str(failure)),
@@ -131,7 +131,7 @@ def run_error(failure: WorkerFailed, backend: str) -> RunError:
         exit_code=failure.exit_code,
         signal=failure.signal_name,
         log_tail=bounded(failure.log_tail) or None,
-        advice=advice(failure, backend=backend),
+        advice=advice(failure, backend=backend, named=named),
         step=failure.step,
     )
 

@@ -22,6 +22,7 @@ from harness.processes.environments import find_python
 from harness.processes.launcher import Refused, WorkerFailed, WorkerProcess
 from harness.running.advice import repair
 from harness.running.events import Listener, Trouble
+from harness.running.least_memory import explained_by_memory
 from harness.running.preparing import prepared
 from harness.running.recording import RunNotes, record_of, run_error
 from harness.running.saving import save
@@ -63,7 +64,7 @@ def execute(
     try:
         return run.carry_out(python, save_to)
     except WorkerFailed as failure:
-        return run.ended(failure.status, run_error(failure, plan.backend.name))
+        return run.ended(failure.status, run_error(failure, plan.backend.name, named=plan.python is not None))
     except KeyboardInterrupt:
         advice = f"Run it again: {plan.command()}"
         return run.ended("interrupted", RunError(kind="interrupted", message="stopped by the user", advice=advice))
@@ -94,7 +95,7 @@ class _Run:
         with prepared(self._plan, self._dataset, inputs, self._notes, self._listen, keep=keep_state) as (job, data):
             self._start = time.monotonic()
             with self._worker(python) as worker:
-                report = self._train(worker, job)
+                report = self._trained(worker, job, python)
                 record = self._kept(self._good_record(report, data))
                 if save_to is not None:
                     self._save(worker, save_to, data, record)
@@ -124,6 +125,12 @@ class _Run:
             log=self._folder / "worker.log",
             memory_limit_mb=self._plan.memory_limit_mb,
         )
+
+    def _trained(self, worker: WorkerProcess, job: TrainingJob, python: Path) -> TrainingReport:
+        try:
+            return self._train(worker, job)
+        except WorkerFailed as failure:
+            raise explained_by_memory(failure, self._plan, python, job) from None
 
     def _train(self, worker: WorkerProcess, job: TrainingJob) -> TrainingReport:
         self._notes.variables = worker.environment

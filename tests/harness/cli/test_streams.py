@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -117,3 +119,31 @@ def test_a_name_too_long_is_one_line(words: str) -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
     assert "aaa" in line
+
+
+RUN = "run --backend numpy --model mlp --dataset digits --limit-train 200 --limit-test 50 --epochs 1 --no-save -q --out"
+
+
+def test_quiet_hides_no_outcome_and_too_little_memory_is_called_so(tmp_path: Path) -> None:
+    """The least that works is said, and works."""
+    failed = harness(*RUN.split(), str(tmp_path), "--memory-limit", "1")
+    assert failed.returncode == 1
+    assert "epoch" not in failed.stderr
+    said = r"1 MiB are too little for NumPy to start: the least that works is --memory-limit (\d+)"
+    found = re.search(said, failed.stderr)
+    assert found, failed.stderr
+    done = harness(*RUN.split(), str(tmp_path), "--memory-limit", found[1])
+    assert done.returncode == 0, done.stderr
+    assert "test accuracy" in done.stderr
+    assert "epoch" not in done.stderr
+
+
+def test_a_python_without_numpy_is_named_as_the_cause(tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", symlinks=True)
+    python = tmp_path / "bare" / "bin" / "python"
+    failed = harness(*RUN.split(), str(tmp_path / "set"), "--python", str(python))
+    assert failed.returncode == 1
+    assert "exit code 1: ModuleNotFoundError: No module named 'numpy'" in failed.stderr
+    assert "The interpreter given with --python is at fault" in failed.stderr
+    failed = harness(*RUN.split(), str(tmp_path / "set"), HARNESS_PYTHON_NUMPY=str(python))
+    assert "The interpreter named in HARNESS_PYTHON_NUMPY is at fault" in failed.stderr
