@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
+from backends.allocator import KEEP_FREED_MEMORY
 from backends.contract import (
     MANNERS,
     PRECISIONS,
@@ -35,6 +36,7 @@ class TorchBackend(Backend):
     def environment(self, *, architecture: Architecture | None, threads: int, tuning: Manner) -> dict[str, str]:
         """Thread counts for OpenMP and MKL, and the cuBLAS workspace without which its sums are not repeatable.
 
+        PyTorch's tuning guide advises an allocator that keeps freed memory; glibc's does when told to.
         No file is ever unpickled beyond plain tensors, by whatever function of PyTorch's that reads one.
         """
         return {
@@ -42,6 +44,7 @@ class TorchBackend(Backend):
             "MKL_NUM_THREADS": str(threads),
             "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
             "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
+            **({} if tuning == "default" else KEEP_FREED_MEMORY),
         }
 
     def load(self, *, threads: int) -> None:

@@ -43,9 +43,9 @@ def torch_optimizer(spec: Optimizer, parameters: Iterable[Tensor], **options: An
     return optimizer
 
 
-def fused_kernel(spec: Optimizer) -> dict[str, bool]:
-    """torch's option for one kernel that updates all parameters at once, where the rule has one."""
-    return {} if isinstance(spec, Adadelta | RMSprop) else {"fused": True}
+def fast_kernel(spec: Optimizer) -> dict[str, bool]:
+    """torch's option for one kernel that updates all parameters at once, or where the rule has none, a few for all."""
+    return {"foreach": True} if isinstance(spec, Adadelta | RMSprop) else {"fused": True}
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

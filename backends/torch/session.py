@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from backends.contract import Arrays, Session, SessionSpec, check_names
 from backends.torch.network import Masks, Network, Part, parts, torch_name
-from backends.torch.optimizers import SLOTS, fused_kernel, set_rate, torch_optimizer
+from backends.torch.optimizers import SLOTS, fast_kernel, set_rate, torch_optimizer
 from specs.layers import Conv2d, Dropout
 from specs.shapes import infer
 
@@ -24,7 +24,7 @@ class TorchSession(Session):
     """See ``backends.contract.Session``. Modules, autograd and ``torch.optim``.
 
     "default" is what PyTorch's first tutorial does: NCHW and the optimizers' usual kernels. "recommended" adds the
-    channels_last memory format where it is the faster one, and fused optimizer kernels.
+    channels_last memory format where it is the faster one, and optimizer kernels that take all parameters at once.
 
     bfloat16 is autocast: weights, gradients, optimizer state and loss stay float32; convolutions, matrix products and
     what torch's autocast lists with them compute in bfloat16. Arrays cross as float32.
@@ -142,6 +142,7 @@ class TorchSession(Session):
         done = {
             "channels_last memory format": self._layout == torch.channels_last,
             "fused optimizer kernel": bool(group.get("fused")),
+            "optimizer kernels that take all parameters at once (foreach)": bool(group.get("foreach")),
         }
         return tuple(name for name, applies in done.items() if applies)
 
@@ -155,12 +156,12 @@ class TorchSession(Session):
         return parts(self._nodes)
 
     def _optimizer_options(self) -> dict[str, Any]:
-        return {} if self._spec.tuning == "default" else fused_kernel(self._spec.optimizer)
+        return {} if self._spec.tuning == "default" else fast_kernel(self._spec.optimizer)
 
     def _step(self, indices: Tensor, dropout_masks: Masks) -> Tensor:
         """One optimizer step on the samples int64[batch]: the loss before it, a scalar still on the device."""
-        images = self._images[indices].contiguous(memory_format=self._layout)
-        loss = self._loss(images, self._labels[indices], dropout_masks)
+        images = torch.index_select(self._images, 0, indices).contiguous(memory_format=self._layout)
+        loss = self._loss(images, torch.index_select(self._labels, 0, indices), dropout_masks)
         loss.backward()
         self._optimizer.step()
         self._optimizer.zero_grad()

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from backends.allocator import KEEP_FREED_MEMORY
 from backends.contract import Manner
 from backends.registry import Registration
 from harness.processes.worker_log import WorkerLog
@@ -42,14 +43,6 @@ INHERITED = (
     "NVIDIA_VISIBLE_DEVICES",
     "NVIDIA_DRIVER_CAPABILITIES",
 )
-
-# glibc gives freed activations back to the kernel after every step and faults them in again: 10-25 % of a convolution
-# model's step. Set in the expert manner for every backend alike, so that none gets the gain by accident.
-MALLOC = {
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "MALLOC_TOP_PAD_": str(64 * 2**20),
-}
 
 LAST_WORDS_OF_MEMORY = (
     *("std::bad_alloc", "cannot allocate memory", "out of memory", "memoryerror"),
@@ -378,7 +371,7 @@ def worker_environment(
     adapter = registration.create().environment(architecture=architecture, threads=threads, tuning=tuning)
     return {
         **inherited,
-        **(MALLOC if tuning == "expert" else {}),
+        **(KEEP_FREED_MEMORY if tuning == "expert" else {}),
         **adapter,
         "PYTHONPATH": str(CODE),
         "PYTHONSAFEPATH": "1",

@@ -18,7 +18,7 @@ from backends.torch.expert.network import arranged, blocked_length
 from backends.torch.expert.passes import WrittenPass
 from backends.torch.expert.updates import direct_update
 from backends.torch.network import Masks, Part
-from backends.torch.optimizers import fused_kernel
+from backends.torch.optimizers import fast_kernel
 from backends.torch.session import TorchSession, array
 from specs.layers import ReLU
 from specs.optimizers import Adadelta, Adam, RMSprop
@@ -96,14 +96,13 @@ class ExpertSession(TorchSession):
         return arranged(self._arranged, blocked=self._blocked)
 
     def _optimizer_options(self) -> dict[str, Any]:
-        """torch's fused kernel where the rule has one, else on CUDA the multi-tensor one, able to be captured."""
-        fused = fused_kernel(self._spec.optimizer)
-        if not self._graph:
-            return fused
-        rate = {"lr": torch.zeros((), device=self._device)}
-        if isinstance(self._spec.optimizer, Adadelta | RMSprop):
-            return {"foreach": True, "capturable": True} | rate
-        return fused | rate | ({"capturable": True} if isinstance(self._spec.optimizer, Adam) else {})
+        """On CUDA able to be captured: the rate in device memory, and the count of steps where the rule has one."""
+        options: dict[str, Any] = fast_kernel(self._spec.optimizer)
+        if self._graph:
+            options["lr"] = torch.zeros((), device=self._device)
+            if isinstance(self._spec.optimizer, Adam | Adadelta | RMSprop):
+                options["capturable"] = True
+        return options
 
     def _mode(self) -> AbstractContextManager[Any]:
         return self._pass.mode() if self._written else nullcontext()

@@ -7,11 +7,11 @@ from typing import get_args
 
 import pytest
 
+from backends.allocator import KEEP_FREED_MEMORY
 from backends.contract import MANNERS
 from backends.registry import BACKENDS, find
 from harness.planning.manners import manner, manners
 from harness.planning.study import Study, matrix
-from harness.processes.launcher import MALLOC
 from results.record import Manner, Record, Tuning
 from specs.errors import RequestError
 from tests.fakes import FakeBackend, registered
@@ -76,9 +76,11 @@ def test_variables_for_speed_are_listed_in_the_record(tmp_path: Path, monkeypatc
     with registered() as fake:
         quick, _ = run(fake, tmp_path / "a", tuning="expert")
         plain, _ = run(fake, tmp_path / "b", tuning="default")
-    assert quick.tuning == Tuning(manner="expert", applied=tuple(f"{name}={value}" for name, value in MALLOC.items()))
+    assert quick.tuning == Tuning(
+        manner="expert", applied=tuple(f"{name}={value}" for name, value in KEEP_FREED_MEMORY.items())
+    )
     assert plain.tuning == Tuning(manner="default", applied=())
-    assert not set(MALLOC) & set(plain.environment.variables)
+    assert not set(KEEP_FREED_MEMORY) & set(plain.environment.variables)
 
 
 def test_records_of_two_manners_load() -> None:
