@@ -17,13 +17,14 @@ class Framing(BaseModel):
     """How a symbol sits in the training images, for scans to be brought into that form; the defaults are MNIST's.
 
     ``background`` is the lighter or darker side; ``symbol`` the longer side of the symbol's box as a share of the
-    image's side.
+    image's side; ``contrast`` how far ink and background are apart, of 255.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     background: Literal["dark", "light"] = "dark"
     symbol: Annotated[float, Field(gt=0, le=1)] = 20 / 28
+    contrast: Annotated[float, Field(gt=0, le=255)] = 255.0
 
 
 class Manifest(BaseModel):

@@ -6,7 +6,8 @@ centred by its mass (LeCun et al. 1998, section III). A photograph of ink on pap
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,9 @@ Grey = NDArray[np.float64]
 """Brightness 0 to 255, [height, width]."""
 
 _SAMPLES = 500  # training images looked at
-_LEAST_CONTRAST = 16.0  # of 255: below it nothing is drawn
+BLANK = 16 / 255  # of the training images' contrast: below it nothing is drawn
+_FAINT = 64 / 255  # below it there is something, and hardly any contrast
+NOTHING = "nothing is drawn on it: its brightness hardly varies"
 _GRAIN = 0.15  # of the ink's contrast: paper, shadows, JPEG blocks
 _INK = 0.3
 _SPECK = 0.02  # of the largest spot's area
@@ -29,18 +32,20 @@ _OVERVIEW = 256  # pixels of the longer side at which ink is looked for
 
 def framing_of(images: NDArray[np.uint8]) -> Framing:
     """What the first images uint8[N, C, H, W] of a training set have in common: the medians."""
+    found = [(grey, *levels(grey)) for grey in (image.mean(axis=0) for image in images[:_SAMPLES])]
+    drawn = [contrast for *_, contrast in found if contrast > 0]
+    if not drawn:
+        return Framing()
+    usual = float(np.median(drawn))
     light, shares = [], []
-    for image in images[:_SAMPLES]:
-        grey = image.mean(axis=0)
-        background, dark_ink, contrast = levels(grey)
-        if contrast < _LEAST_CONTRAST:
+    for grey, background, dark_ink, contrast in found:
+        if contrast < BLANK * usual:
             continue
-        top, bottom, left, right = _box(ink(grey, background, dark_ink, contrast))
+        top, bottom, left, right = spots(ink(grey, background, dark_ink, contrast)).box()
         light.append(dark_ink)
         shares.append(max((bottom - top) / grey.shape[0], (right - left) / grey.shape[1]))
-    if not shares:
-        return Framing()
-    return Framing(background="light" if np.mean(light) > 0.5 else "dark", symbol=float(np.median(shares)))
+    background_side: Literal["light", "dark"] = "light" if np.mean(light) > 0.5 else "dark"
+    return Framing(background=background_side, symbol=float(np.median(shares)), contrast=usual)
 
 
 def levels(grey: Grey) -> tuple[float, bool, float]:
@@ -65,20 +70,30 @@ def framed(grey: Grey, size: tuple[int, int], framing: Framing) -> tuple[NDArray
     A scan of the right size already is taken as it is, but for being inverted where its background is the wrong one.
     Raises RequestError for a blank one.
     """
+    words = []
+    if grey.shape != size and (inside := _without_border(grey)) is not None:
+        grey = inside
+        words.append("the frame around it was left out")
     overview = _reduced(grey)
     background, dark_ink, contrast = levels(overview)
+    if contrast < BLANK * framing.contrast:
+        raise RequestError(NOTHING)
+    found = spots(ink(overview, background, dark_ink, contrast))
+    if found.frame() is not None:
+        words.append("there is a frame around it, which may be taken for a part of the symbol: cut it off")
+    elif (count := found.symbols()) > 1:
+        words.append(f"{count} symbols seem to be on it, and the model takes one: cut them apart")
     wanted = framing.background == "light"
-    words = []
-    if dark_ink != wanted and contrast >= _LEAST_CONTRAST:
+    inverted = dark_ink != wanted
+    if inverted:
         names = ("dark on light", "light on dark")
-        found, other = names if dark_ink else names[::-1]
-        words.append(f"{found}, and the model was trained on {other}: inverted")
+        drawn, other = names if dark_ink else names[::-1]
+        words.append(f"{drawn}, and the model was trained on {other}: inverted")
     if grey.shape == size:
-        pixels = np.rint(255 - grey if words else grey)
-        return pixels.astype(np.uint8), words
-    if contrast < _LEAST_CONTRAST:
-        raise RequestError("nothing is drawn on it: its brightness hardly varies")
-    top, bottom, left, right = _box(ink(overview, background, dark_ink, contrast))
+        if contrast < _FAINT * framing.contrast:
+            words.append(f"hardly any contrast ({contrast:.0f}, where the training images have {framing.contrast:.0f})")
+        return np.rint(255 - grey if inverted else grey).astype(np.uint8), words
+    top, bottom, left, right = found.box()
     down, across = grey.shape[0] / overview.shape[0], grey.shape[1] / overview.shape[1]
     top, bottom = int(top * down), min(grey.shape[0], int(np.ceil(bottom * down)))
     left, right = int(left * across), min(grey.shape[1], int(np.ceil(right * across)))
@@ -88,7 +103,29 @@ def framed(grey: Grey, size: tuple[int, int], framing: Framing) -> tuple[NDArray
         f"{grey.shape[1]}x{grey.shape[0]}, the symbol of {right - left}x{bottom - top} at ({left}, {top}) "
         f"scaled and centred to {size[1]}x{size[0]}"
     )
-    return np.rint(255 * (1 - placed if wanted else placed)).astype(np.uint8), words
+    strokes = framing.contrast * placed
+    return np.rint(255 - strokes if wanted else strokes).astype(np.uint8), words
+
+
+def _without_border(grey: Grey) -> Grey | None:
+    """What a broad border surrounds, a photograph's or a scanner's lid; None where there is none.
+
+    Seen from the border, what it surrounds is one block that fills the picture, and something is drawn on that.
+    """
+    overview = _reduced(grey)
+    background, dark_ink, contrast = levels(overview)
+    if contrast < BLANK * 255:
+        return None
+    found = spots(ink(overview, background, dark_ink, contrast))
+    top, bottom, left, right = found.box()
+    area = (bottom - top) * (right - left)
+    if area < 0.4 * overview.size or found.areas.max(initial=0) < 0.6 * area:
+        return None
+    down, across = grey.shape[0] / overview.shape[0], grey.shape[1] / overview.shape[1]
+    rows = slice(int(np.ceil((top + 2) * down)), int((bottom - 2) * down))
+    columns = slice(int(np.ceil((left + 2) * across)), int((right - 2) * across))
+    inside = grey[rows, columns]
+    return inside if min(inside.shape, default=0) >= 8 and levels(_reduced(inside))[2] >= _FAINT * 255 else None
 
 
 def _placed(symbol: Grey, size: tuple[int, int], share: float) -> Grey:
@@ -110,15 +147,68 @@ def _placed(symbol: Grey, size: tuple[int, int], share: float) -> Grey:
     return result
 
 
-def _box(share: Grey) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right) around all spots of ink but specks; top and left are within, the others beyond."""
-    spots, _ = ndimage.label(share > _INK, structure=np.ones((3, 3)))
-    areas = np.bincount(spots.ravel())[1:]
-    kept = 1 + np.flatnonzero(areas >= _SPECK * areas.max(initial=0))
-    rows, columns = np.nonzero(np.isin(spots, kept))
-    if not rows.size:
-        return 0, share.shape[0], 0, share.shape[1]
-    return int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1
+@dataclass(frozen=True, eq=False)
+class Spots:
+    """Spots of ink, specks apart: ``where`` int[height, width] holds each one's number from 1, and 0 elsewhere.
+
+    ``areas`` int[n] are in pixels; ``boxes`` int[n, 4] are (top, bottom, left, right), top and left within, the others
+    beyond.
+    """
+
+    where: NDArray[np.intp]
+    areas: NDArray[np.intp]
+    boxes: NDArray[np.intp]
+
+    def box(self) -> tuple[int, int, int, int]:
+        """Around all of them; the whole image where there is none."""
+        if not len(self.boxes):
+            return 0, self.where.shape[0], 0, self.where.shape[1]
+        (top, _, left, _), (_, bottom, _, right) = self.boxes.min(axis=0), self.boxes.max(axis=0)
+        return int(top), int(bottom), int(left), int(right)
+
+    def frame(self) -> int | None:
+        """Which spot is the lines of a rectangle around another one."""
+        for index, (top, bottom, left, right) in enumerate(self.boxes):
+            inner = self.boxes[:, [0, 2]] > (top, left)
+            within = inner.all(axis=1) & (self.boxes[:, [1, 3]] < (bottom, right)).all(axis=1)
+            if not within.any():
+                continue
+            rows, columns = np.nonzero(self.where == index + 1)
+            edge = 0.08 * np.array([bottom - top, right - left])
+            near = (rows < top + edge[0]) | (rows >= bottom - edge[0])
+            near |= (columns < left + edge[1]) | (columns >= right - edge[1])
+            if near.mean() > 0.9:
+                return index
+        return None
+
+    def symbols(self) -> int:
+        """How many there seem to be, side by side or one above the other, with clear space between them."""
+        large = self.boxes[self.areas >= 0.2 * self.areas.max(initial=0)]
+        if not len(large):
+            return 0
+        top, bottom, left, right = self.box()
+        space = 0.15 * min(bottom - top, right - left)
+        return max(_groups(large[:, 2:], space), _groups(large[:, :2], space))
+
+
+def _groups(intervals: NDArray[np.intp], space: float) -> int:
+    """How many groups of intervals [n, (begin, end)] lie further apart than ``space``."""
+    count, reached = 0, -np.inf
+    for begin, end in sorted(map(tuple, intervals)):
+        count += begin - reached > space
+        reached = max(reached, end)
+    return count
+
+
+def spots(share: Grey) -> Spots:
+    """The spots of ink of at least a fiftieth of the largest one's area."""
+    where, _ = ndimage.label(share > _INK, structure=np.ones((3, 3)))
+    areas = np.bincount(where.ravel())[1:]
+    kept = areas >= _SPECK * areas.max(initial=0)
+    renumbered = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)])[where]
+    slices = ndimage.find_objects(renumbered)
+    boxes = [(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in slices]
+    return Spots(renumbered, areas[kept], np.array(boxes, np.intp).reshape(-1, 4))
 
 
 def _reduced(grey: Grey) -> Grey:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from harness.checkpoints import Framing
 from harness.datasets.idx import read_images
-from harness.inference.framing import framed
+from harness.inference.framing import BLANK, NOTHING, framed, levels
 from specs.errors import RequestError
 
 MOST_BYTES = 64 * 2**20
@@ -23,6 +23,7 @@ MOST_PIXELS = 50_000_000
 MOST_IMAGES = 1_000
 """Of one file, and of one request."""
 
+_BITS = (8, 10, 12, 14, 16)  # what cameras have; they leave the upper bits of a file of 16 empty
 _NPY = b"\x93NUMPY"
 _IDX = (b"\0\0\x08", b"\x1f\x8b")  # plain and gzip
 
@@ -69,13 +70,14 @@ def _read(path: Path, shape: tuple[int, int, int], framing: Framing, index: int 
             return _several(path, read_images(path).array, shape, framing, index)
         if index is not None:
             raise RequestError(f"{path}: --index names an image of an IDX or .npy file, or of the test set")
-        return [_fitted(str(path), _decoded(path, shape[0]), shape, framing)]
+        image, notes = _decoded(path, shape[0])
+        return [_fitted(str(path), image, shape, framing, notes)]
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _decoded(path: Path, channels: int) -> NDArray[np.float64]:
-    """A PNG or JPEG file as [C, H, W], values 0 to 255."""
+def _decoded(path: Path, channels: int) -> tuple[NDArray[np.float64], list[str]]:
+    """A PNG or JPEG file as [C, H, W], values 0 to 255, and what was made of its numbers."""
     if path.stat().st_size > MOST_BYTES:
         raise RequestError(f"{path}: larger than {MOST_BYTES // 2**20} MiB, the most an image file may be")
     try:
@@ -96,14 +98,16 @@ def _decoded(path: Path, channels: int) -> NDArray[np.float64]:
         raise RequestError(f"{path}: not a sound image: {ascii(str(error)[:100])[1:-1]}") from None
 
 
-def _pixels(image: Image.Image, channels: int) -> NDArray[np.float64]:
+def _pixels(image: Image.Image, channels: int) -> tuple[NDArray[np.float64], list[str]]:
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would cut off what is above 255
         grey = np.asarray(image, np.float64)
-        return np.repeat((grey / 257 if grey.max() > 255 else grey)[np.newaxis], channels, axis=0)
+        bits = next((bits for bits in _BITS if grey.max() < 2**bits), _BITS[-1])
+        notes = [f"brightness to {grey.max():.0f} in 16 bits: scaled as {bits} bits"] if bits not in (8, 16) else []
+        return np.repeat((grey * 255 / (2**bits - 1))[np.newaxis], channels, axis=0), notes
     if "A" in image.getbands() or "transparency" in image.info:
         image = _on_paper(image.convert("RGBA"))
     converted = np.asarray(image.convert("L" if channels == 1 else "RGB"), np.float64)
-    return converted[np.newaxis] if channels == 1 else converted.transpose(2, 0, 1)
+    return (converted[np.newaxis] if channels == 1 else converted.transpose(2, 0, 1)), []
 
 
 def _on_paper(image: Image.Image) -> Image.Image:
@@ -156,25 +160,30 @@ def _several(
     return [_fitted(name, np.asarray(images[number], np.float64), shape, framing) for number, name in names.items()]
 
 
-def _fitted(name: str, image: NDArray[np.float64], shape: tuple[int, int, int], framing: Framing) -> Picture:
+def _fitted(
+    name: str, image: NDArray[np.float64], shape: tuple[int, int, int], framing: Framing, notes: Sequence[str] = ()
+) -> Picture:
     """An image [C, H, W] of any size in the input's shape."""
     channels, size = shape[0], (shape[1], shape[2])
     if len(image) not in (1, channels):
         raise RequestError(f"{name}: {len(image)} channels, the model takes {channels}")
     try:
         if channels == 1:
-            pixels, notes = framed(image[0], size, framing)
-            return Picture(name, pixels[np.newaxis], tuple(notes))
-        return Picture(name, *_cropped(np.broadcast_to(image, (channels, *image.shape[1:])), size))
+            pixels, done = framed(image[0], size, framing)
+            return Picture(name, pixels[np.newaxis], (*notes, *done))
+        if max(levels(plane)[2] for plane in image) < BLANK * framing.contrast:
+            raise RequestError(NOTHING)
+        pixels, done = _cropped(np.broadcast_to(image, (channels, *image.shape[1:])), size)
+        return Picture(name, pixels, (*notes, *done))
     except RequestError as error:
         raise RequestError(f"{name}: {error}") from None
 
 
-def _cropped(image: NDArray[np.float64], size: tuple[int, int]) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def _cropped(image: NDArray[np.float64], size: tuple[int, int]) -> tuple[NDArray[np.uint8], list[str]]:
     """The middle of a photograph, scaled so that its shorter side fits."""
     pixels = image.astype(np.uint8)
     if pixels.shape[1:] == size:
-        return pixels, ()
+        return pixels, []
     planes = [ImageOps.fit(Image.fromarray(plane), size[::-1]) for plane in pixels]
-    notes = (f"{pixels.shape[2]}x{pixels.shape[1]}, cropped in the middle and scaled to {size[1]}x{size[0]}",)
+    notes = [f"{pixels.shape[2]}x{pixels.shape[1]}, cropped in the middle and scaled to {size[1]}x{size[0]}"]
     return np.stack([np.asarray(plane) for plane in planes]), notes

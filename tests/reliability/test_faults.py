@@ -44,6 +44,7 @@ class Fault:
 
 
 SETUP = "python -m harness setup fake"
+NAMED = "The interpreter given with --python is at fault"
 LOG = "worker's log"
 IN_TIME: dict[str, Any] = {"timeout_s": 6.0}
 
@@ -119,9 +120,15 @@ FAULTS = [
 INTERPRETERS = [
     Fault("python", "vanished", "failed", "not an executable Python interpreter", "--python"),
     Fault("python", "not_a_program", "failed", "cannot start this interpreter", "--python"),
-    Fault("python", "not_python", "crashed", "starting the worker: the worker ended with exit code 0", SETUP),
-    Fault("python", "without_numpy", "crashed", "starting the worker: the worker ended with exit code 1", SETUP),
-    Fault("python", "killed_at_once", "crashed", "starting the worker: the worker was killed by SIGTERM", SETUP),
+    Fault("python", "not_python", "crashed", "starting the worker: the worker ended with exit code 0", NAMED),
+    Fault(
+        "python",
+        "without_numpy",
+        "crashed",
+        "starting the worker: the worker ended with exit code 1: ModuleNotFoundError",
+        NAMED,
+    ),
+    Fault("python", "killed_at_once", "crashed", "starting the worker: the worker was killed by SIGTERM", NAMED),
     Fault("python", "silent", "timed_out", "starting the worker: not finished in time", "--timeout"),
     Fault("python", "wrong_first_word", "failed", "the worker's first word was 'bonjour'"),
 ]

@@ -19,7 +19,7 @@ from PIL import Image
 
 from harness.checkpoints import Framing
 from harness.datasets import load_dataset
-from harness.inference.framing import framing_of
+from harness.inference.framing import framed, framing_of
 from harness.inference.images import Picture, read_pictures
 from specs.errors import RequestError
 from tests.fuzz import accepts_or_refuses, fuzz
@@ -140,7 +140,8 @@ def test_every_kind_of_png_means_the_same(tmp_path: Path) -> None:
 
 def test_a_colour_network_gets_colour(tmp_path: Path) -> None:
     image = np.zeros((40, 60, 3), np.uint8)
-    image[..., 0] = 200
+    image[..., 0] = 195
+    image[5:15, 5:30, 0] = 255
     Image.fromarray(image).save(tmp_path / "red.png")
     picture = one(tmp_path / "red.png", (3, 32, 32))
     assert picture.pixels.shape == (3, 32, 32)
@@ -282,3 +283,87 @@ def test_no_mutation_does_more_than_being_refused(sound: bytes) -> None:
             accepts_or_refuses(lambda: read_pictures([path], SHAPE, MNIST))
 
         check()
+
+
+@pytest.mark.parametrize("size", [(28, 28), (300, 300), (64, 20)])
+@pytest.mark.parametrize("value", [0, 128, 240, 255])
+def test_a_blank_picture_is_refused_at_any_size(tmp_path: Path, size: tuple[int, int], value: int) -> None:
+    grain = np.random.default_rng(0).integers(-3, 4, size)
+    for number, pixels in enumerate((np.full(size, value), np.clip(value + grain, 0, 255))):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+        for shape in (SHAPE, (3, 28, 28)):
+            with pytest.raises(RequestError) as refused:
+                one(path, shape)
+            assert str(refused.value) == f"{path}: nothing is drawn on it: its brightness hardly varies"
+
+
+@pytest.mark.parametrize(("bits", "most"), [(10, 1000), (12, 4080), (14, 16383)])
+def test_a_cameras_bits_in_a_file_of_16(tmp_path: Path, bits: int, most: int) -> None:
+    Image.fromarray((REFERENCE.astype(np.float64) / 255 * most).astype(np.uint16)).save(tmp_path / "raw.png")
+    picture = one(tmp_path / "raw.png")
+    assert abs(int(picture.pixels.max()) - round(255 * most / (2**bits - 1))) <= 1
+    assert alike(picture.pixels[0], REFERENCE) > 0.99
+    assert picture.notes == (f"brightness to {most} in 16 bits: scaled as {bits} bits",)
+
+
+def test_hardly_any_contrast_is_said(tmp_path: Path) -> None:
+    Image.fromarray(REFERENCE // 6).save(tmp_path / "faint.png")
+    (note,) = one(tmp_path / "faint.png").notes
+    assert note == "hardly any contrast (42, where the training images have 255)"
+    assert one(tmp_path / "faint.png", framing=Framing(contrast=42)).notes == ()
+
+
+def test_a_network_that_was_trained_on_dark_images_gets_dark_ones(tmp_path: Path) -> None:
+    """Pixels of 0 and 1, say: what is blank to others is drawn to it, and a scan is brought to its brightness."""
+    framing = framing_of(np.stack([REFERENCE[np.newaxis] // 255] * 3))
+    assert framing.contrast == 1
+    np.save(tmp_path / "own.npy", REFERENCE // 255)
+    assert np.array_equal(one(tmp_path / "own.npy", framing=framing).pixels[0], REFERENCE // 255)
+    Image.fromarray(255 - seven(300, 300, 60, 100, 160)).save(tmp_path / "scan.png")
+    assert one(tmp_path / "scan.png", framing=framing).pixels.max() == 1
+
+
+def page(*sevens: tuple[int, int, int], size: int = 300) -> NDArray[np.uint8]:
+    """Dark sevens on light paper, each (top, left, size)."""
+    return 255 - np.max([seven(size, size, *each) for each in sevens], axis=0)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "count"),
+    [
+        (page((60, 100, 160)), 1),
+        (page((80, 40, 120), (80, 160, 120)), 2),
+        (page((20, 100, 100), (160, 100, 100)), 2),
+        (page((100, 20, 80), (100, 110, 80), (100, 200, 80)), 3),
+    ],
+)
+def test_several_symbols_are_said(tmp_path: Path, pixels: NDArray[np.uint8], count: int) -> None:
+    Image.fromarray(pixels).save(tmp_path / "page.png")
+    said = [note for note in one(tmp_path / "page.png").notes if "symbols" in note]
+    assert said == ([f"{count} symbols seem to be on it, and the model takes one: cut them apart"] if count > 1 else [])
+
+
+def test_a_drawn_frame_is_said(tmp_path: Path) -> None:
+    pixels = page((80, 110, 130))
+    for edge in (20, 277):
+        pixels[20:280, edge : edge + 3] = pixels[edge : edge + 3, 20:280] = 0
+    Image.fromarray(pixels).save(tmp_path / "page.png")
+    said = [note for note in one(tmp_path / "page.png").notes if "frame" in note]
+    assert said == ["there is a frame around it, which may be taken for a part of the symbol: cut it off"]
+
+
+@pytest.mark.parametrize("border", [20, 60])
+def test_a_broad_border_is_left_out_and_said(tmp_path: Path, border: int) -> None:
+    """A photograph of a sheet on a dark desk."""
+    pixels = np.pad(page((60, 100, 160)), border, constant_values=10)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    picture = one(tmp_path / "photo.png")
+    assert picture.notes[0] == "the frame around it was left out"
+    Image.fromarray(page((60, 100, 160))).save(tmp_path / "page.png")
+    assert alike(picture.pixels[0], one(tmp_path / "page.png").pixels[0]) > 0.98
+
+
+def test_few_images_of_a_data_set_are_taken_for_several_symbols() -> None:
+    notes = [framed(np.array(image[0], np.float64), (28, 28), MNIST)[1] for image in DIGITS.train_images]
+    assert sum(any("symbols" in note or "frame" in note for note in each) for each in notes) <= 3
