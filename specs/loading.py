@@ -20,6 +20,7 @@ from specs.architecture import Architecture
 from specs.document import Document, beside, read_document
 from specs.errors import RequestError, unknown
 from specs.foreign import EXPECTED, EXPLAINED, FOREIGN
+from specs.form import MNIST, FormOf, closed
 from specs.initializers import DISTRIBUTIONS, Distribution
 from specs.layers import Pair
 from specs.nodes import Place, place_text
@@ -56,12 +57,15 @@ def recipe_names() -> tuple[str, ...]:
     return _names(RECIPES)
 
 
-def load_architecture(name_or_path: str | Path) -> Architecture:
+def load_architecture(name_or_path: str | Path, form_of: FormOf = lambda _: MNIST) -> Architecture:
     """A bundled architecture by name, or one from a YAML file (anything with a slash or ending in .yaml or .yml).
 
-    Raises RequestError of one line with file, line and the nearest valid choice. Its shapes are known to fit.
+    ``form_of`` says what the file leaves open: ``input``, ``classes``, and widths that it writes as ``classes``. Raises
+    RequestError of one line with file, line and the nearest valid choice. The shapes of the result are known to fit.
     """
     document = read_document(_locate("model", name_or_path, ARCHITECTURES))
+    if isinstance(document.value, dict):
+        document = dataclasses.replace(document, value=closed(document.value, form_of))
     architecture = _top(document, Architecture)
     try:
         nodes = infer(architecture)

@@ -40,9 +40,8 @@ def conform(
 
     Example: `python -m harness conform --backend paddle --level layers`
     """
-    from rich.console import Console
-
     from harness.cli.conform_progress import ConformProgress
+    from harness.cli.tables import stdout_console
     from harness.conformance.outcome import LEVELS
     from harness.conformance.running import run_suite
     from harness.conformance.standing import remember
@@ -74,8 +73,9 @@ def conform(
     if json:
         print(to_json(table))
     else:
-        console = Console()
-        console.print(drawn(table))
+        console = stdout_console()
+        for shown in drawn(table):
+            console.print(shown)
         for text in lines(table):
             console.print(text, markup=False, highlight=False)
     return 0 if table.passed else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,20 +46,22 @@ class ConformanceTable:
         return tuple(dict.fromkeys(rows))
 
 
-def drawn(table: ConformanceTable) -> Table:
-    """Check by backend and manner: the worst quantity of each, its error and its limit."""
-    shown = Table(title="Conformance: relative error and tolerance of the worst quantity", header_style="bold")
-    for title in ("level", "check", "precision"):
-        shown.add_column(title)
-    for report in table.reports:
-        shown.add_column(report.title, justify="right", no_wrap=True)
-    level = ""
-    for row in table.rows:
-        if level and row[0] != level:
-            shown.add_section()
-        shown.add_row("" if row[0] == level else row[0], *row[1:], *(_cell(r, row) for r in table.reports))
-        level = row[0]
-    return shown
+def drawn(table: ConformanceTable) -> Iterator[Table]:
+    """For each manner, check by backend: the worst quantity of each, its error and its limit."""
+    for manner in dict.fromkeys(report.tuning for report in table.reports):
+        reports = [report for report in table.reports if report.tuning == manner]
+        shown = Table(title=f"Conformance, {manner}: error and tolerance of the worst quantity", header_style="bold")
+        for title in ("level", "check", "precision"):
+            shown.add_column(title)
+        for report in reports:
+            shown.add_column(report.backend, justify="right", no_wrap=True)
+        level = ""
+        for row in table.rows:
+            if level and row[0] != level:
+                shown.add_section()
+            shown.add_row("" if row[0] == level else row[0], *row[1:], *(_cell(report, row) for report in reports))
+            level = row[0]
+        yield shown
 
 
 def _cell(report: BackendReport, row: Row) -> Text:

@@ -4,8 +4,8 @@
 quietly replaced by another data set.
 """
 
-from harness.datasets.catalogue import NAMES, load_dataset
+from harness.datasets.catalogue import NAMES, form_of, load_dataset
 from harness.datasets.dataset import Dataset
 from harness.datasets.mnist import find_mnist
 
-__all__ = ["NAMES", "Dataset", "find_mnist", "load_dataset"]
+__all__ = ["NAMES", "Dataset", "find_mnist", "form_of", "load_dataset"]

@@ -10,6 +10,7 @@ from harness.datasets.folder import FORMS, load_folder
 from harness.datasets.mnist import load_mnist
 from harness.datasets.npz import load_npz
 from specs.errors import RequestError, unknown
+from specs.form import MNIST, Form
 
 NAMES = {
     "mnist": "MNIST: 60,000 + 10,000 handwritten digits, 28x28 (a folder of yours, or a download of 11 MB)",
@@ -27,6 +28,15 @@ def load_dataset(name_or_path: str | Path, data_dir: Path | None = None, *, trai
         return _load(name_or_path, data_dir, training)
     except OSError as error:  # a folder that may not be listed, a name too long
         raise RequestError(f"{error.filename or name_or_path}: {error.strerror or error}") from None
+
+
+def form_of(name_or_path: str | Path) -> Form:
+    """Image shape and classes of a data set; those of the named ones are known without it. Raises RequestError."""
+    if name_or_path in NAMES:
+        return MNIST
+    data = load_dataset(name_or_path)
+    channels, height, width = data.test_images.shape[1:]
+    return Form((channels, height, width), data.classes)
 
 
 def _load(name_or_path: str | Path, data_dir: Path | None, training: bool) -> Dataset:

@@ -8,6 +8,7 @@ from typing import Any
 
 from backends.registry import find
 from harness.checkpoints import read_checkpoint
+from harness.datasets import form_of
 from harness.measuring.machine import available_cpus, default_threads
 from harness.planning.resuming import resumed_recipe
 from specs.architecture import Architecture
@@ -20,12 +21,18 @@ from specs.shapes import has_trailing_softmax
 def resolve_model(
     model: str, recipe: str | None, *, dataset: str | None, epochs: int | None, batch_size: int | None
 ) -> tuple[Architecture, Recipe]:
-    """The architecture and its recipe with the user's overrides. Raises RequestError."""
-    architecture = load_architecture(model)
-    chosen = load_recipe(recipe) if recipe is not None else default_recipe(architecture.name)
+    """The architecture and its recipe with the user's overrides. Raises RequestError.
+
+    What the architecture leaves open, input shape and classes, is the data set's.
+    """
+
+    def recipe_of(name: str) -> Recipe:
+        return load_recipe(recipe) if recipe is not None else default_recipe(name)
+
+    architecture = load_architecture(model, lambda name: form_of(dataset or recipe_of(name).dataset))
     overrides = {"dataset": dataset, "epochs": epochs, "batch_size": batch_size}
-    chosen = replace(chosen, **{key: value for key, value in overrides.items() if value is not None})  # type: ignore[arg-type]
-    return architecture, chosen
+    chosen = {key: value for key, value in overrides.items() if value is not None}
+    return architecture, replace(recipe_of(architecture.name), **chosen)  # type: ignore[arg-type]
 
 
 def new_training(

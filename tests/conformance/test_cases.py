@@ -148,7 +148,7 @@ def test_random_trajectories_keep_clear_of_kinks() -> None:
     session = NumpySession(case.spec("float64"))
     session.set_training_data(case.images, case.labels)
     session.load_parameters(initial(architecture, recipe, np.dtype(np.float64)))
-    for batch, rate in zip(case.batches, rates_of(recipe), strict=True):
+    for batch, rate in zip(case.batches, rates_of(recipe, len(case.batches[0])), strict=True):
         assert margin(session, architecture, case.images[batch]) > CLEARANCE
         session.train_steps(batch[None], np.array([rate]))
     assert len(case.batches) == STEPS

@@ -48,7 +48,7 @@ def table(*outcomes: Outcome) -> ConformanceTable:
 def shown(found: ConformanceTable) -> str:
     console = Console(width=120, no_color=True)
     with console.capture() as capture:
-        console.print(drawn(found))
+        console.print(*drawn(found))
     return capture.get()
 
 

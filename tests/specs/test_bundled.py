@@ -4,14 +4,19 @@ from dataclasses import replace
 
 import pytest
 
+from specs.form import MNIST, Form
 from specs.initializers import GlorotUniform, Normal, Zeros
-from specs.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
+from specs.layers import Add, BatchNorm2d, Concat, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
 from specs.loading import architecture_names, default_recipe, load_architecture, load_recipe, recipe_names
 from specs.optimizers import SGD, Adadelta, Adam
 from specs.schedule import Constant
-from specs.shapes import parameter_count
+from specs.shapes import infer, parameter_count
 
-PARAMETERS = {"mlp": 203_530, "cnn": 83_466, "cnn_dropout": 225_034, "lenet5": 61_706, "alexnet": 3_868_170}
+# On MNIST. resnet20 is 3x3x2 weights short of the first convolution's for three channels: 272,474 - 288.
+PARAMETERS = {
+    "mlp": 203_530, "cnn": 83_466, "cnn_dropout": 225_034, "lenet5": 61_706, "alexnet": 3_868_170,
+    "resnet20": 272_186, "densenet_mini": 24_134,
+}  # fmt: skip
 TRAINING = {  # optimizer, batch size, epochs, target
     "mlp": (SGD(learning_rate=0.01), 256, 15, 0.9103),
     "cnn": (Adam(learning_rate=1e-3), 64, 5, 0.99),
@@ -21,7 +26,7 @@ TRAINING = {  # optimizer, batch size, epochs, target
 }
 
 
-def test_five_architectures_and_a_recipe_for_each_and_for_any_other() -> None:
+def test_the_architectures_and_a_recipe_for_each_and_for_any_other() -> None:
     assert set(architecture_names()) == set(PARAMETERS)
     assert set(recipe_names()) == {*PARAMETERS, "default", "lenet5_augmented"}
 
@@ -77,6 +82,34 @@ def test_alexnets_last_pool_overlaps() -> None:
     assert pools[-1] == MaxPool2d(kernel_size=(3, 3), stride=(2, 2))
 
 
+def test_resnet20_is_the_papers_on_cifars_images() -> None:
+    cifar = Form((3, 32, 32), 10)
+    assert parameter_count(load_architecture("resnet20", lambda name: cifar)) == 272_474
+    nodes = infer(load_architecture("resnet20", lambda name: cifar))
+    adds = [node for node in nodes if isinstance(node.layer, Add)]
+    assert [node.output_shape for node in adds] == [(16, 32, 32)] * 3 + [(32, 16, 16)] * 3 + [(64, 8, 8)] * 3
+    # Convolutions on the way and the last linear layer: the twenty that are counted; and two projections.
+    weights = [node for node in nodes if isinstance(node.layer, Conv2d | Linear)]
+    assert len(weights) == 20 + 2
+    assert not any(node.layer.bias for node in nodes if isinstance(node.layer, Conv2d))
+    projections = [node for node in weights if isinstance(node.layer, Conv2d) and node.layer.kernel_size == (1, 1)]
+    batch_norms = {node.inputs[0] for node in nodes if isinstance(node.layer, BatchNorm2d)}
+    assert {node.name for node in projections} <= batch_norms
+
+
+def test_densenet_mini_keeps_all_that_it_makes() -> None:
+    nodes = infer(load_architecture("densenet_mini"))
+    channels = [node.output_shape[0] for node in nodes if isinstance(node.layer, Concat)]
+    assert channels == [16 + 12, 16 + 24, 16 + 36, 26 + 12, 26 + 24, 26 + 36]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_bundled_model_takes_the_data_sets_shape_and_classes(name: str) -> None:
+    architecture = load_architecture(name, lambda own: Form((3, 32, 32), 100) if own == name else MNIST)
+    assert (architecture.input, architecture.classes) == ((3, 32, 32), 100)
+    assert infer(architecture)[-1].output_shape == (100,)
+
+
 def test_the_default_recipe_is_the_models_own_or_the_general_one() -> None:
     assert default_recipe("cnn").name == "cnn"
     general = default_recipe("my_own_network")
@@ -88,4 +121,4 @@ def test_every_bundled_layer_list_ends_in_one_logit_per_class() -> None:
     for name in architecture_names():
         architecture = load_architecture(name)
         assert architecture.layers[-1] == Linear(out_features=architecture.classes)
-        assert ReLU() in architecture.layers
+        assert any(isinstance(node.layer, ReLU) for node in infer(architecture))

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from specs.errors import RequestError
+from specs.form import Form
 from specs.initializers import HeUniform, Normal
 from specs.layers import (
     GELU,
@@ -23,6 +24,7 @@ from specs.layers import (
     Tanh,
 )
 from specs.loading import load_architecture, load_recipe
+from specs.nest import Branches, Repeat, Residual
 from specs.optimizers import AdamW
 from specs.schedule import Cosine
 
@@ -162,7 +164,6 @@ def test_what_was_loaded_can_be_written_and_loaded_again(spec) -> None:
             "20: every_layer: the last layer gives shape [6], but 5 classes need [5]",
         ),
         ("classes: 5", "classes: 1", "3: an architecture: classes must be at least 2, got 1"),
-        ("classes: 5\n", "", "1: an architecture needs the field 'classes'"),
         ("input: [3, 32, 24]", "input: [3, 32]", "2: input must be a list of 3, got [3, 32]"),
         ("input: [3, 32, 24]", "input: [3, 32, 0]", "2: an architecture: input must be three positive integers"),
         ("name: every_layer", "name: ../../etc/passwd", "1: name must be letters, digits"),
@@ -268,3 +269,92 @@ def test_an_unknown_name_is_not_a_missing_file(tmp_path: Path) -> None:
         with pytest.raises(RequestError) as caught:
             load(name)
         assert said in str(caught.value)
+
+
+OPEN = """\
+name: open
+layers:
+  - flatten
+  - linear: {out_features: 6}
+  - branches: {join: add, paths: [[linear: {out_features: classes}], [linear: {out_features: classes}]]}
+"""
+
+
+def test_what_a_file_leaves_open_is_the_data_sets(spec) -> None:
+    asked = []
+
+    def form_of(name: str) -> Form:
+        asked.append(name)
+        return Form((3, 4, 5), 7)
+
+    architecture = load_architecture(spec(OPEN), form_of)
+    assert (architecture.input, architecture.classes, asked) == ((3, 4, 5), 7, ["open"])
+    assert architecture.layers[2].paths[1] == (Linear(out_features=7),)
+    own = load_architecture(spec(f"{OPEN}input: [1, 2, 2]\nclasses: 3\n"), form_of)
+    assert (own.input, own.classes, asked) == ((1, 2, 2), 3, ["open"])
+    partly = load_architecture(spec(f"{OPEN}classes: 3\n"), form_of)
+    assert (partly.input, partly.classes) == ((3, 4, 5), 3)
+
+
+NESTED = """\
+name: nested
+input: [4, 8, 8]
+classes: 3
+layers:
+  - repeat:
+      times: 2
+      layers:
+        - residual:
+            layers:
+              - conv2d: {out_channels: 4, kernel_size: 3, padding: 1}
+              - relu
+  - branches:
+      join: concat
+      paths:
+        - []
+        - [tanh, residual: {layers: [relu], shortcut: [sigmoid]}]
+  - global_avg_pool
+  - linear: {out_features: classes}
+"""
+
+
+def test_a_nest_is_read_as_it_is_written(spec) -> None:
+    conv = Conv2d(out_channels=4, kernel_size=3, padding=1)
+    assert load_architecture(spec(NESTED)).layers == (
+        Repeat(times=2, layers=(Residual(layers=(conv, ReLU())),)),
+        Branches(join="concat", paths=((), (Tanh(), Residual(layers=(ReLU(),), shortcut=(Sigmoid(),))))),
+        GlobalAvgPool(),
+        Linear(out_features=3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "out_channels: 4",
+            "out_channels: 5",
+            "8: nested: layers[0].repeat.layers[0].residual (add, round 1 of 2): what is added must have one shape, "
+            "but layers gives [5, 8, 8], shortcut (the identity) gives [4, 8, 8]",
+        ),
+        (
+            "kernel_size: 3",
+            "kernel_size: 11",
+            "10: nested: layers[0].repeat.layers[0].residual.layers[0] (conv2d,",
+        ),
+        ("kernel_size: 3", "kernel: 3", "10: unknown field of layers[0].repeat.layers[0].residual.layers[0] (conv2d)"),
+        ("- relu", "- rleu", "11: unknown layer 'rleu'; did you mean 'relu'?"),
+        ("layers: [relu], shortcut", "layer: [relu], shortcut", "16: unknown field of layers[1].branches.paths[1][1]"),
+        ("layers: [relu], shortcut", "shortcut", "16: layers[1].branches.paths[1][1] (residual) needs the field"),
+        ("times: 2", "times: 0", "6: layers[0] (repeat): times must be at least 1, got 0"),
+        ("times: 2", "times: 999999999", "4: an architecture: layers are 3,000,000,00"),
+        ("times: 2", "times: two", "6: times must be"),
+        ("join: concat", "join: multiply", "13: layers[1] (branches): join must be add or concat, got 'multiply'"),
+        ("        - []\n", "", "14: layers[1] (branches): paths must be at least 2, got 1"),
+        ("        - []\n", "        - relu\n", "15: layers[1].branches.paths[0] must be a list"),
+        ("[tanh,", "[add,", "16: unknown layer 'add'"),
+    ],
+)
+def test_mistakes_in_a_nest(spec, old: str, new: str, said: str) -> None:
+    assert NESTED.count(old) == 1
+    assert refusal(load_architecture, spec(NESTED.replace(old, new))).startswith(said)
