@@ -18,9 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specs.architecture import Architecture
-from specs.nodes import Node, is_chain
 from specs.optimizers import Optimizer
-from specs.shapes import infer
 
 Arrays = dict[str, NDArray[Any]]
 """Canonical name to array."""
@@ -221,14 +219,6 @@ class Backend(ABC):
     def open_exported(self, directory: Path, *, threads: int) -> Predictor:
         """What ``Session.export`` wrote into ``directory``, to run without the network it came from, on the CPU."""
         raise Unsupported(f"{self.name} opens no exported models")
-
-
-def chain(architecture: Architecture) -> tuple[Node, ...]:
-    """The nodes of a chain. Raises Unsupported for any other network: for adapters that take chains alone as yet."""
-    nodes = infer(architecture)
-    if not is_chain(nodes):
-        raise Unsupported("computes chains alone as yet, no residuals or branches")
-    return nodes
 
 
 def check_names(expected: Mapping[str, tuple[int, ...]], given: Mapping[str, NDArray[Any]]) -> None:

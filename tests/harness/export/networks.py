@@ -81,7 +81,9 @@ def trained(architecture: Architecture, seed: int = 0) -> Trained:
     parameters = initial_parameters(architecture, Initializer(weights=HeNormal()), seed)
     generator = np.random.default_rng(seed)
     for name in (name for shaped in infer(architecture) for name in shaped.buffers):
-        parameters[name] = generator.uniform(0.5, 1.5, parameters[name].shape).astype(np.float32)
+        mean = name.endswith("mean")  # around 0: far above it every relu behind would be 0
+        low, high = (-0.3, 0.3) if mean else (0.5, 1.5)
+        parameters[name] = generator.uniform(low, high, parameters[name].shape).astype(np.float32)
     return Trained(architecture=architecture, parameters=parameters, preprocessing=Preprocessing())
 
 
