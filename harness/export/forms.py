@@ -148,5 +148,5 @@ def difference(predictor: Predictor, trained: Trained) -> float:
         given = predictor.predict(images)
         if given.shape != expected.shape or not np.isfinite(given).all():
             return float("inf")
-        worst = max(worst, float(np.abs(given - expected).max() / np.abs(expected).max()))
+        worst = max(worst, float(np.abs(given - expected).max() / (np.abs(expected).max() or 1.0)))
     return worst
