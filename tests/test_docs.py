@@ -16,9 +16,11 @@ from specs.architecture import Architecture
 from specs.augmentation import Augmentation, Elastic, Erasing
 from specs.initializers import DISTRIBUTIONS, Initializer
 from specs.layers import LAYERS
+from specs.nest import NESTS
 from specs.optimizers import OPTIMIZERS
 from specs.recipe import Preprocessing, Recipe
 from specs.schedule import SCHEDULES
+from specs.shapes import infer
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -30,9 +32,9 @@ def rows_of(name: str) -> str:
     return "\n".join(line for line in SPECS.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1])
 
 
-@pytest.mark.parametrize("kind", [*LAYERS, *OPTIMIZERS, *SCHEDULES, *DISTRIBUTIONS])
+@pytest.mark.parametrize("kind", [*LAYERS, *NESTS, *OPTIMIZERS, *SCHEDULES, *DISTRIBUTIONS])
 def test_every_kind_is_described_with_its_fields(kind: str) -> None:
-    cls = (LAYERS | OPTIMIZERS | SCHEDULES | DISTRIBUTIONS)[kind]
+    cls = (LAYERS | NESTS | OPTIMIZERS | SCHEDULES | DISTRIBUTIONS)[kind]
     described = rows_of(kind)
     assert described, f"no row of a table starts with {kind}"
     if kind == "adamw":  # "as adam"
@@ -60,6 +62,9 @@ def test_the_examples_of_the_spec_format_are_specs(tmp_path: Path) -> None:
     for name, block in zip(("my_net.yaml", "my_recipe.yaml", "study.yaml"), blocks, strict=True):
         (tmp_path / name).write_text(block)
     assert load_architecture(tmp_path / "my_net.yaml").name == "my_net"
+    (nest,) = (block for block in indented_blocks(SPECS) if block.startswith("layers:"))
+    (tmp_path / "nest.yaml").write_text(f"name: nest\n{nest}")
+    assert len(infer(load_architecture(tmp_path / "nest.yaml"))) == 22
     assert load_recipe(tmp_path / "my_recipe.yaml").augmentation.active
     assert load_study(tmp_path / "study.yaml").repeats == 3
 

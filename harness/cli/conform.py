@@ -21,7 +21,7 @@ def conform(
         list[str] | None,
         typer.Option(help="layers, networks, optimizers, trajectories or runs, or 1 to 5 (repeatable); default: all."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer cases: under two minutes.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer cases of everything.")] = False,
     tuning: Annotated[
         str,
         typer.Option(
