@@ -207,8 +207,9 @@ def _shown(value: Any) -> str:
 
 
 def _hints(cls: type) -> dict[str, Any]:
-    # A pair may also be written as one integer: the layers themselves check and normalise it.
-    return {name: Any if hint == Pair else hint for name, hint in get_type_hints(cls).items()}
+    # A pair may also be written as one integer: the layers themselves check and normalise it. A path is a text.
+    read = {Pair: Any, Path | None: str | None}
+    return {name: read.get(hint, hint) for name, hint in get_type_hints(cls).items()}
 
 
 @cache

@@ -1,63 +1,32 @@
 """``compare``: the matrix of backends and models, repeats interleaved, ending in tables and a report."""
 
+from __future__ import annotations
+
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli import options
-from specs.program import PROGRAM
+from harness.cli.choosing import Chosen, takes
+from harness.planning import options
+from harness.planning.choices import ComparisonChoices
+
+if TYPE_CHECKING:
+    from harness.planning.study import Study
+    from results.store import ResultSet
 
 
+@takes(ComparisonChoices)
 def compare(
+    chosen: Chosen[ComparisonChoices],
     study: Annotated[Path | None, typer.Argument(help="A study's YAML file, in place of the choices below.")] = None,
-    backends: Annotated[
-        str | None,
-        typer.Option(
-            "--backends", "--backend", help='Names, or "all" that are installed (the default).', metavar="A,B,…"
-        ),
-    ] = None,
-    models: Annotated[
-        str | None,
-        typer.Option("--models", "--model", help='Names or YAML files, or "all" (the default).', metavar="A,B,…"),
-    ] = None,
-    datasets: Annotated[
-        str | None, typer.Option("--datasets", "--dataset", help="Default: mnist.", metavar="A,B,…")
-    ] = None,
-    seeds: Annotated[str | None, typer.Option("--seeds", "--seed", help="Default: 0.", metavar="N,N,…")] = None,
-    repeats: Annotated[int | None, typer.Option(help="Interleaved rounds; default: 3.")] = None,
-    recipe: options.RecipeName = None,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    limit_train: options.LimitTrain = None,
-    limit_test: options.LimitTest = None,
-    threads: options.Threads = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32, float64 or bfloat16.")] = None,
-    tuning: Annotated[
-        str | None,
-        typer.Option(
-            help='default, recommended (unless told otherwise), expert; several, or "all" for those that each has.',
-            metavar="MANNER,…",
-        ),
-    ] = None,
-    baseline: Annotated[str | None, typer.Option(help="The backend that ratios refer to; default: torch.")] = None,
-    timeout: options.Timeout = None,
-    stall_timeout: options.StallTimeout = None,
-    memory_limit: options.MemoryLimit = None,
-    retry_noisy: Annotated[
-        int | None, typer.Option(help="Repeat a run up to N times when the machine was busy.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the result set; default: from the models and the time.")
-    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where result sets lie; default: results/runs.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a set: run what has no record yet.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and an estimate of time, run nothing.")
     ] = False,
-    data_dir: options.DataDir = None,
     json: options.Json = False,
     csv: options.Csv = False,
     quiet: options.Quiet = False,
@@ -78,40 +47,18 @@ def compare(
     from specs.errors import unknown
 
     check_form(json=json, csv=csv)
-    flags = {
-        "backends": _list(backends),
-        "models": _list(models),
-        "datasets": _list(datasets),
-        "seeds": _integers("seeds", seeds),
-        "repeats": repeats,
-        "recipe": recipe,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "limit_train": limit_train,
-        "limit_test": limit_test,
-        "threads": threads,
-        "device": device,
-        "precision": precision,
-        "tuning": _list(tuning),
-        "baseline": baseline,
-        "timeout": timeout,
-        "stall_timeout": stall_timeout,
-        "memory_limit": memory_limit,
-        "retry_noisy": retry_noisy,
-    }
-    given = {key: value for key, value in flags.items() if value is not None}
-    chosen = _study(study, given, name)
-    if baseline is not None and chosen.baseline not in chosen.backends:
-        raise unknown("baseline", chosen.baseline, chosen.backends, where="--baseline")
-    plans = matrix(chosen, data_dir=data_dir)
-    tell(Matrix.check(plans, data_dir))
-    place = (out or options.SETS) / chosen.name
+    asked = _study(study, chosen)
+    if "baseline" in chosen.given and asked.baseline not in asked.backends:
+        raise unknown("baseline", asked.baseline, asked.backends, where="--baseline")
+    plans = matrix(asked)
+    tell(Matrix.check(plans))
+    place = (out or options.SETS) / asked.name
     if dry_run:
-        print_plan(chosen, plans, place, data_dir)
+        print_plan(asked, plans, place)
         return 0
-    results = _result_set(place, chosen, study, resume=resume)
+    results = _result_set(place, asked, study, _command(asked, out), resume=resume)
     with results.claim():
-        runs = Matrix(chosen, plans, results, data_dir)
+        runs = Matrix(asked, plans, results)
         threads = plans[0][1].threads
         if remembered(threads) is None:
             measure(threads)
@@ -120,7 +67,7 @@ def compare(
                 runs.run(display, display.finished)
         except Interrupted:
             print(f"interrupted; finished runs are safe in {place}. Continue with:", file=sys.stderr)
-            print(f"  {_resume_command(chosen, out, data_dir)}", file=sys.stderr)
+            print(f"  {_command(asked, out, '--resume')}", file=sys.stderr)
             return 130
         results.save_conformance(standings(results.rows()[0]))
         report = _report(place)
@@ -145,7 +92,7 @@ def _report(place: Path) -> Any:
         return None
 
 
-def _study(file: Path | None, given: dict[str, Any], name: str | None) -> Any:
+def _study(file: Path | None, chosen: Chosen[ComparisonChoices]) -> Study:
     from datetime import UTC, datetime
 
     from harness.cli.checkpoint_options import tell
@@ -153,20 +100,22 @@ def _study(file: Path | None, given: dict[str, Any], name: str | None) -> Any:
     from harness.processes.environments import installed
     from specs.errors import RequestError
 
+    name = chosen.given.get("name")
+    if name is not None:
+        _check_name(name)
     if file is not None:
-        if given:
-            option = next(iter(given)).replace("_", "-")
+        if others := [field for field in chosen.given if field != "name"]:
+            option = others[0].replace("_", "-")
             raise RequestError(f"--{option} and a study file were both given: put the choice into {file}")
         loaded = load_study(file)
-        return loaded if name is None else Study.from_dict({**loaded.to_dict(), "name": name})
-    title = name or datetime.now(UTC).strftime("compare-%Y%m%d-%H%M%S")
-    _check_name(title)
+        return loaded if name is None else replace(loaded, name=name)
+    given = {"name": datetime.now(UTC).strftime("compare-%Y%m%d-%H%M%S"), **chosen.given}
     if "all" in given.get("backends", ("all",)):
         here, missing = installed()
-        others = (name for name in given.get("backends", ()) if name != "all")
-        given = {**given, "backends": (*here, *others)}
+        named = (backend for backend in given.get("backends", ()) if backend != "all")
+        given["backends"] = (*here, *named)
         tell([f"left out: {why}" for why in missing])
-    return Study(name=title, **given)
+    return Study(**given)
 
 
 def _check_name(name: str) -> None:
@@ -178,7 +127,7 @@ def _check_name(name: str) -> None:
         raise RequestError(f"--name may hold letters, digits, '.', '_' and '-', got {name!r}")
 
 
-def _result_set(place: Path, study: Any, file: Path | None, *, resume: bool) -> Any:
+def _result_set(place: Path, study: Study, file: Path | None, command: str, *, resume: bool) -> ResultSet:
     import shutil
 
     from results.files import explained
@@ -195,43 +144,14 @@ def _result_set(place: Path, study: Any, file: Path | None, *, resume: bool) -> 
                 "resume it with the same choices, or choose another --name"
             )
         return results
-    results = ResultSet.create(place, name=study.name, study=study.to_dict(), command=_command())
+    results = ResultSet.create(place, name=study.name, study=study.to_dict(), command=command)
     if file is not None:
         with explained("write", place / "study.yaml"):
             shutil.copyfile(file, place / "study.yaml")
     return results
 
 
-def _command() -> str:
-    import shlex
+def _command(study: Study, out: Path | None, *more: str) -> str:
+    from harness.planning.choices import command_line
 
-    return shlex.join([*PROGRAM.split(), *sys.argv[1:]])
-
-
-def _resume_command(study: Any, out: Path | None, data_dir: Path | None) -> str:
-    import shlex
-
-    words = [*PROGRAM.split(), "compare"]
-    defaults = type(study)(name=study.name).to_dict()
-    for key, value in study.to_dict().items():
-        if value is not None and (key == "name" or value != defaults[key]):
-            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            words += [f"--{key.replace('_', '-')}", text]
-    for option, path in (("--out", out), ("--data-dir", data_dir)):
-        words += [option, str(path)] if path is not None else []
-    return shlex.join([*words, "--resume"])
-
-
-def _list(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _integers(option: str, text: str | None) -> tuple[int, ...] | None:
-    from specs.errors import RequestError
-
-    names = _list(text)
-    if names is None:
-        return None
-    if not all(name.isdigit() for name in names):
-        raise RequestError(f"--{option} must be integers separated by commas, got {text!r}")
-    return tuple(int(name) for name in names)
+    return command_line("compare", study, *(["--out", str(out)] if out else []), *more)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import options
+from harness.planning import options
 
 app = typer.Typer(help="Fetch data sets and look at them.")
 

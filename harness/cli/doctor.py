@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli import options
+from harness.planning import options
 
 
 def doctor(

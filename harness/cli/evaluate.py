@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.cli import options
 from harness.cli.checkpoint_options import Backend, CheckpointFolder
+from harness.planning import options
 
 
 def evaluate(

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import options
 from harness.cli.checkpoint_options import CheckpointFolder
+from harness.planning import options
 from specs.program import PROGRAM
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.cli import options
+from harness.planning import options
 from specs.program import PROGRAM
 
 

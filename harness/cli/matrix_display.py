@@ -115,7 +115,7 @@ def rows_table(rows: list[Row]) -> Table:
     return table
 
 
-def print_plan(study: Study, plans: list[Planned], place: Path, data_dir: Path | None) -> None:
+def print_plan(study: Study, plans: list[Planned], place: Path) -> None:
     """The runs and an estimate of their time on stdout."""
     from harness.cli.tables import stdout_console
     from harness.datasets import load_dataset
@@ -125,7 +125,7 @@ def print_plan(study: Study, plans: list[Planned], place: Path, data_dir: Path |
         if (folder / "set.json").exists():
             rows += ResultSet.open(folder).rows()[0]
     estimator = Estimator(rows)
-    sizes = {name: load_dataset(name, data_dir) for name in study.datasets}
+    sizes = {name: load_dataset(name, study.data_dir) for name in study.datasets}
     table = Table("#", "round", "run", "epochs", "estimate")
     total = 0.0
     for number, (run_id, plan) in enumerate(plans, start=1):

@@ -1,6 +1,6 @@
 """``peak``: the machine's own ceiling."""
 
-from harness.cli import options
+from harness.planning import options
 
 
 def peak(threads: options.Threads = None, json: options.Json = False) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli import options
 from harness.cli.checkpoint_options import Backend, CheckpointFolder
+from harness.planning import options
 from specs.program import PROGRAM
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli import options
+from harness.planning import options
 from specs.program import PROGRAM
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def profile(
     from harness.measuring.profile import slow_layers
     from harness.measuring.profiling import ProfilePlan
     from harness.measuring.profiling import profile as measure
+    from harness.planning.choices import Choices
     from harness.planning.manners import manner
     from harness.planning.plan import check_device
     from harness.planning.resolve import resolve_model, resolve_threads
@@ -60,7 +61,7 @@ def profile(
     if timeout is not None and not timeout > 0:
         raise RequestError(f"--timeout must be above 0 seconds, got {timeout:g}")
     check_device(device)
-    architecture, chosen = resolve_model(model, recipe, dataset=None, epochs=None, batch_size=batch_size)
+    architecture, chosen = resolve_model(model, Choices(recipe=recipe, batch_size=batch_size), None)
     profiled, pythons = _backends(backend)
     plan = ProfilePlan(
         architecture=architecture,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import options
+from harness.planning import options
 
 if TYPE_CHECKING:
     from results.report import Report

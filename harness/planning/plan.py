@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backends.contract import MANNERS, PRECISIONS, Manner, SessionSpec
@@ -11,15 +10,17 @@ from backends.registry import Registration
 from harness.checkpoints import Checkpoint
 from harness.datasets import Dataset
 from harness.inputs.prepare import dropout_seed
+from harness.planning.choices import RunChoices, command_line
 from specs.architecture import Architecture
 from specs.errors import RequestError, unknown
-from specs.program import PROGRAM
 from specs.recipe import Recipe
+
+EXPECTED_DIGITS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """One run. ``model`` and ``dataset`` are as the user named them; ``python`` None means the backend's own.
+    """One run. ``model``, ``dataset`` and ``recipe_named`` are as the user named them; ``python`` None: its own.
 
     A run that resumes a checkpoint does what its recipe still has to do. ``stop_after`` ends a run early: the recipe's
     epochs stay what the learning-rate schedule is laid out for.
@@ -31,7 +32,6 @@ class RunPlan:
     recipe: Recipe
     dataset: str
     seed: int = 0
-    repeat: int = 0
     round: int = 0
     device: str = "cpu"
     precision: str = "float32"
@@ -46,6 +46,9 @@ class RunPlan:
     memory_limit_mb: int | None = None
     resumed: Checkpoint | None = None
     stop_after: int | None = None
+    recipe_named: str | None = None
+    out: Path | None = None
+    save: bool = True
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -90,22 +93,49 @@ class RunPlan:
             tuning=self.tuning,
         )
 
-    def command(self) -> str:
-        """The command line that repeats this run."""
-        words = [*PROGRAM.split(), "run", "--backend", self.backend.name]
-        words += ["--dataset", self.dataset, "--epochs", str(self.recipe.epochs)]
-        words += ["--threads", str(self.threads), "--device", self.device]
-        if self.resumed:
-            words += ["--resume", str(self.resumed.folder)]
-        else:
-            words += ["--model", self.model, "--recipe", self.recipe.name]
-            words += ["--batch-size", str(self.recipe.batch_size), "--seed", str(self.seed)]
-            words += ["--precision", self.precision]
-            for option, value in (("--limit-train", self.limit_train), ("--limit-test", self.limit_test)):
-                words += [option, str(value)] if value is not None else []
-        words += [] if self.stop_after is None else ["--stop-after", str(self.stop_after)]
-        words += ["--tuning", self.tuning]
-        return shlex.join(words)
+    @property
+    def choices(self) -> RunChoices:
+        """What a user would choose for this very run, all of it said."""
+        new = self.resumed is None
+        return RunChoices(
+            backend=self.backend.name,
+            model=self.model if new else None,
+            dataset=self.dataset,
+            recipe=(self.recipe_named or self.recipe.name) if new else None,
+            epochs=self.recipe.epochs,
+            batch_size=self.recipe.batch_size if new else None,
+            seed=self.seed if new else None,
+            precision=self.precision if new else None,
+            limit_train=self.limit_train if new else None,
+            limit_test=self.limit_test if new else None,
+            resume=self.resumed.folder if self.resumed else None,
+            stop_after=self.stop_after,
+            threads=self.threads,
+            device=self.device,
+            tuning=self.tuning,
+            timeout=self.timeout_s,
+            stall_timeout=self.stall_timeout_s,
+            memory_limit=self.memory_limit_mb,
+            data_dir=self.data_dir,
+            python=self.python,
+            out=self.out,
+            save=self.save,
+        )
+
+    @property
+    def own_files(self) -> list[str]:
+        """What the user named by its path, and may change: model, recipe, data set, checkpoint."""
+        choices = self.choices
+        named = (choices.model, choices.recipe, choices.dataset, choices.resume)
+        return [str(name) for name in named if name is not None and Path(name).exists()]
+
+    def command(self, training: str | None = None) -> str:
+        """The command line that repeats this run.
+
+        With the fingerprint of its training it is refused once files of the user's own have changed.
+        """
+        expect = training[:EXPECTED_DIGITS] if training and self.own_files else None
+        return command_line("run", replace(self.choices, expect=expect))
 
 
 def check_device(device: str) -> None:

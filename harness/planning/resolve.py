@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from backends.registry import find
 from harness.checkpoints import read_checkpoint
 from harness.datasets import form_of
 from harness.measuring.machine import available_cpus, default_threads
+from harness.planning.choices import Choices, RunChoices
+from harness.planning.manners import check_manner, manner
+from harness.planning.plan import RunPlan
 from harness.planning.resuming import resumed_recipe
 from specs.architecture import Architecture
 from specs.errors import RequestError
@@ -18,79 +20,94 @@ from specs.recipe import Recipe
 from specs.shapes import has_trailing_softmax
 
 
-def resolve_model(
-    model: str, recipe: str | None, *, dataset: str | None, epochs: int | None, batch_size: int | None
-) -> tuple[Architecture, Recipe]:
-    """The architecture and its recipe with the user's overrides. Raises RequestError.
+def resolve_model(model: str, choices: Choices, dataset: str | None) -> tuple[Architecture, Recipe]:
+    """The architecture and its recipe with what the user chose in place of the recipe's own. Raises RequestError.
 
     What the architecture leaves open, input shape and classes, is the data set's.
     """
 
     def recipe_of(name: str) -> Recipe:
-        return load_recipe(recipe) if recipe is not None else default_recipe(name)
+        return load_recipe(choices.recipe) if choices.recipe is not None else default_recipe(name)
 
     architecture = load_architecture(model, lambda name: form_of(dataset or recipe_of(name).dataset))
-    overrides = {"dataset": dataset, "epochs": epochs, "batch_size": batch_size}
-    chosen = {key: value for key, value in overrides.items() if value is not None}
-    return architecture, replace(recipe_of(architecture.name), **chosen)  # type: ignore[arg-type]
+    recipe = recipe_of(architecture.name)
+    return architecture, replace(
+        recipe,
+        dataset=recipe.dataset if dataset is None else dataset,
+        epochs=recipe.epochs if choices.epochs is None else choices.epochs,
+        batch_size=recipe.batch_size if choices.batch_size is None else choices.batch_size,
+    )
 
 
-def new_training(
-    backend: str | None,
-    *,
-    model: str | None,
-    recipe: str | None,
-    dataset: str | None,
-    epochs: int | None,
-    batch_size: int | None,
-    seed: int | None,
-    precision: str | None,
-    limit_train: int | None,
-    limit_test: int | None,
-) -> tuple[dict[str, Any], list[str]]:
-    """What defines a training, as fields of a RunPlan, and what to tell the user of it. Raises RequestError."""
-    if backend is None or model is None:
-        missing = "--backend" if backend is None else "--model"
+def plan_run(choices: RunChoices) -> tuple[RunPlan, list[str]]:
+    """The plan of one run, and what to tell the user of it. Raises RequestError."""
+    plan, notes = _new_run(choices) if choices.resume is None else _resumed_run(choices, choices.resume)
+    check_manner(plan.backend, plan.tuning)
+    return plan, notes
+
+
+def _new_run(choices: RunChoices) -> tuple[RunPlan, list[str]]:
+    if choices.backend is None or choices.model is None:
+        missing = "--backend" if choices.backend is None else "--model"
         raise RequestError(f"{missing} is missing: run takes a --backend and a --model, or --resume and a checkpoint")
-    architecture, chosen = resolve_model(model, recipe, dataset=dataset, epochs=epochs, batch_size=batch_size)
-    return {
-        "backend": find(backend),
-        "model": model,
-        "architecture": architecture,
-        "recipe": chosen,
-        "dataset": chosen.dataset,
-        "seed": seed or 0,
-        "precision": precision or "float32",
-        "limit_train": limit_train,
-        "limit_test": limit_test,
-    }, notices(architecture)
+    architecture, recipe = resolve_model(choices.model, choices, choices.dataset)
+    plan = RunPlan(
+        backend=find(choices.backend),
+        model=choices.model,
+        architecture=architecture,
+        recipe=recipe,
+        recipe_named=choices.recipe or recipe.name,
+        dataset=recipe.dataset,
+        seed=choices.seed or 0,
+        precision=choices.precision or "float32",
+        limit_train=choices.limit_train,
+        limit_test=choices.limit_test,
+        device=choices.device,
+        threads=resolve_threads(choices.threads),
+        tuning=manner(choices.tuning),
+    )
+    return _as_it_runs(plan, choices), notices(architecture)
 
 
-def resumed_training(
-    folder: Path, backend: str | None, *, dataset: str | None, epochs: int | None, also_given: dict[str, Any]
-) -> tuple[dict[str, Any], list[str]]:
-    """The same for one that a checkpoint continues: the checkpoint defines it. Raises RequestError.
-
-    ``also_given`` are choices that only a new training has; each must be None.
-    """
-    for name, value in also_given.items():
-        if value is not None:
+def _resumed_run(choices: RunChoices, folder: Path) -> tuple[RunPlan, list[str]]:
+    """A run that a checkpoint continues: the checkpoint says what defines the training."""
+    for name in ("model", "recipe", "batch_size", "seed", "precision", "limit_train", "limit_test"):
+        if getattr(choices, name) is not None:
             raise RequestError(f"--{name.replace('_', '-')} and --resume were both given: the checkpoint says it")
     checkpoint = read_checkpoint(folder)
     manifest = checkpoint.manifest
-    recipe = resumed_recipe(checkpoint, dataset=dataset, epochs=epochs)
-    return {
-        "backend": find(backend or manifest.backend),
-        "model": checkpoint.architecture.name,
-        "architecture": checkpoint.architecture,
-        "recipe": recipe,
-        "dataset": recipe.dataset,
-        "seed": manifest.seed,
-        "precision": manifest.precision,
-        "limit_train": manifest.limit_train,
-        "limit_test": manifest.limit_test,
-        "resumed": checkpoint,
-    }, checkpoint.notices()
+    recipe = resumed_recipe(checkpoint, dataset=choices.dataset, epochs=choices.epochs)
+    plan = RunPlan(
+        backend=find(choices.backend or manifest.backend),
+        model=checkpoint.architecture.name,
+        architecture=checkpoint.architecture,
+        recipe=recipe,
+        dataset=recipe.dataset,
+        seed=manifest.seed,
+        precision=manifest.precision,
+        limit_train=manifest.limit_train,
+        limit_test=manifest.limit_test,
+        device=choices.device,
+        threads=resolve_threads(choices.threads),
+        tuning=manner(choices.tuning),
+        resumed=checkpoint,
+    )
+    return _as_it_runs(plan, choices), checkpoint.notices()
+
+
+def _as_it_runs(plan: RunPlan, choices: RunChoices) -> RunPlan:
+    """The plan with its limits and places."""
+    return replace(
+        plan,
+        timeout_s=choices.timeout,
+        stall_timeout_s=choices.stall_timeout,
+        memory_limit_mb=choices.memory_limit,
+        data_dir=choices.data_dir,
+        python=choices.python,
+        out=choices.out,
+        save=choices.save,
+        stop_after=choices.stop_after,
+    )
 
 
 def resolve_threads(threads: int | None) -> int:

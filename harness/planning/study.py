@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from backends.contract import MANNERS, Manner
 from backends.registry import Registration, find, frameworks
+from harness.planning.choices import ComparisonChoices
 from harness.planning.manners import manners, manners_of
 from harness.planning.plan import RunPlan
 from harness.planning.resolve import resolve_model, resolve_threads
+from specs.codec import to_plain
 from specs.document import beside
 from specs.errors import RequestError, unknown
 from specs.loading import architecture_names, load_dataclass
@@ -21,33 +23,12 @@ MOST_RUNS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class Study(ComparisonChoices):
     """What to compare. "all" stands for every backend but NumPy, or for every bundled model.
 
     ``repeats`` is the number of rounds; ``seeds`` are run within each. ``tuning`` holds manners of using a framework,
-    or "all" for those that each backend has. None means the recipe's or the machine's own.
+    or "all" for those that each backend has.
     """
-
-    name: str
-    backends: tuple[str, ...] = ("all",)
-    models: tuple[str, ...] = ("all",)
-    datasets: tuple[str, ...] = ("mnist",)
-    seeds: tuple[int, ...] = (0,)
-    repeats: int = 3
-    recipe: str | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    limit_train: int | None = None
-    limit_test: int | None = None
-    threads: int | None = None
-    device: str = "cpu"
-    precision: str = "float32"
-    tuning: tuple[str, ...] = ("recommended",)
-    baseline: str = "torch"
-    timeout: float | None = None
-    stall_timeout: float | None = None
-    memory_limit: int | None = None
-    retry_noisy: int = 0
 
     def __post_init__(self) -> None:
         backends = [n for given in self.backends for n in (frameworks() if given == "all" else [find(given).name])]
@@ -59,6 +40,8 @@ class Study:
             if not values:
                 raise RequestError(f"{field}: at least one is needed")
             object.__setattr__(self, field, tuple(dict.fromkeys(values)))
+        object.__setattr__(self, "data_dir", None if self.data_dir is None else Path(self.data_dir))
+        object.__setattr__(self, "precision", self.precision or "float32")
         object.__setattr__(self, "baseline", find(self.baseline).name)
         object.__setattr__(self, "tuning", manners(self.tuning))
         if not 1 <= self.repeats <= 1000:
@@ -78,7 +61,7 @@ class Study:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, every choice written out."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {field.name: to_plain(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Study:
@@ -112,57 +95,53 @@ def load_study(path: Path) -> Study:
         models=tuple(map(found, study.models)),
         datasets=tuple(map(found, study.datasets)),
         recipe=None if study.recipe is None else found(study.recipe),
+        data_dir=None if study.data_dir is None else Path(found(str(study.data_dir))),
     )
 
 
-def matrix(study: Study, *, data_dir: Path | None = None) -> list[tuple[str, RunPlan]]:
-    """Every run under its identity, in the order of running: one round of all, then the next.
+def matrix(study: Study) -> list[tuple[str, RunPlan]]:
+    """Every run under its name, in the order of running: one round of all, then the next.
 
     Within a round the backends of one comparison follow each other, so that drift of the machine falls on all alike.
-    The identity says what the run is and is the same whenever the study is planned again. Raises RequestError.
+    The name says what the run is and is the same whenever the study is planned again. Raises RequestError.
     """
     planned: dict[str, RunPlan] = {}
-    for run_id, plan in _matrix(study, data_dir):
+    for plan in _plans(study):
+        run_id = run_name(plan)
         if run_id in planned:
             raise RequestError(f"two runs would both be called {run_id}: give each model and dataset its own name")
         planned[run_id] = plan
     return list(planned.items())
 
 
-def _matrix(study: Study, data_dir: Path | None) -> Iterator[tuple[str, RunPlan]]:
+def _plans(study: Study) -> Iterator[RunPlan]:
     threads = resolve_threads(study.threads)
-    resolved = {
-        (model, dataset): resolve_model(
-            model, study.recipe, dataset=dataset, epochs=study.epochs, batch_size=study.batch_size
-        )
-        for model in study.models
-        for dataset in study.datasets
-    }
+    cases = [(model, resolve_model(model, study, dataset)) for model in study.models for dataset in study.datasets]
     for round_number in range(study.repeats):
-        for (model, dataset), (architecture, recipe) in resolved.items():
+        for model, (architecture, recipe) in cases:
             for seed in study.seeds:
                 for tuning, backend in _manners(study):
-                    plan = RunPlan(
+                    yield RunPlan(
                         backend=backend,
                         model=model,
                         architecture=architecture,
                         recipe=recipe,
-                        dataset=dataset,
+                        recipe_named=study.recipe or recipe.name,
+                        dataset=recipe.dataset,
                         seed=seed,
-                        repeat=round_number,
                         round=round_number,
                         device=study.device,
-                        precision=study.precision,
+                        precision=study.precision or "float32",
                         threads=threads,
                         tuning=tuning,
-                        data_dir=data_dir,
+                        data_dir=study.data_dir,
                         limit_train=study.limit_train,
                         limit_test=study.limit_test,
                         timeout_s=study.timeout,
                         stall_timeout_s=study.stall_timeout,
                         memory_limit_mb=study.memory_limit,
+                        save=False,
                     )
-                    yield identity(plan), plan
 
 
 def _manners(study: Study) -> Iterator[tuple[Manner, Registration]]:
@@ -173,8 +152,8 @@ def _manners(study: Study) -> Iterator[tuple[Manner, Registration]]:
                 yield manner, backend
 
 
-def identity(plan: RunPlan) -> str:
-    """backend-model-dataset-sSEED-rREPEAT, the parts reduced to what a folder name may hold."""
+def run_name(plan: RunPlan) -> str:
+    """backend-model-dataset-sSEED-rROUND, the parts reduced to what a folder name may hold."""
     dataset = re.sub(r"[^A-Za-z0-9._]", "_", Path(plan.dataset).name)[:40] or "data"
-    parts = [plan.backend.name, plan.architecture.name, dataset, f"s{plan.seed}", f"r{plan.repeat}"]
+    parts = [plan.backend.name, plan.architecture.name, dataset, f"s{plan.seed}", f"r{plan.round}"]
     return "-".join(parts if plan.tuning == "recommended" else [*parts, plan.tuning])

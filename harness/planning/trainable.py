@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.datasets import Dataset
-from harness.inputs.prepare import limit
-from harness.planning.plan import RunPlan, check_fit
+from harness.inputs.prepare import limit, prepare_data, training_sha256
+from harness.planning.plan import EXPECTED_DIGITS, RunPlan, check_fit
 from harness.worker.batches import Batches
 from specs.architecture import Architecture
 from specs.errors import RequestError
@@ -39,3 +39,19 @@ def check_batches(architecture: Architecture, *, samples: int, batch_size: int) 
                 f"{batch_size}), which cannot be normalised; choose another --batch-size"
                 + (f" or --limit-train {samples - 1}" if last else "")
             )
+
+
+def check_expected(plan: RunPlan, dataset: Dataset, expected: str | None) -> None:
+    """Raise RequestError unless the training is the one that a recorded command was of."""
+    if expected is None:
+        return
+    data = prepare_data(dataset, plan.recipe.preprocessing, limit_train=plan.limit_train, limit_test=plan.limit_test)
+    training = training_sha256(
+        plan.architecture, plan.recipe, data=data.fingerprint, epochs=plan.epochs, resumed=plan.resumed
+    )
+    if not training.startswith(expected):
+        changed = " or ".join(plan.own_files) or "a bundled file"
+        raise RequestError(
+            f"--expect {expected}: {changed} has changed since this command was recorded (now "
+            f"{training[:EXPECTED_DIGITS]}); without --expect it trains what is there now"
+        )

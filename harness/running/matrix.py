@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from harness.datasets import Dataset, load_dataset
 from harness.planning.finished import Planned, remaining
@@ -28,14 +27,14 @@ class Interrupted(Exception):
 class Matrix:
     """The runs of a study in a result set. Made after everything that the user could have got wrong is checked."""
 
-    def __init__(self, study: Study, plans: list[Planned], results: ResultSet, data_dir: Path | None) -> None:
+    def __init__(self, study: Study, plans: list[Planned], results: ResultSet) -> None:
         self.study = study
         self.results = results
         self.plans = plans
-        self._datasets = {name: load_dataset(name, data_dir) for name in study.datasets}
+        self._datasets = {name: load_dataset(name, study.data_dir) for name in study.datasets}
 
     @staticmethod
-    def check(plans: Iterable[Planned], data_dir: Path | None) -> list[str]:
+    def check(plans: Iterable[Planned]) -> list[str]:
         """What to tell of the data sets.
 
         Raises RequestError unless every backend has an interpreter and every model suits its dataset.
@@ -45,7 +44,7 @@ class Matrix:
         for _, plan in plans:
             find_python(plan.backend.name, plan.python)
             if plan.dataset not in datasets:
-                datasets[plan.dataset] = load_dataset(plan.dataset, data_dir)
+                datasets[plan.dataset] = load_dataset(plan.dataset, plan.data_dir)
             notes += check_plan(plan, datasets[plan.dataset])
         return list(dict.fromkeys(notes))
 

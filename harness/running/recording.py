@@ -78,7 +78,7 @@ def record_of(
         status=status,
         error=error,
         started_at=notes.started_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        command=plan.command(),
+        command=plan.command(notes.fingerprints.training),
         backend=plan.backend.name,
         framework_version=notes.loaded.framework.framework_version if notes.loaded else None,
         model=plan.architecture.name,

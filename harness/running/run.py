@@ -66,7 +66,7 @@ def execute(
     except WorkerFailed as failure:
         return run.ended(failure.status, run_error(failure, plan.backend.name, named=plan.python is not None))
     except KeyboardInterrupt:
-        advice = f"Run it again: {plan.command()}"
+        advice = f"Run it again: {plan.command(run.training)}"
         return run.ended("interrupted", RunError(kind="interrupted", message="stopped by the user", advice=advice))
     finally:
         shutil.rmtree(folder / "inputs", ignore_errors=True)
@@ -113,6 +113,11 @@ class _Run:
             self._notes.loaded = None  # the worker's description of itself is what is broken
             record = record_of(self._plan, self._run_id, self._notes, status=status, error=error)
         return self._kept(record)
+
+    @property
+    def training(self) -> str | None:
+        """The fingerprint of the training, once it is known."""
+        return self._notes.fingerprints.training
 
     def _worker(self, python: Path) -> WorkerProcess:
         self._listen(Phase(phase="import"))

@@ -48,7 +48,7 @@ def measure() -> list[float]:
 
     with tempfile.TemporaryDirectory() as folder, patch.object(run, "WorkerProcess", Timed):
         results = ResultSet.create(Path(folder) / "set", name=STUDY.name, study=STUDY.to_dict())
-        runs = Matrix(STUDY, matrix(STUDY), results, None)
+        runs = Matrix(STUDY, matrix(STUDY), results)
         started = time.monotonic()
         runs.run(lambda event: None, finished)
     return seconds[1:]

@@ -47,12 +47,12 @@ def fake_matrix(folder: Path, runs: list[FakeRun], *, epochs: int = 1) -> Iterat
         patch.object(matrix_module, "load_dataset", lambda name, data_dir: dataset(20)),
     ):
         study = Study(name="tiny", datasets=("tiny",))
-        plans = [(run.name, plan(fake, epochs=epochs, repeat=n, round=n, **run.choices)) for n, run in enumerate(runs)]
+        plans = [(run.name, plan(fake, epochs=epochs, round=n, **run.choices)) for n, run in enumerate(runs)]
         if (folder / "set.json").exists():
             results = ResultSet.open(folder)
         else:
             results = ResultSet.create(folder, name="tiny", study=study.to_dict())
-        yield Matrix(study, plans, results, None), listen
+        yield Matrix(study, plans, results), listen
 
 
 def carry_out(folder: Path, runs: list[FakeRun]) -> list[Record]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.planning.choices import Choices
 from harness.planning.resolve import resolve_model
 from harness.planning.study import Study, matrix
 from specs.errors import RequestError
@@ -24,10 +25,10 @@ def colours(tmp_path: Path) -> str:
 
 
 def test_a_bundled_model_on_other_images_and_classes(colours: str) -> None:
-    architecture, recipe = resolve_model("resnet20", None, dataset=colours, epochs=None, batch_size=None)
+    architecture, recipe = resolve_model("resnet20", Choices(), colours)
     assert (architecture.input, architecture.classes, recipe.dataset) == ((3, 32, 32), 100, colours)
     assert parameter_count(architecture) == 272_474 + 90 * 65
-    architecture, recipe = resolve_model("resnet20", None, dataset=None, epochs=None, batch_size=None)
+    architecture, recipe = resolve_model("resnet20", Choices(), None)
     assert (architecture.input, architecture.classes, recipe.dataset) == ((1, 28, 28), 10, "mnist")
 
 
@@ -41,7 +42,7 @@ def test_a_study_resolves_every_model_on_every_data_set(colours: str) -> None:
 def test_a_file_that_says_its_input_keeps_it(colours: str, tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text("name: own\ninput: [1, 4, 4]\nlayers: [flatten, {linear: {out_features: classes}}]\n")
-    architecture, _ = resolve_model(str(path), None, dataset=colours, epochs=None, batch_size=None)
+    architecture, _ = resolve_model(str(path), Choices(), colours)
     assert (architecture.input, architecture.classes) == ((1, 4, 4), 100)
 
 
@@ -50,4 +51,4 @@ def test_a_model_too_deep_for_the_images_is_told_where(tmp_path: Path) -> None:
     images[0] = 255
     np.savez(tmp_path / "tiny.npz", train_images=images, train_labels=[0, 1], test_images=images, test_labels=[0, 1])
     with pytest.raises(RequestError, match=r"lenet5.yaml:\d+: lenet5: layers\[3\] \(conv2d\): kernel \[5, 5\]"):
-        resolve_model("lenet5", None, dataset=str(tmp_path / "tiny.npz"), epochs=None, batch_size=None)
+        resolve_model("lenet5", Choices(), str(tmp_path / "tiny.npz"))

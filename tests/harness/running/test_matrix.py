@@ -30,7 +30,7 @@ from tests.harness.plans import TINY, dataset, plan
 def planned(fake: Any, repeats: int = 3, names: tuple[str, ...] = ("a", "b")) -> list[tuple[str, Any]]:
     """``repeats`` rounds of runs that differ in their seeds."""
     seeds = list(enumerate(names))
-    return [(f"{n}-r{r}", plan(fake, epochs=1, seed=s, repeat=r, round=r)) for r in range(repeats) for s, n in seeds]
+    return [(f"{n}-r{r}", plan(fake, epochs=1, seed=s, round=r)) for r in range(repeats) for s, n in seeds]
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def tiny_matrix(folder: Path, fake: Any, *, retry_noisy: int = 0, open_set: bool
     study = Study(name="tiny", datasets=("tiny",), retry_noisy=retry_noisy)
     results = ResultSet.open(folder) if open_set else ResultSet.create(folder, name="tiny", study=study.to_dict())
     with patch.object(matrix_module, "load_dataset", lambda name, data_dir: dataset()):
-        yield Matrix(study, planned(fake), results, None)
+        yield Matrix(study, planned(fake), results)
 
 
 def ignore(event: object) -> None:
@@ -210,5 +210,5 @@ def test_a_model_that_does_not_suit_the_data_is_told_before_any_run(tmp_path: Pa
         patch.object(matrix_module, "load_dataset", lambda name, data_dir: dataset()),
         pytest.raises(RequestError, match=r"takes images \[1, 28, 28\], dataset 'tiny' has \[1, 4, 4\]"),
     ):
-        Matrix.check(plans, None)
+        Matrix.check(plans)
     assert TINY.input == (1, 4, 4)

@@ -193,7 +193,7 @@ def verdict(bench: Bench, folder: Path, rng: np.random.Generator, slowdown: floa
             mean = STEP_S * factor * float(np.exp(drift + rng.normal(0, 0.02)))
             noise = np.exp(rng.normal(0, 0.2, 1000) - 0.02)
             record = bench.record(lambda step, mean=mean, noise=noise: mean * float(noise[step % 1000]),
-                                  backend=backend, round=number, repeat=number)  # fmt: skip
+                                  backend=backend, round=number)  # fmt: skip
             results.append(record)
     row = load(folder).summary(baseline="fake").set_index("backend").loc["rival"]
     return row["train_verdict"], row["train_ratio_low"], row["train_ratio_high"]

@@ -1,9 +1,14 @@
-"""The options that several commands share, each with one meaning and one help text."""
+"""The options that several commands share, each with one meaning and one help text.
+
+Fields of ``harness.planning.choices`` are annotated with them, so that flags, study files and recorded commands agree.
+"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from backends.registry import alternatives
 
 SETS = Path("results") / "runs"
 """Where single runs are recorded, and comparisons in folders of their own, unless --out says otherwise."""
@@ -44,6 +49,43 @@ Timeout = Annotated[float | None, typer.Option(help="Seconds a run may take in a
 StallTimeout = Annotated[float | None, typer.Option(help="Seconds a run may go without any progress.")]
 MemoryLimit = Annotated[int | None, typer.Option(help="MiB of memory a run's worker may use.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the result set.")]
+Backend = Annotated[str | None, typer.Option(help=f"{alternatives()}; default with --resume: the same.")]
+Model = Annotated[str | None, typer.Option(help="A model's name or YAML file.", metavar="NAME|PATH")]
+Seed = Annotated[int | None, typer.Option(help="Seed of weights, batch order and dropout; default: 0.")]
+Precision = Annotated[str | None, typer.Option(help="float32 (the default), float64 or bfloat16.")]
+Save = Annotated[bool, typer.Option("--save/--no-save", help="Keep the trained network as a checkpoint.")]
+StopAfter = Annotated[
+    int | None, typer.Option(help="End after this epoch; the learning rates stay laid out for all.", metavar="N")
+]
+Resume = Annotated[
+    Path | None, typer.Option(help="Continue a checkpoint; --epochs counts the ones done.", metavar="CHECKPOINT")
+]
+Expect = Annotated[
+    str | None,
+    typer.Option(help="Refuse unless the files named are those of this fingerprint; recorded commands have it."),
+]
+Backends = Annotated[
+    tuple[str, ...],
+    typer.Option("--backends", "--backend", help='Names, or "all" that are installed (the default).', metavar="A,B,…"),
+]
+Models = Annotated[
+    tuple[str, ...],
+    typer.Option("--models", "--model", help='Names or YAML files, or "all" (the default).', metavar="A,B,…"),
+]
+Datasets = Annotated[tuple[str, ...], typer.Option("--datasets", "--dataset", help="Default: mnist.", metavar="A,B,…")]
+Seeds = Annotated[tuple[int, ...], typer.Option("--seeds", "--seed", help="Default: 0.", metavar="N,N,…")]
+Repeats = Annotated[int, typer.Option(help="Interleaved rounds; default: 3.")]
+Manners = Annotated[
+    tuple[str, ...],
+    typer.Option(
+        "--tuning",
+        help='default, recommended (unless told otherwise), expert; several, or "all" for those that each has.',
+        metavar="MANNER,…",
+    ),
+]
+Baseline = Annotated[str, typer.Option(help="The backend that ratios refer to; default: torch.")]
+RetryNoisy = Annotated[int, typer.Option(help="Repeat a run up to N times when the machine was busy.")]
+SetName = Annotated[str, typer.Option("--name", help="Name of the result set; default: from the models and the time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout, nothing else.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print the summary table as CSV on stdout, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; outcomes and errors are told as ever.")]
