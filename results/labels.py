@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from results.columns import CASE, NAMES, SUBJECT, CaseKey, SubjectKey, rung
@@ -68,6 +70,18 @@ class Labels:
             ]
             self._subjects[key] = plain(key.backend) + _bracketed(extras)
         return self._subjects[key]
+
+    def together(self, keys: Sequence[SubjectKey]) -> str:
+        """Subjects that differ in manner alone, e.g. "torch (default, expert)"."""
+        if len(keys) == 1:
+            return self.subject(keys[0])
+        version = [keys[0].version or None] if keys[0].backend in self._versions else []
+        manners = sorted((key.tuning for key in keys), key=rung)
+        return plain(keys[0].backend) + _bracketed([*version, *(self.manner(manner) for manner in manners)])
+
+    def framework(self, backend: str, version: str) -> str:
+        """A backend, with its version where several ran."""
+        return plain(backend) + _bracketed([version or None] if backend in self._versions else [])
 
     def manner(self, manner: str) -> str:
         """How a framework was used, in one word."""

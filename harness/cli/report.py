@@ -56,12 +56,12 @@ def print_report(made: Report, *, json: bool = False, csv: bool = False) -> None
     """The summary table, the chief findings and the path of the report, on stdout; or findings and summary as data."""
     from harness.cli.tables import print_table
     from results.export import csv as as_csv
-    from results.report.terminal import as_json, chief_findings, summary_table
+    from results.report.terminal import as_json, chief_findings, text_tables
 
     if json or csv:
         print(as_json(made) if json else as_csv(made.summary), end="")
         return
-    if table := summary_table(made.study):
+    for table in text_tables(made.study):
         print_table(table.title, table.columns, table.rows, right=table.right)
     for sentence in chief_findings(made.study, TOLD):
         print(f"- {sentence}")

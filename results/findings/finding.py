@@ -83,8 +83,11 @@ class Study:
         return Finding(key, level, values, case.key if case else None, subject.key if subject else None)
 
     def names(self, subjects: list[Subject]) -> str:
-        """Their names joined."""
-        return self.words.join([self.labels.subject(subject.key) for subject in subjects])
+        """Their names joined; of a backend in several manners once, with the manners."""
+        manners: dict[tuple[str, str], list[Subject]] = {}
+        for subject in subjects:
+            manners.setdefault((subject.backend, subject.key.version), []).append(subject)
+        return self.words.join([self.labels.together([s.key for s in own]) for own in manners.values()])
 
 
 def speed(subject: Subject) -> float | None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from results.columns import CaseKey, SubjectKey, rung
+from results.columns import CaseKey, SubjectKey
 from results.comparison import compare
 from results.findings.finding import Finding, Study, some, speed
 from results.formatting import cell, duration, figure, interval, plain
+from results.ladder import RATE, ladders
 from results.palette import REFERENCE
 from results.rounds import MOST, rounds_wanted
 from results.statistics import SAME_SPEED, Ratio, Verdict
@@ -26,7 +26,6 @@ FAR_SLOWER = 10.0
 """A backend this many times slower than the fastest is probably on a wrong path, not merely slow."""
 WIDE_INTERVAL = 0.25
 """Width of an interval, as a share of its median, from which more repeats are worth their time."""
-RATE = "train_samples_per_second"
 
 
 def changes(study: Study) -> Iterator[Finding]:
@@ -156,26 +155,29 @@ def _nonconforming(study: Study, subject: Subject) -> bool:
 
 
 def ladder(study: Study) -> Iterator[Finding]:
-    """What each manner of using a framework brought over the one below it, where a backend ran in several."""
+    """Per case what each manner of using a framework brought over the one below it, where backends ran in several."""
     for case in study.cases:
-        backends = dict.fromkeys((subject.backend, subject.key.version) for subject in case.subjects)
-        for owner in backends:
-            own = [s for s in case.subjects if (s.backend, s.key.version) == owner and speed(s) is not None]
-            own.sort(key=lambda s: rung(s.key.tuning))
-            for lower, higher in pairwise(own):
-                yield from _rung(study, case, lower, higher)
-
-
-def _rung(study: Study, case: Case, lower: Subject, higher: Subject) -> Iterator[Finding]:
-    found = speed_ratio(higher, lower, RATE)
-    if found.estimate is None or found.verdict in (Verdict.CANNOT_TELL, Verdict.NOT_COMPARABLE):
-        yield from _undecided(study, case, higher, [(lower, found)])
-        return
-    yield study.say(
-        "ladder_same" if found.verdict is Verdict.NO_DIFFERENCE else "ladder", "speed", case, higher,
-        other=study.labels.subject(lower.key), ratio=cell("ratio", found.estimate.median),
-        interval=interval("ratio", found.estimate.low, found.estimate.high), margin=f"{100 * (SAME_SPEED - 1):.0f}",
-    )  # fmt: skip
+        steps: dict[tuple[str, str], list[tuple[Subject, Subject, Ratio]]] = {}
+        for lower, higher, found in (step for one in ladders(case) for step in one.steps()):
+            steps.setdefault((lower.key.tuning, higher.key.tuning), []).append((lower, higher, found))
+        for (lower_manner, higher_manner), climbed in steps.items():
+            told = [
+                study.words(
+                    "ladder_same" if found.verdict is Verdict.NO_DIFFERENCE else "ladder_step",
+                    backend=study.labels.framework(higher.backend, higher.key.version),
+                    ratio=cell("ratio", found.estimate.median),
+                    interval=interval("ratio", found.estimate.low, found.estimate.high),
+                    margin=f"{100 * (SAME_SPEED - 1):.0f}",
+                )
+                for _, higher, found in climbed
+                if found.estimate and found.verdict in (Verdict.FASTER, Verdict.SLOWER, Verdict.NO_DIFFERENCE)
+            ]
+            if told:
+                names = {"lower": study.labels.manner(lower_manner), "higher": study.labels.manner(higher_manner)}
+                yield study.say("ladder", "speed", case, climbed[0][1], **names, told=study.words.join(told))
+            for lower, higher, found in climbed:
+                if found.verdict in (Verdict.CANNOT_TELL, Verdict.NOT_COMPARABLE):
+                    yield from _undecided(study, case, higher, [(lower, found)])
 
 
 def far_slower(study: Study) -> Iterator[Finding]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from results.columns import CaseKey
 from results.words import Words
 
 if TYPE_CHECKING:
@@ -26,18 +27,22 @@ PANELS = 6
 
 @dataclass(frozen=True)
 class Plot:
-    """A finished plot. ``name`` is its file's, ``kind`` names its caption in ``results.words``, ``about`` the case."""
+    """A finished plot. ``name`` is its file's, ``kind`` names its caption in ``results.words``, ``about`` the case.
+
+    ``cases`` are those that are in it.
+    """
 
     name: str
     kind: str
     about: str
+    cases: tuple[CaseKey, ...]
     svg: str
     png: bytes
 
 
 def draw(study: Study) -> Iterator[Plot]:
     """Every plot that the runs have something for."""
-    from results.plots import bars, curves, images
+    from results.plots import bars, curves, images, ladders
     from results.plots.style import styled
 
     drawn = replace(study, words=Words("en"))  # matplotlib's own font has no Chinese
@@ -46,19 +51,23 @@ def draw(study: Study) -> Iterator[Plot]:
         for number, start in enumerate(range(0, len(drawn.cases), PANELS), start=1):
             cases = drawn.cases[start : start + PANELS]
             part = f"-{number}" if len(drawn.cases) > PANELS else ""
-            yield from _finished(f"throughput{part}", "throughput", "", bars.throughput(drawn, cases))
-            yield from _finished(f"memory{part}", "memory", "", bars.memory(drawn, cases))
-            yield from _finished(f"phases{part}", "phases", "", bars.phases(drawn, cases))
+            yield from _finished(f"throughput{part}", "throughput", "", cases, bars.throughput(drawn, cases))
+            yield from _finished(f"ladder{part}", "ladder", "", cases, ladders.ladder(drawn, cases))
+            yield from _finished(f"memory{part}", "memory", "", cases, bars.memory(drawn, cases))
+            yield from _finished(f"phases{part}", "phases", "", cases, bars.phases(drawn, cases))
         several_sets = len({case.key.set for case in drawn.cases}) > 1
         for case in drawn.cases:
             about = study.labels.case(case.key)
             name = _name(study, case, several_sets=several_sets)
-            yield from _finished(f"loss-{name}", "loss", about, curves.loss(drawn, selection, case))
-            yield from _finished(f"accuracy-{name}", "accuracy", about, curves.accuracy(drawn, case))
-            yield from _finished(f"confusion-{name}", "confusion", about, images.confusion(drawn, selection, case))
+            yield from _finished(f"loss-{name}", "loss", about, [case], curves.loss(drawn, selection, case))
+            yield from _finished(f"accuracy-{name}", "accuracy", about, [case], curves.accuracy(drawn, case))
+            yield from _finished(
+                f"confusion-{name}", "confusion", about, [case], images.confusion(drawn, selection, case)
+            )
         for dataset in dict.fromkeys(case.dataset for case in drawn.cases):
             name = f"gallery-{_slug(dataset)}"
-            yield from _finished(name, "gallery", dataset, images.gallery(drawn, selection, dataset))
+            shown = [case for case in drawn.cases if case.dataset == dataset]
+            yield from _finished(name, "gallery", dataset, shown, images.gallery(drawn, selection, dataset))
 
 
 def _name(study: Study, case: Case, *, several_sets: bool) -> str:
@@ -69,14 +78,14 @@ def _name(study: Study, case: Case, *, several_sets: bool) -> str:
     return _slug("-".join(parts)) + (f"-{number}" if number > 1 else "")
 
 
-def _finished(name: str, kind: str, about: str, figure: Figure | None) -> Iterator[Plot]:
+def _finished(name: str, kind: str, about: str, cases: Sequence[Case], figure: Figure | None) -> Iterator[Plot]:
     if figure is None:
         return
     svg, png = io.StringIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.set_layout_engine("none")  # the layout is found; finding it again would double the time
     figure.savefig(png, format="png")
-    yield Plot(name, kind, about, svg.getvalue(), png.getvalue())
+    yield Plot(name, kind, about, tuple(case.key for case in cases), svg.getvalue(), png.getvalue())
 
 
 def _slug(text: str) -> str:

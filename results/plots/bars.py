@@ -19,6 +19,9 @@ from results.summary import Case, Subject
 if TYPE_CHECKING:
     from results.findings import Study
 
+LONG_NAME = 14
+"""Names longer than this leave no room for two panels side by side."""
+
 # Light to dark of one hue: phases are parts of one whole, and backends own the other colours.
 _PHASES = {
     "import_s": ("import", "#c6dbef"),
@@ -30,18 +33,14 @@ _PHASES = {
 
 
 def throughput(study: Study, cases: Sequence[Case]) -> Figure | None:
-    """Training samples per second: medians with their 95 % intervals, every run a dot.
-
-    An interval far wider than the runs (two of them allow no other) runs out of the panel.
-    """
+    """Training samples per second: medians with their 95 % intervals, every run a dot."""
     column = "train_samples_per_second"
     chosen = [(case, _having(case, column)) for case in cases]
     chosen = [(case, subjects) for case, subjects in chosen if subjects]
     if not chosen:
         return None
-    figure, axes = _figure(chosen)
+    figure, axes = _figure(study, chosen)
     for (case, subjects), ax in zip(chosen, axes, strict=True):
-        most = max(subject.ok[column].max() for subject in subjects)
         for place, subject in enumerate(subjects):
             rates = subject.ok[column].dropna()
             found = estimate(rates.tolist())
@@ -52,10 +51,8 @@ def throughput(study: Study, cases: Sequence[Case]) -> Figure | None:
             _interval(ax, place, found)
             if len(rates) > 1:
                 ax.plot(rates, np.full(len(rates), place), "o", ms=2.5, mfc=PAPER, mec=INK, mew=0.6)
-            end = min(max(found.median, found.high or 0, rates.max()), 1.15 * most)
-            _value(ax, place, end, cell(column, found.median))
+            _value(ax, place, max(_end(found), rates.max()), _said(column, found))
         _finish(study, ax, case, subjects, "samples/s in training")
-        ax.set_xlim(0, 1.45 * most)
     return figure
 
 
@@ -65,7 +62,7 @@ def memory(study: Study, cases: Sequence[Case]) -> Figure | None:
     chosen = [(case, subjects) for case, subjects in chosen if subjects]
     if not chosen:
         return None
-    figure, axes = _figure(chosen)
+    figure, axes = _figure(study, chosen)
     for (case, subjects), ax in zip(chosen, axes, strict=True):
         for place, subject in enumerate(subjects):
             peaks = subject.ok["peak_rss_mb"].dropna()
@@ -78,7 +75,7 @@ def memory(study: Study, cases: Sequence[Case]) -> Figure | None:
             ax.barh(place, found.median - imported, left=imported, height=0.68, color=look.colour, hatch=look.hatch,
                     edgecolor=PAPER, lw=0)  # fmt: skip
             _interval(ax, place, found)
-            _value(ax, place, max(found.median, found.high or 0), cell("peak_rss_mb", found.median))
+            _value(ax, place, _end(found), _said("peak_rss_mb", found))
         _finish(study, ax, case, subjects, "peak memory (MiB)")
     _legend(figure, {"after import": "#bbbbbb", "added by building and training": "#666666"})
     return figure
@@ -90,7 +87,7 @@ def phases(study: Study, cases: Sequence[Case]) -> Figure | None:
     chosen = [(case, subjects) for case, subjects in chosen if subjects]
     if not chosen:
         return None
-    figure, axes = _figure(chosen)
+    figure, axes = _figure(study, chosen)
     for (case, subjects), ax in zip(chosen, axes, strict=True):
         for place, subject in enumerate(subjects):
             left = 0.0
@@ -108,9 +105,10 @@ def _having(case: Case, *columns: str) -> list[Subject]:
     return [subject for subject in case.subjects if subject.ok[list(columns)].notna().any(axis=None)]
 
 
-def _figure(chosen: Sequence[tuple[Case, list[Subject]]]) -> tuple[Figure, list[Axes]]:
-    most = max(len(subjects) for _, subjects in chosen)
-    return panels(len(chosen), height=0.95 + 0.3 * most, columns=2)
+def _figure(study: Study, chosen: Sequence[tuple[Case, list[Subject]]]) -> tuple[Figure, list[Axes]]:
+    longest = max(len(study.labels.subject(subject.key)) for _, subjects in chosen for subject in subjects)
+    columns = 2 if longest <= LONG_NAME else 1
+    return panels([0.95 + 0.3 * len(subjects) for _, subjects in chosen], columns=columns)
 
 
 def _median(subject: Subject, column: str) -> float | None:
@@ -124,21 +122,27 @@ def _interval(ax: Axes, place: int, found: Estimate) -> None:
         ax.errorbar(found.median, place, xerr=reach, color=INK, lw=1.2, capsize=3)
 
 
+def _end(found: Estimate) -> float:
+    """Where the interval ends, or the bar where none is drawn."""
+    return found.median if found.high is None or found.disturbed else found.high
+
+
+def _said(column: str, found: Estimate) -> str:
+    return cell(column, found.median) + (", too disturbed to tell" if found.disturbed else "")
+
+
 def _value(ax: Axes, place: int, end: float, text: str) -> None:
-    background = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}  # an interval may run on below it
-    ax.annotate(text, (end, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8.5,
-                bbox=background)  # fmt: skip
+    ax.annotate(text, (end, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8.5)
 
 
 def _finish(study: Study, ax: Axes, case: Case, subjects: Sequence[Subject], xlabel: str) -> None:
     ax.set_yticks(range(len(subjects)), [short(study.labels.subject(s.key)) for s in subjects])
     ax.set(xlabel=xlabel, title=short(study.labels.case(case.key), 36))
-    ax.invert_yaxis()
+    ax.set_ylim(len(subjects) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
-    ax.margins(x=0.18)
-    ax.set_xlim(left=0)
-    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.set_xlim(0, 1.3 * ax.dataLim.x1)  # room for the values beside the longest
+    ax.xaxis.set_major_locator(MaxNLocator(3))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
 
 

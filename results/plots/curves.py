@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from results.plots.style import WIDTH, log_ticks, panels, short
+from results.plots.style import WIDTH, legend, log_ticks, panels, short
 from results.selection import Selection
 from results.summary import Case
 from results.trajectories import gaps, points, reference_of
@@ -44,7 +44,7 @@ def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
             steps, losses, look.dash, color=look.colour, lw=width, label=short(study.labels.subject(subject.key))
         )
     upper.set(ylabel="training loss", xscale="log")
-    for line in upper.legend(loc="upper right", ncols=1 if len(runs) < 6 else 2).get_lines():
+    for line in legend(figure, upper, "upper right").get_lines():
         line.set_linewidth(3)
     for subject, curve in others:
         look = study.labels.look(subject.key)
@@ -65,7 +65,7 @@ def accuracy(study: Study, case: Case) -> Figure | None:
     """Test accuracy per epoch, and against the seconds spent in training; the band spans the runs."""
     epochs = study.results.epochs
     epochs = epochs[epochs["test_accuracy"].notna()]
-    figure, (left, right) = panels(2, height=2.9, columns=2)
+    figure, (left, right) = panels([2.9, 2.9], columns=2)
     right.sharey(left)
     drawn = False
     for subject in case.subjects:
@@ -97,5 +97,5 @@ def accuracy(study: Study, case: Case) -> Figure | None:
     right.set(xlabel="training time (s)")
     right.set_xlim(left=0)
     right.tick_params(labelleft=False)
-    left.legend(loc="lower right")
+    legend(figure, left, "lower right")
     return figure

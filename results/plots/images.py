@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
+from results.palette import in_order
 from results.plots.style import FAINT, INK, WIDTH, short
 from results.selection import Selection
 from results.summary import Case, Subject
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 CLASSES_SHOWN = 20
 """More classes than this leave no room for numbers."""
 GALLERY = 24
-_ERRORS = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#fdc692", "#d94801", "#7f2704"])
+_ERRORS = LinearSegmentedColormap.from_list("errors", ["#fdae6b00", "#fd8d3ca0", "#d94801"])
+"""From clear to opaque: the page shows through, be it light or dark."""
+GREY = "grey"
+"""What the ids of grey pictures begin with: a dark page inverts them."""
 
 
 def confusion(study: Study, selection: Selection, case: Case) -> Figure | None:
-    """Errors per run, true class against predicted: the mean of all backends with numbers, each backend beside it.
+    """Errors per run, true class against predicted: the mean of all backends with numbers, each backend beside it (of
+    several manners or versions the recommended one, the first).
 
     The diagonal (right answers) is left out: beside it no error could be seen.
     """
@@ -40,17 +45,22 @@ def confusion(study: Study, selection: Selection, case: Case) -> Figure | None:
     large = left.subplots()
     picture = _matrix(large, np.mean([matrix for _, matrix in errors], axis=0), most, numbers=True)
     large.set(xlabel="predicted class", ylabel="true class", title=f"{short(study.labels.case(case.key), 32)}, all")
-    across = 1 if len(errors) == 1 else 2
-    grid = right.subplots(-(-len(errors) // across), across, squeeze=False).ravel()
-    for ax in grid[len(errors) :]:
+    each = dict(reversed([(subject.backend, (subject, matrix)) for subject, matrix in _recommended_first(errors)]))
+    across = 1 if len(each) == 1 else 2
+    grid = right.subplots(-(-len(each) // across), across, squeeze=False).ravel()
+    for ax in grid[len(each) :]:
         ax.remove()
-    for ax, (subject, matrix) in zip(grid, errors, strict=False):
+    for ax, (subject, matrix) in zip(grid, [each[name] for name in in_order(each)], strict=False):
         _matrix(ax, matrix, most, numbers=False)
         ax.set_title(short(study.labels.subject(subject.key), 20), fontsize=9)
     bar = left.colorbar(picture, ax=large, shrink=0.7, aspect=25)
     bar.set_label("test images per run")
     bar.outline.set_visible(False)
     return figure
+
+
+def _recommended_first(errors: list[tuple[Subject, NDArray[np.float64]]]) -> list[tuple[Subject, NDArray[np.float64]]]:
+    return sorted(errors, key=lambda pair: pair[0].key.tuning != "recommended")
 
 
 def _errors(selection: Selection, subject: Subject) -> NDArray[np.float64] | None:
@@ -75,7 +85,7 @@ def _matrix(ax: Axes, matrix: NDArray[np.float64], most: float, *, numbers: bool
         ax.set(xticks=range(classes), yticks=range(classes))
         for (row, column), count in np.ndenumerate(matrix):
             if count >= 0.5:
-                colour = "#fffffe" if count > 0.55 * most else "#3b1a06"
+                colour = "#fffffe" if count > 0.7 * most else INK
                 ax.text(column, row, f"{count:.0f}", ha="center", va="center", fontsize=7.5, color=colour)
     return picture
 
@@ -100,7 +110,9 @@ def gallery(study: Study, selection: Selection, dataset: str) -> Figure | None:
         ax.set_axis_off()
     for ax, (index, picture) in zip(grid, pictures, strict=False):
         (true, predicted), _ = said[index].most_common(1)[0]
-        ax.imshow(picture, cmap="gray_r")
+        drawn = ax.imshow(picture, cmap="gray_r")
+        if picture.ndim == 2:
+            drawn.set_gid(f"{GREY}{index}")
         ax.set_title(f"{true} → {predicted}", fontsize=10, loc="center", color=INK)
         ax.text(0.5, -0.06, f"{said[index].total()} of {len(records)}", transform=ax.transAxes, ha="center", va="top",
                 fontsize=7.5)  # fmt: skip

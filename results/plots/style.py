@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font_names
+from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 INK = "#24292f"
@@ -85,12 +86,24 @@ def _decade(value: float) -> str:
     return f"{value:,.0f}" if 0 <= exponent < 6 else f"10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
-def panels(count: int, *, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
-    """A figure of the common width with ``count`` panels, each ``height`` inches high, in rows of ``columns``."""
-    across = min(columns, count)
-    rows = math.ceil(count / across)
-    figure = Figure(figsize=(WIDTH, height * rows + 0.35), layout="constrained")
-    grid = figure.subplots(rows, across, squeeze=False).ravel().tolist()
-    for spare in grid[count:]:
+def panels(heights: Sequence[float], *, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """A figure of the common width with panels of these heights in inches, in rows of ``columns``."""
+    across = min(columns, len(heights))
+    rows = [max(heights[start : start + across]) for start in range(0, len(heights), across)]
+    figure = Figure(figsize=(WIDTH, sum(rows) + 0.35), layout="constrained")
+    grid = figure.subplots(len(rows), across, squeeze=False, height_ratios=rows).ravel().tolist()
+    for spare in grid[len(heights) :]:
         spare.remove()
-    return figure, grid[:count]
+    return figure, grid[: len(heights)]
+
+
+LEGEND_INSIDE = 6
+"""More curves than this have their legend below the figure."""
+
+
+def legend(figure: Figure, ax: Axes, loc: Literal["upper right", "lower right"]) -> Legend:
+    """The legend of the curves in ``ax``, where it hides none of them."""
+    handles, names = ax.get_legend_handles_labels()
+    if len(handles) <= LEGEND_INSIDE:
+        return ax.legend(loc=loc)
+    return figure.legend(handles, names, loc="outside lower center", ncols=3)

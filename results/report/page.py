@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from results.columns import CaseKey, SubjectKey
-from results.findings import LEVELS, Study, collect
+from results.findings import LEVELS, Finding, Study, collect
 from results.formatting import cell, is_absent, moment, plain, plain_lines, unit
 from results.plots import Plot
 from results.record import Row
@@ -49,6 +50,14 @@ class Software:
 
 
 @dataclass(frozen=True)
+class Told:
+    """A finding's sentence and where its figures are: the words of each link and the anchor it leads to."""
+
+    sentence: str
+    links: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Page:
     """Everything the templates show."""
 
@@ -56,7 +65,7 @@ class Page:
     title: str
     sets: list[dict[str, str]]
     made: str
-    findings: list[tuple[str, str, list[str]]]
+    findings: list[tuple[str, str, list[Told]]]
     changes: Table | None
     tables: list[Table]
     plots: list[tuple[Plot, str]]
@@ -75,15 +84,19 @@ def assemble(study: Study, plots: Sequence[Plot]) -> Page:
     whole = zip(results.rows, results.runs["training"], strict=True)
     bad = [(CaseKey(training, row.device, row.precision, row.threads, name), row) for (name, row), training in whole
            if row.status != "ok"]  # fmt: skip
+    tables = [
+        make(study) for make in (page_tables.speed, page_tables.ladder, page_tables.accuracy, page_tables.resources)
+    ]
+    tables = [table for table in tables if table.rows or table.name != "ladder"]
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return Page(
         words=words,
         title=words.join([plain(name) for name in results.names]),
         sets=list(_sets(study)),
         made=words("made", when=now, runs=f"{len(results.runs):,}"),
-        findings=_findings(study),
+        findings=_findings(study, tables, plots),
         changes=page_tables.changes(study),
-        tables=[page_tables.speed(study), page_tables.accuracy(study), page_tables.resources(study)],
+        tables=tables,
         plots=[(plot, words(f"caption_{plot.kind}", about=plain(plot.about))) for plot in plots],
         conformance=page_tables.conformance(study),
         failures=[_failure(study, key, row) for key, row in bad[:FAILURES]],
@@ -106,15 +119,44 @@ def _sets(study: Study) -> Iterator[dict[str, str]]:
         }
 
 
-def _findings(study: Study) -> list[tuple[str, str, list[str]]]:
+_SHOWN = {
+    "speed": ("speed", "throughput"), "ladder": ("ladder", "ladder"), "far_slower": ("speed", "throughput"),
+    "accuracy": ("accuracy", "accuracy"), "accuracy_differs": ("accuracy", "accuracy"), "leaves": ("accuracy", "loss"),
+    "memory": ("resources", "memory"), "threads_exceeded": ("resources", ""), "first_step": ("resources", "phases"),
+    "failed": ("failures", ""), "namesakes": ("fingerprints", ""), "no_fingerprints": ("fingerprints", ""),
+    "noisy": ("runs", ""), "machines": ("environment", ""), "nonconforming": ("conformance", ""),
+    "unchecked": ("conformance", ""), "change": ("changes", ""), "target_missed": ("accuracy", "accuracy"),
+}  # fmt: skip
+"""Where the figures of a finding are, by its key or else by its level: the table or section, and the kind of plot."""
+
+
+def _findings(study: Study, tables: Sequence[Table], plots: Sequence[Plot]) -> list[tuple[str, str, list[Told]]]:
     """Level, its heading and its sentences."""
     found = collect(study)
-    groups: list[tuple[str, str, list[str]]] = []
+    rows = {(table.name, key): f"{table.name}-{n}" for table in tables for n, key in enumerate(table.keys)}
+    groups: list[tuple[str, str, list[Told]]] = []
     for level in LEVELS:
-        sentences = [finding.sentence(study.words) for finding in found if finding.level == level]
-        if sentences:
-            groups.append((level, study.words(f"level_{level}"), sentences))
+        told = [
+            Told(one.sentence(study.words), list(_links(study, one, rows, plots)))
+            for one in found
+            if one.level == level
+        ]
+        if told:
+            groups.append((level, study.words(f"level_{level}"), told))
     return groups
+
+
+def _links(
+    study: Study, one: Finding, rows: Mapping[tuple[str, Any], str], plots: Sequence[Plot]
+) -> Iterator[tuple[str, str]]:
+    where, kind = _SHOWN.get(one.key) or _SHOWN.get(one.level) or ("", "")
+    if where:
+        own = [row for (table, key), row in rows.items() if (table, key[0]) == (where, one.case)]
+        anchor = rows.get((where, (one.case, one.subject))) or next(iter(own), where)
+        yield study.words("jump_row" if anchor != where else f"heading_{where}"), anchor
+    plot = next((plot for plot in plots if plot.kind == kind and (one.case is None or one.case in plot.cases)), None)
+    if plot is not None:
+        yield study.words("jump_plot"), f"plot-{plot.name}"
 
 
 def _failure(study: Study, key: CaseKey, row: Row) -> Failure:

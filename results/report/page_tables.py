@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pandas as pd
 
-from results.columns import CASE, FINGERPRINTS, CaseKey, SubjectKey
+from results.columns import CASE, FINGERPRINTS, SUBJECT, CaseKey, SubjectKey
 from results.comparison import compare
 from results.findings import Study
 from results.formatting import ABSENT, cell, interval, is_absent, moment, plain, unit
+from results.ladder import RATE, ladders
 from results.palette import in_order
+from results.record import MANNERS, Manner
+from results.statistics import Estimate, Ratio, estimate
 
 
 @dataclass(slots=True)
@@ -21,7 +24,7 @@ class Cell:
     """What a cell shows: ``text`` and below it, small, ``detail``.
 
     ``sort`` is the number to sort by, None to sort by the text. ``css`` holds CSS classes, its own ("verdict-faster")
-    and those of its column.
+    and those of its column. ``under`` is shown below it on the page, where it stands for a column of its own.
     """
 
     text: str
@@ -30,13 +33,15 @@ class Cell:
     css: str = ""
     colour: str = ""
     code: bool = False
+    under: str = ""
 
 
 @dataclass(frozen=True)
 class Column:
     """A heading and how a row (of whatever the table is made from) fills the column.
 
-    ``css`` holds the CSS classes of its cells: "number", "screen-only".
+    ``css`` holds the CSS classes of its cells: "number", "screen-only". One that is not ``on_page`` is in the texts
+    alone.
     """
 
     title: str
@@ -44,6 +49,7 @@ class Column:
     unit: str = ""
     css: str = ""
     code: bool = False
+    on_page: bool = True
 
     @property
     def numeric(self) -> bool:
@@ -60,20 +66,39 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table under a heading of the report; ``name`` is its anchor, and names its words."""
+    """A table under a heading of the report; ``name`` is its anchor, and names its words.
+
+    ``keys`` are the case and subject of each row, for the links of the summary; empty where they have none.
+    """
 
     name: str
     about: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    keys: tuple[tuple[CaseKey, SubjectKey], ...] = ()
+
+    @property
+    def page_columns(self) -> list[Column]:
+        """The columns that the page has."""
+        return [column for column in self.columns if column.on_page]
+
+    @property
+    def page_rows(self) -> list[Sequence[Cell]]:
+        """The rows as the page has them."""
+        shown = [number for number, column in enumerate(self.columns) if column.on_page]
+        return list(self.rows) if len(shown) == len(self.columns) else [[row[i] for i in shown] for row in self.rows]
 
     @classmethod
     def of(cls, name: str, about: str, columns: Iterable[Column], source: Iterable[Mapping[str, Any]]) -> Table:
         """The table of a source's rows, without the columns that hold nothing in any row."""
-        columns = list(columns)
+        columns, source = list(columns), list(source)
         rows = [[column.cell(row) for column in columns] for row in source]
         kept = [i for i in range(len(columns)) if any(row[i].text not in ("", ABSENT) for row in rows)]
-        return cls(name, about, tuple(columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in rows))
+        keyed = source and {*CASE, *SUBJECT} <= set(source[0])
+        return cls(
+            name, about, tuple(columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in rows),
+            tuple((_case_key(row), _subject_key(row)) for row in source) if keyed else (),
+        )  # fmt: skip
 
 
 def summary(study: Study) -> Table:
@@ -95,14 +120,56 @@ def speed(study: Study) -> Table:
         "share_of_peak",
     )  # fmt: skip
     columns = [
-        *_who(study),
-        _figure(study, "train_samples_per_second"),
-        _figure(study, "train_ratio"),
-        Column(study.words("column_train_verdict"), lambda row: _verdict(study, row, "train_")),
+        *_who(
+            study,
+            _figure(study, "train_ratio"),
+            Column(study.words("column_train_verdict"), lambda row: _verdict(study, row, "train_")),
+            _figure(study, "train_samples_per_second"),
+        ),
         *(_figure(study, name) for name in figures),
     ]
     about = study.words("about_speed", baseline=plain(study.baseline or ""))
     return Table.of("speed", about, columns, _summary(study))
+
+
+def ladder(study: Study) -> Table:
+    """Per case and backend the rate in each manner, and how many times as fast each is as the one below it."""
+    words = study.words
+
+    def rows() -> Iterable[Mapping[str, Any]]:
+        for one in (one for case in study.cases for one in ladders(case)):
+            row: dict[str, Any] = one.case.key._asdict() | one.rungs[0].key._asdict() | {"ladder": one}
+            row["ok"], row["runs"] = (sum(len(part) for part in parts) for parts in (
+                [s.ok for s in one.rungs], [s.runs for s in one.rungs]))  # fmt: skip
+            row["noisy"] = sum(subject.noisy for subject in one.rungs)
+            row["steps"] = {higher.key.tuning: found for _, higher, found in one.steps()}
+            yield row
+
+    def rate(manner: Manner) -> Column:
+        def fill(row: Mapping[str, Any]) -> Cell:
+            subject = row["ladder"].subject(manner)
+            found = None if subject is None else estimate(subject.ok[RATE].dropna().tolist())
+            return Cell(ABSENT) if found is None else _estimated(study, RATE, found)
+
+        return Column(words(f"tuning_{manner}"), fill, unit=unit(RATE).name, css="number")
+
+    def step(manner: Manner) -> Column:
+        def fill(row: Mapping[str, Any]) -> Cell:
+            found: Ratio | None = row["steps"].get(manner)
+            if found is None or found.estimate is None:
+                return Cell(ABSENT)
+            made = _estimated(study, "ratio", found.estimate, told=found.reason != "disturbed")
+            said = words(f"verdict_{found.verdict}")
+            return replace(made, detail=f"{made.detail}; {said}" if made.detail else said, css=_css(found.verdict))
+
+        return Column(words("column_step_up", manner=words(f"tuning_{manner}")), fill, css="number")
+
+    columns = [
+        *_who(
+            study, *(column for manner in MANNERS for column in (rate(manner), step(manner))), backend=_backend_alone
+        ),
+    ]
+    return Table.of("ladder", words("about_ladder"), columns, rows())
 
 
 def accuracy(study: Study) -> Table:
@@ -115,10 +182,12 @@ def accuracy(study: Study) -> Table:
         return Cell(study.words("yes" if value else "unsure"), css="good" if value else "")
 
     columns = [
-        *_who(study),
-        _figure(study, "test_accuracy"),
-        _figure(study, "accuracy_difference"),
-        Column(study.words("column_accuracy_equivalent"), equal),
+        *_who(
+            study,
+            _figure(study, "test_accuracy"),
+            Column(study.words("column_accuracy_equivalent"), equal),
+            _figure(study, "accuracy_difference"),
+        ),
         *(_figure(study, name) for name in ("macro_precision", "macro_recall", "macro_f1", "test_loss")),
         *(
             _time_to(study, name.removeprefix("reached_"))
@@ -133,10 +202,11 @@ def accuracy(study: Study) -> Table:
 def resources(study: Study) -> Table:
     """Seconds per phase, memory, parameters and threads per case and subject."""
     figures = (
-        "import_s", "build_s", "first_step_s", "train_s", "eval_s", "total_s", "peak_rss_mb", "after_import_rss_mb",
-        "device_peak_mb", "parameters", "busy_threads", "wanted_threads",
+        "import_s", "build_s", "first_step_s", "train_s", "eval_s", "after_import_rss_mb", "device_peak_mb",
+        "parameters", "busy_threads", "wanted_threads",
     )  # fmt: skip
-    columns = [*_who(study), *(_figure(study, name) for name in figures)]
+    first = (_figure(study, name) for name in ("peak_rss_mb", "total_s"))
+    columns = [*_who(study, *first), *(_figure(study, name) for name in figures)]
     return Table.of("resources", study.words("about_resources"), columns, _summary(study))
 
 
@@ -152,7 +222,7 @@ def runs(study: Study) -> Table:
         said = [] if row["current"] else [words("attempt_repeated")]
         if not is_absent(row["noisy"]) and row["noisy"]:
             said.append(words("noisy"))
-        return Cell(words.join(said))
+        return Cell(words.join(said), css="noisy" if said else "")
 
     figures = ("test_accuracy", "train_samples_per_second", "first_step_s", "total_s", "peak_rss_mb")
     columns = [
@@ -162,8 +232,8 @@ def runs(study: Study) -> Table:
         _figure(study, "seed"),
         _figure(study, "round"),
         Column(words("column_status"), status),
-        *(_figure(study, name) for name in figures),
         Column(words("column_notes"), notes),
+        *(_figure(study, name) for name in figures),
         Column(
             words("column_command"), lambda row: Cell(_or_absent(row["command"], 1000)), code=True, css="screen-only"
         ),
@@ -176,15 +246,23 @@ def changes(study: Study) -> Table | None:
     if len(study.results.sets) != 2:
         return None
     words = study.words
+    several = study.results.runs["tuning"].nunique() > 1
+
+    def disturbed(row: Mapping[str, Any]) -> Cell:
+        count = row["noisy_before"] + row["noisy_after"]
+        return Cell(words("noisy_count", count=count) if count else "", css="noisy" if count else "")
+
     columns = [
-        Column(words("column_case"), lambda row: Cell(_case(study, row))),
-        Column(words("column_backend"), lambda row: _backend_alone(study, row)),
-        _text(study, "version_before"),
-        _text(study, "version_after"),
-        _figure(study, "train_samples_per_second_before"),
-        _figure(study, "train_samples_per_second_after"),
+        Column(words("column_case"), lambda row: Cell(_case(study, row)), on_page=False),
+        Column(words("column_backend"), lambda row: replace(_backend_alone(study, row), under=_case(study, row))),
+        *([Column(words("manner"), lambda row: Cell(words(f"tuning_{row['tuning']}")))] if several else []),
         _figure(study, "ratio"),
         Column(words("column_verdict"), lambda row: _verdict(study, row, "")),
+        _figure(study, "train_samples_per_second_before"),
+        _figure(study, "train_samples_per_second_after"),
+        Column(words("column_notes"), disturbed),
+        _text(study, "version_before"),
+        _text(study, "version_after"),
         _figure(study, "accuracy_before"),
         _figure(study, "accuracy_after"),
     ]
@@ -259,7 +337,20 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", table.to_dict("records"))
 
 
-def _who(study: Study) -> list[Column]:
+def _estimated(study: Study, name: str, found: Estimate, *, told: bool | None = None) -> Cell:
+    wild = found.disturbed if told is None else not told
+    row = {f"{name}_low": found.low, f"{name}_high": found.high, "too_disturbed": name if wild else ""}
+    return Cell(cell(name, found.median), _detail(study, name, row), sort=found.median)
+
+
+def _css(verdict: str) -> str:
+    return f"verdict-{verdict.replace(' ', '-')}"
+
+
+def _who(
+    study: Study, *middle: Column, backend: Callable[[Study, Mapping[str, Any]], Cell] | None = None
+) -> list[Column]:
+    """Case, backend, what matters most, and how many runs went well and were disturbed."""
     words = study.words
 
     def counts(row: Mapping[str, Any]) -> Cell:
@@ -268,9 +359,13 @@ def _who(study: Study) -> list[Column]:
         noisy = words("noisy_count", count=row["noisy"]) if row["noisy"] else ""
         return Cell(f"{row['ok']}/{row['runs']}", noisy, sort=row["ok"], css=" ".join(css))
 
+    def who(row: Mapping[str, Any]) -> Cell:
+        return replace((backend or _backend)(study, row), under=_case(study, row))
+
     return [
-        Column(words("column_case"), lambda row: Cell(_case(study, row))),
-        Column(words("column_backend"), lambda row: _backend(study, row)),
+        Column(words("column_case"), lambda row: Cell(_case(study, row)), on_page=False),
+        Column(words("column_backend"), who),
+        *middle,
         Column(words("column_runs"), counts, css="number"),
     ]
 
@@ -319,22 +414,28 @@ def _time_to(study: Study, target: str) -> Column:
 def _verdict(study: Study, row: Mapping[str, Any], prefix: str) -> Cell:
     said = row[f"{prefix}verdict"]
     reason = study.words.reason(row[f"{prefix}reason"])
-    return Cell(study.words(f"verdict_{said}"), reason, css=f"verdict-{said.replace(' ', '-')}")
+    return Cell(study.words(f"verdict_{said}"), reason, css=_css(said))
+
+
+def _case_key(row: Mapping[str, Any]) -> CaseKey:
+    return CaseKey(*(row.get(name, "") for name in CaseKey._fields))
+
+
+def _subject_key(row: Mapping[str, Any]) -> SubjectKey:
+    return SubjectKey(*(row[name] for name in SubjectKey._fields))
 
 
 def _case(study: Study, row: Mapping[str, Any]) -> str:
-    return study.labels.case(CaseKey(*(row.get(name, "") for name in CaseKey._fields)))
+    return study.labels.case(_case_key(row))
 
 
 def _backend(study: Study, row: Mapping[str, Any]) -> Cell:
-    key = SubjectKey(*(row[name] for name in SubjectKey._fields))
+    key = _subject_key(row)
     return Cell(study.labels.subject(key), colour=study.labels.look(key).colour)
 
 
 def _backend_alone(study: Study, row: Mapping[str, Any]) -> Cell:
-    several = study.results.runs["tuning"].nunique() > 1
-    manner = f" ({study.labels.manner(row['tuning'])})" if several else ""
-    return Cell(plain(row["backend"]) + manner, colour=_colour(row["backend"]))
+    return Cell(study.labels.framework(row["backend"], row.get("version", "")), colour=_colour(row["backend"]))
 
 
 def _colour(backend: str) -> str:

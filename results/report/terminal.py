@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from results.findings import Study, collect
 from results.formatting import plain
-from results.report.page_tables import Table, summary
+from results.report.page_tables import Table, ladder, summary
 
 if TYPE_CHECKING:
     from results.report import Report
@@ -25,11 +25,14 @@ class TextTable:
     right: set[str]
 
 
-def summary_table(study: Study) -> TextTable | None:
-    """Accuracy, speed, ratio and memory per case and backend; None where there are no runs."""
-    table: Table = summary(study)
-    if not table.rows:
-        return None
+def text_tables(study: Study) -> Iterator[TextTable]:
+    """Accuracy, speed, ratio and memory per case and backend, and the ladder where there is one."""
+    for table in (summary(study), ladder(study)):
+        if table.rows:
+            yield _as_text(table)
+
+
+def _as_text(table: Table) -> TextTable:
     titles = [f"{column.title} ({column.unit})" if column.unit else column.title for column in table.columns]
     rows = [[f"{cell.text} ({cell.detail})" if cell.detail else cell.text for cell in row] for row in table.rows]
     right = {title for title, column in zip(titles, table.columns, strict=True) if column.numeric}

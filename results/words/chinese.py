@@ -65,7 +65,9 @@ TEXTS = {
     "finding_undecided": (
         "{case}：无法判断 {backend} 与 {other} 哪个更快：{rounds} 轮之后比值在 {low} 与 {high} 之间。{why}{more}"
     ),
-    "finding_undecided_disturbed": "{case}：无法判断 {backend} 与 {other} 哪个更快：{rounds} 轮的干扰太大。{why}{more}",
+    "finding_undecided_disturbed": (
+        "{case}：无法判断 {backend} 与 {other} 哪个更快：{rounds} 轮太少或干扰太大。{why}{more}"
+    ),
     "finding_single": ("{case}：无法判断 {backend} 是否比 {others} 快：只有一轮，无法给出区间。请使用 --repeats 5。"),
     "finding_unpaired": "{case}：{backend} 没有与 {others} 比较：{reason}。",
     "uneven": "{backend} 的速率在各轮之间相差 {spread} %。",
@@ -74,8 +76,9 @@ TEXTS = {
     "too_many_rounds": "{most} 轮也不够：请先让机器空闲下来。",
     "finding_level_ahead": "{case}：{leaders} 的训练速度在 {margin} % 以内相同（约 {rate}）；{backend} 是 {others}。",
     "finding_level": "{case}：{leaders} 的训练速度在 {margin} % 以内相同（约 {rate}，{rounds} 轮）。",
-    "finding_ladder": "{case}：{backend} 的速度是 {other} 的 {ratio} 倍（{interval}）。",
-    "finding_ladder_same": "{case}：{backend} 与 {other} 的速度在 {margin} % 以内相同。",
+    "finding_ladder": "{case}：{higher}相对{lower}：{told}。",
+    "ladder_step": "{backend} 的速度为 {ratio} 倍（{interval}）",
+    "ladder_same": "{backend} 在 {margin} % 以内相同",
     "finding_far_slower": (
         "{case}：{backend} 比最快者慢 {times} 倍（{interval}）。这通常不是它的真实速度："
         "请用 --tuning all 比较，并查看工作进程的日志。"
@@ -151,11 +154,14 @@ TEXTS = {
     "theme_dark": "深色",
     "contents": "目录",
     "filter": "筛选行",
+    "jump_row": "表格行",
+    "jump_plot": "图",
     "shown": "行",
     "sort_hint": "点击表头可排序。",
     "heading_summary": "摘要",
     "heading_changes": "变化",
     "heading_speed": "速度",
+    "heading_ladder": "框架的使用方式",
     "heading_accuracy": "准确率",
     "heading_resources": "时间与内存",
     "heading_plots": "图表",
@@ -185,6 +191,10 @@ TEXTS = {
         "中位数；小字为 95 % 区间：五次及以上用自助法，少于五次在对数上用 Student t。只计稳定训练阶段，"
         "导入、构建和第一步另计。比值以 {baseline} 为基准。"
     ),
+    "about_ladder": (
+        "同一训练的三种使用方式。默认：框架开箱即用，即其入门教程的做法。推荐：框架自己的指南所述的公开设置。"
+        "专家：使同样的计算尽可能快的一切手段。给出速率，以及每种方式相对前一种的倍数，附 95 % 区间。"
+    ),
     "about_accuracy": (
         "最后一个周期后的测试准确率；精确率、召回率和 F1 为出现过或被预测过的各类的平均；同一种子的重复算一个样本。"
         "“相同”指三个或更多种子上两个单侧 t 检验表明与 {baseline} 的差别在 1 个百分点以内。达到某准确率的时间只计训练。"
@@ -195,6 +205,7 @@ TEXTS = {
     "about_runs": "全部运行，包括失败的。短横表示该运行没有这个数值，绝不表示零。",
     "about_plots": "坐标轴文字为英文。同样的图以 SVG 和 PNG 保存在 plots/ 中。",
     "caption_throughput": "训练吞吐量：中位数与 95 % 区间，每次运行为一个点。",
+    "caption_ladder": "默认、推荐和专家三种使用方式的训练速率，附 95 % 区间。",
     "caption_memory": "工作进程的内存峰值：导入框架之后的占用，以及构建和训练增加的部分。",
     "caption_phases": "一次运行的时间分布（中位数）。",
     "caption_loss": ("{about} 的训练损失，起点相同的运行叠加显示：计算相同的后端彼此重合。下图为与参考的差距。"),
@@ -259,6 +270,7 @@ TEXTS = {
     "column_ratio": "比值",
     "column_train_verdict": "结论",
     "column_verdict": "结论",
+    "column_step_up": "{manner}相对前一种",
     "column_inference_samples_per_second": "推理",
     "column_inference_ratio": "推理比值",
     "column_step_p50_ms": "单步 p50",

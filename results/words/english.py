@@ -67,8 +67,8 @@ TEXTS = {
         "after {rounds} rounds. {why} {more}"
     ),
     "finding_undecided_disturbed": (
-        "{case}: whether {backend} or {other} is faster cannot be told: {rounds} rounds are too disturbed to tell. "
-        "{why} {more}"
+        "{case}: whether {backend} or {other} is faster cannot be told: {rounds} rounds are too few or too "
+        "disturbed to tell. {why} {more}"
     ),
     "finding_single": (
         "{case}: whether {backend} is faster than {others} cannot be told: a single round has no interval. "
@@ -77,14 +77,15 @@ TEXTS = {
     "finding_unpaired": "{case}: {backend} is not compared with {others}: {reason}.",
     "uneven": "The rates of {backend} vary by {spread} % from round to round.",
     "uneven_disturbed": "Other work disturbed {count} of its {runs} runs.",
-    "more_rounds": "About {more} rounds more would do (--repeats {total}).",
+    "more_rounds": "About {more} more would do (--repeats {total}).",
     "too_many_rounds": "Not even {most} rounds would do: let the machine become quiet first.",
     "finding_level_ahead": (
         "{case}: {leaders} train equally fast within {margin} % (about {rate}); {backend} is {others}."
     ),
     "finding_level": ("{case}: {leaders} train equally fast within {margin} % (about {rate}, {rounds} rounds)."),
-    "finding_ladder": "{case}: {backend} is {ratio} times as fast as {other} ({interval}).",
-    "finding_ladder_same": "{case}: {backend} and {other} are equally fast within {margin} %.",
+    "finding_ladder": "{case}: {higher} over {lower} use: {told}.",
+    "ladder_step": "{backend} {ratio} times as fast ({interval})",
+    "ladder_same": "{backend} equally fast within {margin} %",
     "finding_far_slower": (
         "{case}: {backend} is {times} times slower ({interval}) than the fastest. That is rarely its true speed: "
         "compare with --tuning all, and look at the worker's log."
@@ -178,11 +179,14 @@ TEXTS = {
     "theme_dark": "dark",
     "contents": "Contents",
     "filter": "Filter rows",
+    "jump_row": "row",
+    "jump_plot": "plot",
     "shown": "rows",
     "sort_hint": "Click a heading to sort.",
     "heading_summary": "Summary",
     "heading_changes": "What changed",
     "heading_speed": "Speed",
+    "heading_ladder": "How the frameworks are used",
     "heading_accuracy": "Accuracy",
     "heading_resources": "Time and memory",
     "heading_plots": "Plots",
@@ -212,6 +216,11 @@ TEXTS = {
         "Medians; small figures are 95 % intervals: bootstrapped from five runs on, by Student's t on logarithms below "
         "that. Steady training only: import, building and the first step are apart. Ratios are to {baseline}."
     ),
+    "about_ladder": (
+        "The same training in three manners. Default: as the framework comes, what its first tutorial does. "
+        "Recommended: public, documented settings that its own guides name. Expert: whatever makes the same "
+        "computation fastest. Rates, and how many times as fast each is as the manner before it, with 95 % intervals."
+    ),
     "about_accuracy": (
         "Test accuracy after the last epoch, precision, recall and F1 averaged over the classes that occur or are "
         "predicted; repeats of one seed are one sample. Equal means that two one-sided t-tests over three or more "
@@ -225,6 +234,7 @@ TEXTS = {
     "about_runs": "Every run, also those that failed. A dash means that the run has no such figure; it is never zero.",
     "about_plots": "Axis texts are in English. The same plots lie in plots/ as SVG and PNG.",
     "caption_throughput": "Training throughput: median, 95 % interval, and each run as a dot.",
+    "caption_ladder": "Training rates in the three manners of using each framework, with 95 % intervals.",
     "caption_memory": "Peak memory of the worker: after importing the framework, and what building and training add.",
     "caption_phases": "Where the time of a run goes, medians.",
     "caption_loss": (
@@ -294,6 +304,7 @@ TEXTS = {
     "column_ratio": "Ratio",
     "column_train_verdict": "Verdict",
     "column_verdict": "Verdict",
+    "column_step_up": "{manner} over the one before",
     "column_inference_samples_per_second": "Inference",
     "column_inference_ratio": "Inference ratio",
     "column_step_p50_ms": "Step p50",

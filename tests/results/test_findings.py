@@ -102,8 +102,8 @@ def test_too_uneven_rounds_are_not_called_equal(found: Callable[..., dict[str, l
         "mlp on mnist: keras had the highest training rate, 1,000 samples/s, 2.00 times as fast as paddle (2.00–2.00)."
     ]
     assert said["undecided_disturbed"] == [
-        "mlp on mnist: whether keras or torch is faster cannot be told: 2 rounds are too disturbed to tell. The rates "
-        "of torch vary by 556 % from round to round. About 49 rounds more would do (--repeats 51)."
+        "mlp on mnist: whether keras or torch is faster cannot be told: 2 rounds are too few or too disturbed to tell. "
+        "The rates of torch vary by 556 % from round to round. About 49 more would do (--repeats 51)."
     ]
     assert "highest" in found(records[:4])
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_told_says_why_and_how_many_rounds_would_do(found: Callab
     assert sentence == (
         "mlp on mnist: whether torch or numpy is faster cannot be told: the ratio lies between 0.697 and 1.16 "
         "after 5 rounds. The rates of torch vary by 18 % from round to round. Other work disturbed 1 of its 5 runs. "
-        "About 21 rounds more would do (--repeats 26)."
+        "About 21 more would do (--repeats 26)."
     )
 
 
@@ -166,12 +166,12 @@ def test_what_does_not_conform_has_no_rank(found: Callable[..., dict[str, list[s
 
 def test_manners_are_weighed(found: Callable[..., dict[str, list[str]]]) -> None:
     said = found([record(tuning=t, repeat=i, spread=0.001 * i) for t in ("expert", "default") for i in range(3)])
-    assert said["ladder"][0].startswith("mlp on mnist: torch (expert) is 1.6")
-    assert "times as fast as torch (default) (1.6" in said["ladder"][0]
+    assert said["ladder"][0].startswith("mlp on mnist: expert over default use: torch 1.6")
+    assert "times as fast (1.6" in said["ladder"][0]
     assert "fastest" not in said, "manners of one framework are no rivals"
     same = found([record("numpy", tuning=t, repeat=i, spread=0.0, speed=1 if t == "expert" else 1 / 0.6)
                   for t in ("expert", "default")                  for i in range(3)])  # fmt: skip
-    assert same["ladder_same"] == ["mlp on mnist: numpy (expert) and numpy (default) are equally fast within 10 %."]
+    assert same["ladder"] == ["mlp on mnist: expert over default use: numpy equally fast within 10 %."]
 
 
 def test_a_ratio_that_may_be_one_is_not_asserted(found: Callable[..., dict[str, list[str]]]) -> None:

@@ -24,9 +24,17 @@ function sort(table, column, descending) {
   body.append(...rows);
 }
 
-for (const button of document.querySelectorAll("th button")) {
-  button.addEventListener("click", () => {
-    const heading = button.parentElement;
+// Headings are text with a role: Chromium does not paint buttons in the headings that print repeats on each page.
+for (const title of document.querySelectorAll("th span")) {
+  const heading = title.parentElement;
+  title.setAttribute("role", "button");
+  title.tabIndex = 0;
+  title.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    title.click();
+  });
+  title.addEventListener("click", () => {
     const descending = heading.getAttribute("aria-sort") === "ascending";
     for (const other of heading.parentElement.cells) other.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
