@@ -122,7 +122,6 @@ RUN_COLUMNS: tuple[Column, ...] = (
     _column("cores", "integer", "environment.cores"),
     _column("cpu_quota", "figure", "environment.cpu_quota"),
     _column("ram_mb", "figure", "environment.ram_mb"),
-    _column("accelerator", "text", "environment.accelerator"),
     _column("os", "text", "environment.os"),
     _column("python", "text", "environment.python"),
     _column("framework_build", "text", "environment.framework_build"),

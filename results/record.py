@@ -188,7 +188,7 @@ class Throughput(ThroughputRow, _Part):
 class Phases(_Part):
     """Seconds per phase of the worker. ``first_step_s`` holds compilation and is in no throughput.
 
-    ``total_s`` runs from the start of the process to its end, so it is more than the sum. Where a recipe augments,
+    ``total_s`` runs from the start of the process to its answer, so it is more than the sum. Where a recipe augments,
     ``augment_s`` is what making the epochs' images took before that (next to nothing where an earlier run had made
     them), and ``place_s`` what handing each epoch's over to the session took, in no epoch's training time.
     """
@@ -284,11 +284,18 @@ class Noise(_Part):
 class Environment(_Part):
     """The machine and the software. ``python`` and ``packages`` are those of the worker's environment."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_accelerator(cls, data: Any) -> Any:
+        """Until schema 2 there was a field that nothing ever filled in."""
+        if isinstance(data, dict) and data.get("accelerator", 0) is None:
+            return {key: value for key, value in data.items() if key != "accelerator"}
+        return data
+
     cpu: Name | None = None
     cores: Count | None = None  # logical cores this process may use
     cpu_quota: Positive | None = None  # processors' worth of time that a container's quota leaves; none: no quota
     ram_mb: Positive | None = None
-    accelerator: Name | None = None
     os: Name | None = None
     python: Name | None = None
     packages: dict[Name, Name] = Field(default_factory=dict, max_length=500)

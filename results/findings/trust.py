@@ -108,7 +108,7 @@ def threads(study: Study) -> Iterator[Finding]:
 def machines(study: Study) -> Iterator[Finding]:
     """Sets or runs that come from different machines."""
     runs = study.results.runs
-    for column in ("cpu", "cores", "accelerator", "os"):
+    for column in ("cpu", "cores", "os"):
         found = [plain(str(value)) for value in runs[column].dropna().unique()]
         if len(found) > 1:
             yield study.say(

@@ -20,7 +20,7 @@ from results.words import Words
 FAILURES = 30
 """Failures shown with their logs; the others are in the table of all runs."""
 _MACHINE = (
-    *("cpu", "cores", "cpu_quota", "threads", "ram_mb", "accelerator", "os"),
+    *("cpu", "cores", "cpu_quota", "threads", "ram_mb", "os"),
     *("governor", "matmul_peak_gflops", "git_commit"),
 )
 

@@ -30,7 +30,6 @@ TEXTS = {
     "input_initial_weights": "初始权重",
     "machine_cpu": "处理器",
     "machine_cores": "核心数",
-    "machine_accelerator": "加速器",
     "machine_os": "操作系统",
     # verdicts
     "verdict_faster": "更快",
@@ -304,7 +303,6 @@ TEXTS = {
     "column_cores": "核心数",
     "column_threads": "线程",
     "column_ram_mb": "内存",
-    "column_accelerator": "加速器",
     "column_os": "操作系统",
     "column_python": "Python",
     "column_cpu_quota": "CPU 配额",

@@ -30,7 +30,6 @@ TEXTS = {
     "input_initial_weights": "initial weights",
     "machine_cpu": "processors",
     "machine_cores": "numbers of cores",
-    "machine_accelerator": "accelerators",
     "machine_os": "operating systems",
     # verdicts
     "verdict_faster": "faster",
@@ -338,7 +337,6 @@ TEXTS = {
     "column_cores": "Cores",
     "column_threads": "Threads",
     "column_ram_mb": "Memory",
-    "column_accelerator": "Accelerator",
     "column_os": "Operating system",
     "column_python": "Python",
     "column_cpu_quota": "CPU quota",
