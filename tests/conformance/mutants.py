@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from backends.numpy import network as numpy_network
 from backends.numpy import optimizers as numpy_optimizers
 from backends.numpy import session as numpy_session
 from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, LeakyReLU, MaxPool2d, Tanh
@@ -56,6 +57,9 @@ FURTHER = _mutants(
     {
         ("layers", "leaky relu with derivative 1 at 0 (Paddle)"): computing(LeakyReLU, layers.steep_leaky_relu),
         ("layers", "tanh flat from 5 on (MindSpore)"): computing(Tanh, layers.clamped_tanh),
+        ("layers", "concat with the last path first"): patched(numpy_network, join=layers.reversed_concat),
+        ("layers", "the mean of two branches for their sum"): patched(numpy_network, join=layers.averaged_sum),
+        ("networks", "no gradient through the shortcut"): patched(numpy_network, join=layers.lost_shortcut),
         ("networks", "loss of a sample cut off at 64 (Paddle)"): patched(
             numpy_session, cross_entropy=layers.clipped_loss
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.numpy.layers import Computed, cross_entropy, forward
-from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, LeakyReLU, MaxPool2d, Tanh
+from backends.numpy.network import Joined, join
+from specs.layers import Add, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Join, LeakyReLU, MaxPool2d, Tanh
 from tests.conformance.planting import Array
 
 
@@ -115,3 +117,31 @@ def clipped_loss(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array
     _, gradient = cross_entropy(logits, labels)
     each = [min(cross_entropy(logits[i : i + 1], labels[i : i + 1])[0], 64.0) for i in range(len(logits))]
     return float(np.mean(each)), gradient
+
+
+# Joins: what ``planting.patched`` puts in the place of ``backends.numpy.network.join``.
+
+
+def reversed_concat(layer: Join, inputs: Sequence[Array]) -> Joined:
+    """The last path first."""
+    if isinstance(layer, Add):
+        return join(layer, inputs)
+    joined = join(layer, inputs[::-1])
+    return Joined(joined.output, lambda dy: joined.input_gradients(dy)[::-1])
+
+
+def lost_shortcut(layer: Join, inputs: Sequence[Array]) -> Joined:
+    """What is added last gets no gradient."""
+    joined = join(layer, inputs)
+    if not isinstance(layer, Add):
+        return joined
+    return Joined(joined.output, lambda dy: [*joined.input_gradients(dy)[:-1], np.zeros_like(dy)])
+
+
+def averaged_sum(layer: Join, inputs: Sequence[Array]) -> Joined:
+    """The mean of what is to be added."""
+    joined = join(layer, inputs)
+    if not isinstance(layer, Add):
+        return joined
+    share = 1 / len(inputs)
+    return Joined(joined.output * share, lambda dy: [dy * share] * len(inputs))
