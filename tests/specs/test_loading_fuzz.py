@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from specs.architecture import Architecture
 from specs.document import MOST_BYTES
 from specs.initializers import DISTRIBUTIONS
-from specs.layers import LAYERS
 from specs.loading import ARCHITECTURES, RECIPES, load_architecture, load_recipe
+from specs.nest import ITEMS
 from specs.optimizers import OPTIMIZERS
 from specs.recipe import Preprocessing, Recipe
 from specs.schedule import SCHEDULES
@@ -70,13 +70,13 @@ SMALL = st.one_of(
     st.integers(-(10**20), 10**20),
     st.floats(),
     st.text(max_size=8),
-    st.sampled_from([*LAYERS, *OPTIMIZERS, *SCHEDULES, *DISTRIBUTIONS]),
+    st.sampled_from([*ITEMS, *OPTIMIZERS, *SCHEDULES, *DISTRIBUTIONS]),
 )
-FIELDS = {field.name for cls in (Architecture, Recipe, Preprocessing, *LAYERS.values()) for field in fields(cls)}
+FIELDS = {field.name for cls in (Architecture, Recipe, Preprocessing, *ITEMS.values()) for field in fields(cls)}
 KEYS = st.one_of(
     st.text(max_size=6),
     st.sampled_from(sorted(FIELDS)),
-    st.sampled_from([*LAYERS, *OPTIMIZERS, *SCHEDULES, *DISTRIBUTIONS]),
+    st.sampled_from([*ITEMS, *OPTIMIZERS, *SCHEDULES, *DISTRIBUTIONS]),
 )
 TREES = st.recursive(SMALL, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(KEYS, inner, max_size=6))
 

@@ -1,0 +1,45 @@
+"""What is remembered of a backend holds for the manner it was judged in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backends.contract import Manner
+from harness.conformance.outcome import BackendReport, Outcome
+from harness.conformance.standing import remember, standings
+from results.record import Row
+from tests.results.records import record
+
+
+def report(tuning: Manner, *, passes: bool = True) -> BackendReport:
+    outcome = Outcome(
+        level="layers",
+        check="relu",
+        quantity="logits",
+        precision="float32",
+        status="pass" if passes else "fail",
+        error=1e-7 if passes else 1.0,
+        limit=1e-5,
+    )
+    return BackendReport(
+        backend="torch", tuning=tuning, framework_version="2.13.0", packages={}, outcomes=(outcome,), seconds=1.0
+    )
+
+
+def run(tuning: Manner) -> Row:
+    return record("torch", tuning=tuning)
+
+
+def test_each_manner_that_ran_must_have_been_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    remember(report("recommended"))
+    found = standings([run("recommended")])
+    assert (found["torch"].passed, found["torch"].failures) == (1, ())
+    assert standings([run("expert")]) == {}
+    assert standings([run("recommended"), run("expert")]) == {}
+    remember(report("expert", passes=False))
+    both = standings([run("recommended"), run("expert")])["torch"]
+    assert (both.passed, both.failures) == (1, ("expert: layers: relu (logits, float32)",))
+    assert standings([run("recommended")])["torch"].failures == ()
