@@ -156,7 +156,8 @@ def on_random_data(architecture: Architecture, recipe: Recipe) -> TrajectoryCase
             raise RuntimeError(f"{name}: no batch clear of kinks in {DRAWS} draws at step {len(batches) + 1}")
         batches.append(batch)
         dropout_masks.append(mask)
-        session.train_steps(batch[None], np.array([rate]), dropout_masks={n: m[None] for n, m in mask.items()})
+        if not too_large:
+            session.train_steps(batch[None], np.array([rate]), dropout_masks={n: m[None] for n, m in mask.items()})
     return TrajectoryCase(
         name=name,
         architecture=architecture,
