@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from results.files import read_bounded, write_atomic
 from results.formatting import plain
-from results.record import SCHEMA, Count, Name, Schema, Text
+from results.record import SCHEMA, Count, Manner, Name, Schema, Text
 from specs.errors import RequestError
 
 SIZE_LIMIT = 8 * 2**20
@@ -57,11 +57,16 @@ class Manifest(BaseModel):
 
 
 class BackendConformance(BaseModel):
-    """What the conformance suite last said of one backend; ``failures`` names the checks that failed."""
+    """What the conformance suite last said of one backend; ``failures`` names the checks that failed.
+
+    It holds for this version and manner alone; ``tuning`` is None where it was kept before there were three.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    backend: Name | None = None  # the name it is kept under, where that is None
     framework_version: Name
+    tuning: Manner | None = None
     checked_at: Name  # UTC, ISO 8601
     passed: Count
     unsupported: Count = 0

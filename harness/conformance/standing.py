@@ -34,26 +34,14 @@ def remember(report: BackendReport) -> None:
 
 
 def standings(rows: Iterable[Row]) -> dict[str, BackendConformance]:
-    """The standing of each backend among these runs, in all manners that it ran in taken together.
-
-    A backend is left out unless one was remembered for each of them, of the version that ran.
-    """
-    ran: dict[str, dict[str, str]] = {}
-    for row in rows:
-        if row.framework_version:
-            ran.setdefault(row.backend, {})[row.tuning.manner] = row.framework_version
+    """The standing of each backend in every version and manner that ran, as far as one was remembered."""
+    ran = dict.fromkeys(
+        (row.backend, row.tuning.manner, row.framework_version) for row in rows if row.framework_version is not None
+    )
     found = {}
-    for backend, versions in ran.items():
-        standings = [_standing(backend, tuning, version) for tuning, version in versions.items()]
-        known = [standing for standing in standings if standing is not None]
-        if len(known) == len(standings):
-            found[backend] = BackendConformance(
-                framework_version=known[-1].framework_version,
-                checked_at=min(standing.checked_at for standing in known),
-                passed=sum(standing.passed for standing in known),
-                unsupported=sum(standing.unsupported for standing in known),
-                failures=tuple(failure for standing in known for failure in standing.failures),
-            )
+    for backend, tuning, version in ran:
+        if (standing := _standing(backend, tuning, version)) is not None:
+            found[f"{backend} {version} {tuning}"] = standing.model_copy(update={"backend": backend, "tuning": tuning})
     return found
 
 

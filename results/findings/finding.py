@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from results.columns import CaseKey, SubjectKey
+from results.columns import SUBJECT, CaseKey, SubjectKey, rung
 from results.formatting import cell, figure, plain
 from results.labels import Labels
 from results.manifest import BackendConformance
+from results.palette import in_order
 from results.selection import Selection
 from results.summary import Case, Subject, cases
 from results.tables import Results
@@ -68,9 +69,36 @@ class Study:
         return Labels(self.results.runs, self.words)
 
     @cached_property
-    def conformance(self) -> dict[str, BackendConformance]:
-        """What the first set that knows says of each backend."""
-        return {name: status for one in reversed(self.results.sets) for name, status in one.conformance().items()}
+    def standings(self) -> list[tuple[str, BackendConformance]]:
+        """What the sets say of backends and their conformance, the first set first."""
+        return [
+            (status.backend or name, status) for one in self.results.sets for name, status in one.conformance().items()
+        ]
+
+    def conformance(self, key: SubjectKey) -> BackendConformance | None:
+        """What the first set that knows says of a backend in this version and manner."""
+        fitting = (
+            status
+            for backend, status in self.standings
+            if backend == key.backend
+            and status.tuning in (None, key.tuning)
+            and (not key.version or status.framework_version == key.version)
+        )
+        return next(fitting, None)
+
+    @cached_property
+    def subjects(self) -> list[SubjectKey]:
+        """All that ran, in the order of the backends and manners."""
+        keys = [SubjectKey(*key) for key in self.results.runs[list(SUBJECT)].drop_duplicates().itertuples(index=False)]
+        order = in_order([key.backend for key in keys])
+        return sorted(keys, key=lambda key: (order.index(key.backend), key.version, rung(key.tuning)))
+
+    def named(self, keys: Sequence[SubjectKey]) -> str:
+        """Names of subjects joined; of a backend in several manners once, with the manners."""
+        manners: dict[tuple[str, str], list[SubjectKey]] = {}
+        for key in keys:
+            manners.setdefault((key.backend, key.version), []).append(key)
+        return self.words.join([self.labels.together(own) for own in manners.values()])
 
     def say(
         self, key: str, level: Level, case: Case | None = None, subject: Subject | None = None, **values: Any
@@ -83,11 +111,8 @@ class Study:
         return Finding(key, level, values, case.key if case else None, subject.key if subject else None)
 
     def names(self, subjects: list[Subject]) -> str:
-        """Their names joined; of a backend in several manners once, with the manners."""
-        manners: dict[tuple[str, str], list[Subject]] = {}
-        for subject in subjects:
-            manners.setdefault((subject.backend, subject.key.version), []).append(subject)
-        return self.words.join([self.labels.together([s.key for s in own]) for own in manners.values()])
+        """Their names joined."""
+        return self.named([subject.key for subject in subjects])
 
 
 def speed(subject: Subject) -> float | None:

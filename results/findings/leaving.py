@@ -66,7 +66,7 @@ def _path(subject: Subject, record: Record, steps: np.ndarray, apart: np.ndarray
 
 def _ties(study: Study, path: _Path) -> str:
     """Whether ties explain it, or what of that is known: the records do not hold the data."""
-    standing = study.conformance.get(path.subject.backend)
+    standing = study.conformance(path.subject.key)
     if path.record.specs is None:
         return study.words("ties_unknown")
     if "max_pool" not in json.dumps(path.record.specs.architecture):

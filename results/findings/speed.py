@@ -150,7 +150,7 @@ def _spread(rates: pd.Series[float]) -> float:
 
 
 def _nonconforming(study: Study, subject: Subject) -> bool:
-    status = study.conformance.get(subject.backend)
+    status = study.conformance(subject.key)
     return status is not None and bool(status.failures)
 
 

@@ -10,7 +10,6 @@ from results.comparison import differing_inputs
 from results.findings.finding import NAMED, Finding, Study, some
 from results.formatting import cell, is_absent, plain
 from results.identity import differences
-from results.palette import in_order
 from results.threads import IDLE, exceeded
 
 
@@ -40,13 +39,13 @@ def _ended(sentence: str) -> str:
 
 def nonconforming_backends(study: Study) -> Iterator[Finding]:
     """Backends that failed conformance, and those of which it says nothing."""
-    for backend, status in study.conformance.items():
-        if status.failures:
-            yield study.say("nonconforming", "problem", backend=plain(backend), count=len(status.failures),
+    known = [(key, study.conformance(key)) for key in study.subjects]
+    for key, status in known:
+        if status is not None and status.failures:
+            yield study.say("nonconforming", "problem", backend=study.labels.subject(key), count=len(status.failures),
                             first=plain(status.failures[0], 120))  # fmt: skip
-    unchecked = in_order(set(study.results.runs["backend"]) - set(study.conformance))
-    if unchecked:
-        yield study.say("unchecked", "note", backends=study.words.join([plain(b) for b in unchecked]))
+    if unchecked := [key for key, status in known if status is None]:
+        yield study.say("unchecked", "note", backends=study.named(unchecked))
 
 
 def namesakes(study: Study) -> Iterator[Finding]:

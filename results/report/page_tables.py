@@ -276,28 +276,26 @@ def conformance(study: Study) -> Table:
     words = study.words
 
     def rows() -> Iterable[Mapping[str, Any]]:
-        table = study.results.runs
-        for backend in in_order(table["backend"]):
-            versions = set(table.loc[table["backend"] == backend, "framework_version"].dropna())
-            status = study.conformance.get(backend)
+        for key in study.subjects:
+            status = study.conformance(key)
             if status is None:
-                yield {"backend": backend, "verdict": "unchecked"}
+                others = [other for backend, other in study.standings if backend == key.backend]
+                yield key._asdict() | {"verdict": "unchecked", "other": others[0].framework_version if others else ""}
                 continue
             verdict = "failed" if status.failures else "passed"
-            other = bool(versions) and status.framework_version not in versions
-            yield {"backend": backend, "verdict": verdict, "other": other, "failures": status.failures,
+            yield {**key._asdict(), "verdict": verdict, "failures": status.failures, "failed": len(status.failures),
                    **status.model_dump(include={"framework_version", "checked_at", "passed", "unsupported"}),
-                   "failed": len(status.failures)}  # fmt: skip
+                   }  # fmt: skip
 
     def verdict(row: Mapping[str, Any]) -> Cell:
         detail = "; ".join(plain(name, 120) for name in row.get("failures", ())[:3])
         if row.get("other"):
-            detail = words("conformance_other_version", version=plain(row["framework_version"]))
+            detail = words("conformance_other_version", version=plain(row["other"]))
         kinds = {"passed": "good", "failed": "status-failed", "unchecked": ""}
         return Cell(words(f"conformance_{row['verdict']}"), detail, css=kinds[row["verdict"]])
 
     columns = [
-        Column(words("column_backend"), lambda row: Cell(plain(row["backend"]), colour=_colour(row["backend"]))),
+        Column(words("column_backend"), lambda row: _backend(study, row)),
         _text(study, "framework_version"),
         Column(words("column_status"), verdict),
         *(_figure(study, name) for name in ("passed", "failed", "unsupported")),

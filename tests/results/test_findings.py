@@ -17,7 +17,7 @@ from results.statistics import Verdict
 from results.store import ResultSet
 from results.words import LANGUAGES, Words
 from specs.errors import RequestError
-from tests.results.records import fault, record, study, write
+from tests.results.records import VERSIONS, fault, record, study, write
 
 
 @pytest.fixture
@@ -150,8 +150,8 @@ def test_what_does_not_conform_has_no_rank(found: Callable[..., dict[str, list[s
     records = [
         record(b, repeat=i, speed=9.0 if b == "paddle" else 1.0) for b in ("torch", "keras", "paddle") for i in range(3)
     ]
-    good = BackendConformance(framework_version="1", checked_at="2026-03-01T07:00:00Z", passed=5)
-    bad = good.model_copy(update={"failures": ("gradients of conv2d",)})
+    good = BackendConformance(framework_version=VERSIONS["torch"], checked_at="2026-03-01T07:00:00Z", passed=5)
+    bad = good.model_copy(update={"failures": ("gradients of conv2d",), "framework_version": VERSIONS["paddle"]})
     said = found(records, torch=good, paddle=bad)
     assert said["fastest"][0].startswith("mlp on mnist: torch trains fastest")
     assert "paddle" not in said["fastest"][0]
@@ -162,6 +162,19 @@ def test_what_does_not_conform_has_no_rank(found: Callable[..., dict[str, list[s
     assert said["unchecked"] == [
         "Whether keras compute the same as the reference was not checked with these runs: python -m harness conform"
     ]
+
+
+def test_conformance_holds_for_its_version_and_manner_alone(found: Callable[..., dict[str, list[str]]]) -> None:
+    records = [record("torch", tuning=t, repeat=i) for t in ("recommended", "expert") for i in range(2)]
+    records += [record("torch", framework_version="2.12.0", repeat=i, run_id=f"old{i}") for i in range(2)]
+    good = BackendConformance(
+        backend="torch", framework_version="2.13.0", tuning="recommended", checked_at="2026-03-01T07:00:00Z", passed=5
+    )
+    bad = good.model_copy(update={"tuning": "expert", "failures": ("steps of adam",)})
+    said = found(records, a=good, b=bad)
+    assert said["nonconforming"][0].startswith("torch (2.13.0, expert) does not compute the same")
+    assert len(said["nonconforming"]) == 1
+    assert said["unchecked"][0].startswith("Whether torch (2.12.0, recommended) compute the same")
 
 
 def test_manners_are_weighed(found: Callable[..., dict[str, list[str]]]) -> None:
@@ -254,7 +267,7 @@ def test_who_leaves_the_reference_is_named_with_step_and_distance(found: Callabl
     records = [
         record(b, curve=LearningCurve.of(own), specs=Specs(architecture=net, recipe={})) for b, own in curves.items()
     ]
-    good = BackendConformance(framework_version="1", checked_at="2026-03-01T07:00:00Z", passed=412)
+    good = BackendConformance(framework_version=VERSIONS["paddle"], checked_at="2026-03-01T07:00:00Z", passed=412)
     assert found(records, paddle=good)["leaves"] == [
         "mlp on mnist: paddle leaves numpy from step 44 on: their training losses get 0.025 apart (step 51); the "
         "others stay within 1.4e-06. Ties in max pooling may explain it, where any of the equal cells may get the "
