@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from results.report import build
 from tests.results.records import study, write
@@ -132,6 +136,77 @@ def test_nothing_overflows_on_a_phone(browser: Browser, tmp_path: Path, lang: st
     )
     assert wide == []
     context.close()
+
+
+def test_sentences_lead_to_their_rows_and_plots(page: Page) -> None:
+    links = page.locator("#summary .jump a")
+    targets = [link.get_attribute("href") or "" for link in links.all()]
+    assert any(target.startswith("#speed-") for target in targets)
+    assert "#plot-throughput" in targets
+    for target in set(targets):
+        assert page.locator(target).count() == 1, target
+    first = page.locator('#summary .jump a[href^="#speed-"]').first
+    first.click()
+    row = page.locator(str(first.get_attribute("href")))
+    assert row.locator("td").first.inner_text().split("\n") == ["torch", "mlp on mnist"]
+    in_view = "(id) => { const y = document.querySelector(id).getBoundingClientRect().y; return y >= 0 && y < 900; }"
+    page.wait_for_function(in_view, arg=first.get_attribute("href"), timeout=10_000)
+
+
+@pytest.mark.parametrize("width", [390, 1000])
+def test_the_backend_stays_while_a_table_scrolls_and_what_matters_comes_first(
+    browser: Browser, report: str, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    opened = context.new_page()
+    opened.goto(report)
+    scrolled = opened.locator("#speed .scroll")
+    view = scrolled.bounding_box()
+    assert view is not None
+    headings = opened.locator("#table-speed th")
+    assert [text.split("\n")[0] for text in headings.all_inner_texts()[:3]] == ["Backend", "Ratio", "Verdict"]
+    verdict = headings.nth(2).bounding_box()
+    assert verdict is not None
+    assert verdict["x"] + verdict["width"] <= view["x"] + view["width"], "seen without scrolling"
+    assert scrolled.evaluate("e => e.scrollWidth > e.clientWidth")
+    assert scrolled.evaluate("e => getComputedStyle(e).backgroundImage.split('linear-gradient').length - 1") == 4
+    scrolled.evaluate("e => { e.scrollLeft = 1e6; }")
+    cell = opened.locator("#table-speed tbody td").first
+    box = cell.bounding_box()
+    assert box is not None
+    assert abs(box["x"] - view["x"]) < 1.5
+    opaque = cell.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert opaque == "rgb(255, 255, 255)", "nothing shows through it"
+    context.close()
+
+
+def test_print_repeats_headings_that_are_text(page: Page, tmp_path: Path) -> None:
+    page.emulate_media(media="print")
+    for table in page.locator("table").all():
+        assert table.evaluate("e => getComputedStyle(e.tHead).display") == "table-header-group"
+        assert table.locator("th button").count() == 0, "buttons are not painted in repeated headings"
+    assert not page.locator("#summary .jump").first.is_visible()
+    if (reader := shutil.which("pdftotext")) is None:
+        pytest.skip("there is no pdftotext here")
+    file = tmp_path / "report.pdf"
+    page.pdf(path=str(file), width="200mm", height="120mm")
+    text = subprocess.run([reader, "-layout", str(file), "-"], capture_output=True, text=True, check=True).stdout
+    runs = text[text.rindex("All runs") :].split("\f")
+    pages = [one for one in runs if "mnist-s0-r" in one]
+    assert len(pages) >= 2
+    for one in pages:
+        assert {"Run", "Backend", "Status"} <= set(one.split("mnist-s0-r")[0].split()), one
+
+
+def test_pictures_are_dark_on_a_dark_page(page: Page) -> None:
+    """Confusion matrices let the page show through; grey images are inverted; nothing else is white."""
+    page.emulate_media(color_scheme="dark")
+    page.locator('figure[id^="plot-confusion"]').first.scroll_into_view_if_needed()
+    for plot in ('figure[id^="plot-confusion"]', "#plot-throughput", "#plot-gallery-mnist"):
+        shot = page.locator(f"{plot} svg").first.screenshot()
+        grey = np.asarray(Image.open(io.BytesIO(shot)).convert("L"))
+        assert np.median(grey) < 60, plot
+        assert (grey > 235).mean() < 0.1, plot
 
 
 def test_it_says_as_much_without_script(browser: Browser, report: str) -> None:
