@@ -7,8 +7,7 @@ and elastic distortion in a single resampling, then through random erasing. Labe
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +73,6 @@ class Augmentation:
     def active(self) -> bool:
         """Whether anything is done to the images."""
         return self.moves or self.erasing.probability > 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, every default written out; ``from_dict`` reads it back unchanged."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Augmentation:
-        """The inverse of ``to_dict``. Raises KeyError or TypeError on data that ``to_dict`` did not write."""
-        return cls(**{**data, "elastic": Elastic(**data["elastic"]), "erasing": Erasing(**data["erasing"])})
 
 
 def _between(name: str, value: float, least: float, most: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from specs import nest
 from specs.architecture import Architecture
+from specs.codec import to_plain
 from specs.nodes import is_chain
 from specs.recipe import Recipe
 from specs.shapes import infer
@@ -28,5 +29,5 @@ def architecture_sha256(architecture: Architecture) -> str:
 def recipe_sha256(recipe: Recipe) -> str:
     """SHA-256 over all that a recipe makes of a training, its labels and targets left out."""
     labels = ("name", "title", "source", "architecture", "dataset", "targets")
-    content = {key: value for key, value in recipe.to_dict().items() if key not in labels}
+    content = {key: value for key, value in to_plain(recipe).items() if key not in labels}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

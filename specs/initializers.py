@@ -9,8 +9,8 @@ U(l) is uniform on [-l, l), N(s) normal with mean 0 and standard deviation s; no
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, get_args
+from dataclasses import dataclass, field
+from typing import ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,17 +160,6 @@ class Initializer:
 
     weights: Distribution = field(default_factory=GlorotUniform)
     biases: Distribution = field(default_factory=Zeros)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; ``from_dict`` reads it back unchanged."""
-        return {
-            part: {value.kind: asdict(value)} for part, value in (("weights", self.weights), ("biases", self.biases))
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Initializer:
-        """The inverse of ``to_dict``."""
-        return cls(**{part: DISTRIBUTIONS[kind](**f) for part, entry in data.items() for kind, f in entry.items()})
 
 
 # Batch norm starts as the identity (Ioffe & Szegedy 2015), whatever the initializer.

@@ -7,8 +7,8 @@ g is the gradient, w the parameter, lr the learning rate of the step, t the step
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, get_args
+from dataclasses import dataclass
+from typing import ClassVar, get_args
 
 
 def _positive(name: str, value: float) -> None:
@@ -134,15 +134,3 @@ class Adagrad(_Optimizer):
 Optimizer = SGD | Adam | AdamW | Adadelta | RMSprop | Adagrad
 
 OPTIMIZERS: dict[str, type] = {optimizer.kind: optimizer for optimizer in get_args(Optimizer)}
-
-
-def optimizer_to_dict(optimizer: Optimizer) -> dict[str, Any]:
-    """Plain data for JSON: {kind: {every field}}."""
-    return {optimizer.kind: asdict(optimizer)}
-
-
-def optimizer_from_dict(data: dict[str, Any]) -> Optimizer:
-    """The inverse of ``optimizer_to_dict``."""
-    ((kind, fields),) = data.items()
-    result: Optimizer = OPTIMIZERS[kind](**fields)
-    return result

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 from specs.augmentation import Augmentation
 from specs.errors import RequestError, unknown
 from specs.initializers import Initializer
-from specs.optimizers import Optimizer, optimizer_from_dict, optimizer_to_dict
-from specs.schedule import Constant, Schedule, schedule_from_dict, schedule_to_dict
+from specs.optimizers import Optimizer
+from specs.schedule import Constant, Schedule
 
 TARGETS = ("test_accuracy",)
 MOST_EPOCHS = 10_000
@@ -108,35 +107,3 @@ class Recipe:
                 raise unknown("target", name, TARGETS, where="targets")
             if not 0 < value <= 1:
                 raise RequestError(f"targets: {name} must be in (0, 1], got {value}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, every default written out; ``from_dict`` reads it back unchanged."""
-        return {
-            "name": self.name,
-            "title": self.title,
-            "source": self.source,
-            "architecture": self.architecture,
-            "dataset": self.dataset,
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "optimizer": optimizer_to_dict(self.optimizer),
-            "learning_rate_schedule": schedule_to_dict(self.learning_rate_schedule),
-            "initializer": self.initializer.to_dict(),
-            "preprocessing": asdict(self.preprocessing),
-            "augmentation": self.augmentation.to_dict(),
-            "targets": dict(self.targets),
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Recipe:
-        """The inverse of ``to_dict``. Raises KeyError or TypeError on data that ``to_dict`` did not write."""
-        return cls(
-            **{
-                **data,
-                "optimizer": optimizer_from_dict(data["optimizer"]),
-                "learning_rate_schedule": schedule_from_dict(data["learning_rate_schedule"]),
-                "initializer": Initializer.from_dict(data["initializer"]),
-                "preprocessing": Preprocessing(**data["preprocessing"]),
-                "augmentation": Augmentation.from_dict(data["augmentation"]),
-            }
-        )

@@ -8,8 +8,8 @@ min(1, (t + 1) / w), which is 1 throughout when w = 0: the first step takes base
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, get_args
+from dataclasses import dataclass
+from typing import ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,15 +96,3 @@ def learning_rates(schedule: Schedule, *, base: float, epochs: int, steps_per_ep
     if warmup > 0:
         rates *= np.minimum(1.0, np.arange(1, len(rates) + 1) / warmup)
     return rates
-
-
-def schedule_to_dict(schedule: Schedule) -> dict[str, Any]:
-    """Plain data for JSON: {kind: {every field}}."""
-    return {schedule.kind: asdict(schedule)}
-
-
-def schedule_from_dict(data: dict[str, Any]) -> Schedule:
-    """The inverse of ``schedule_to_dict``."""
-    ((kind, fields),) = data.items()
-    result: Schedule = SCHEDULES[kind](**fields)
-    return result

@@ -14,6 +14,7 @@ from harness.checkpoints.manifest import Manifest
 from harness.checkpoints.tensors import write_tensors
 from results.files import TEMPORARY, explained, publish
 from specs.architecture import Architecture
+from specs.codec import to_plain
 from specs.document import to_yaml
 from specs.recipe import Recipe
 
@@ -53,7 +54,7 @@ def write_checkpoint(
         write_tensors(folder / "model.safetensors", parameters)
         write_tensors(folder / "optimizer.safetensors", optimizer_state)
         (folder / "architecture.yaml").write_text(to_yaml(architecture.to_dict()), encoding="utf-8")
-        (folder / "recipe.yaml").write_text(to_yaml(recipe.to_dict()), encoding="utf-8")
+        (folder / "recipe.yaml").write_text(to_yaml(to_plain(recipe)), encoding="utf-8")
         content = json.loads(manifest.model_dump_json(exclude={"sha256"}))
         content["sha256"] = digests(folder, content)
         (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -36,6 +36,7 @@ def show(
 
 
 def _description(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
+    from specs.codec import to_plain
     from specs.shapes import forward_flops, infer, parameter_count, train_flops
 
     return {
@@ -56,7 +57,7 @@ def _description(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
         "parameters": parameter_count(architecture),
         "forward_flops_per_sample": forward_flops(architecture),
         "train_flops_per_sample": train_flops(architecture),
-        "recipe": recipe.to_dict(),
+        "recipe": to_plain(recipe),
     }
 
 

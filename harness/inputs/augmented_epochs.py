@@ -26,6 +26,7 @@ from harness.measuring.machine import default_threads
 from harness.worker.job import epoch_file
 from results.files import TEMPORARY, StoreError, explained
 from specs.augmentation import Augmentation
+from specs.codec import to_plain
 
 MOST_BYTES = 8 * 2**30
 _VERSION = 1  # of the arithmetic in harness.inputs.augmentation
@@ -55,7 +56,7 @@ def augmented_epochs(
     ``progress`` hears how many of those that are missing have been made. Raises StoreError where the disk has no room
     for them all.
     """
-    settings = [_VERSION, dataset_sha256, list(images.shape), augmentation.to_dict(), seed]
+    settings = [_VERSION, dataset_sha256, list(images.shape), to_plain(augmentation), seed]
     folder = _cache() / hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:24]
 
     def make(epoch: int) -> None:

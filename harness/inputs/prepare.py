@@ -26,10 +26,10 @@ from results.files import explained, sync_folder
 from results.record import Fingerprints
 from results.store import SAFE
 from specs.architecture import Architecture
+from specs.codec import to_plain
 from specs.errors import RequestError
 from specs.identity import architecture_sha256, recipe_sha256
 from specs.initializers import initial_parameters
-from specs.optimizers import optimizer_to_dict
 from specs.recipe import Preprocessing, Recipe
 from specs.schedule import learning_rates
 
@@ -153,7 +153,7 @@ def schedule_sha256(
         "learning_rates": rates[epochs.start * each : epochs.stop * each],
     }
     steps = {
-        "optimizer": optimizer_to_dict(recipe.optimizer),
+        "optimizer": to_plain(recipe.optimizer),
         "batch_size": recipe.batch_size,
         "dropout_seed": dropout_seed(seed, epochs.start),
     }

@@ -35,6 +35,7 @@ from results.record import (
     finite,
     thinned,
 )
+from specs.codec import to_plain
 from specs.shapes import parameter_count, train_flops
 
 # Variables that tell of the user's machine and not of the measurement.
@@ -93,7 +94,7 @@ def record_of(
         precision=plan.precision,
         tuning=Tuning(manner=plan.tuning, applied=(*(figures.tuning if figures else ()), *notes.variables_for_speed)),
         fingerprints=notes.fingerprints,
-        specs=Specs.of(plan.architecture.to_dict(), plan.recipe.to_dict()),
+        specs=Specs.of(plan.architecture.to_dict(), to_plain(plan.recipe)),
         train_samples=notes.train_samples,
         test_samples=notes.test_samples,
         parameters=parameter_count(plan.architecture),

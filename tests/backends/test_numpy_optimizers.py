@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from backends.numpy.optimizers import update
+from specs.codec import to_plain
 from specs.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -20,7 +21,6 @@ from specs.optimizers import (
     AdamW,
     Optimizer,
     RMSprop,
-    optimizer_to_dict,
 )
 from tests.backends.numerics import Array, relative_error
 
@@ -149,7 +149,7 @@ def torch_results(
     backend_python: Callable[[str], Path], problem: dict[str, Array], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Array]:
     folder = tmp_path_factory.mktemp("torch_optimizers")
-    cases = json.dumps([optimizer_to_dict(optimizer) for optimizer in BESIDE_TORCH.values()])
+    cases = json.dumps([to_plain(optimizer) for optimizer in BESIDE_TORCH.values()])
     np.savez(folder / "in.npz", cases=cases, **problem)
     script = Path(__file__).parent / "scripts" / "torch_optimizers.py"
     subprocess.run([backend_python("torch"), script, folder / "in.npz", folder / "out.npz"], check=True)

@@ -39,7 +39,6 @@ from harness.processes.launcher import worker_environment
 from harness.worker.job import TrainingJob
 from specs.codec import to_plain
 from specs.loading import default_recipe, load_architecture
-from specs.optimizers import optimizer_to_dict
 from tests.benchmarks import parent
 from tests.benchmarks.report import MEASURED, Cell, line, measured, rewrite, rewrite_parent, write_page
 
@@ -134,7 +133,7 @@ def _prepare(folder: Path, model: str, dataset: str, *, rounds: int, threads: in
     architecture, recipe = load_architecture(model), replace(default_recipe(model), epochs=rounds + 1)
     data = prepare_data(load_dataset(dataset, None), recipe.preprocessing, limit_train=samples, limit_test=TEST_SAMPLES)
     run_inputs(architecture, recipe, seed=0, samples=samples).write(folder)
-    settings = {"batch_size": recipe.batch_size, "optimizer": optimizer_to_dict(recipe.optimizer)}
+    settings = {"batch_size": recipe.batch_size, "optimizer": to_plain(recipe.optimizer)}
     (folder / "recipe.json").write_text(json.dumps(settings))
     (folder / "weights.npz").symlink_to("initial_weights.npz")
     for file in ("train_images.npy", "train_labels.npy"):

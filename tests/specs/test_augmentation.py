@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from specs.augmentation import Augmentation, Elastic, Erasing
+from specs.codec import from_plain, to_plain
 from specs.errors import RequestError
 from specs.loading import load_recipe
 from specs.recipe import Recipe
@@ -41,7 +42,7 @@ def test_every_field_is_read_and_survives_json(tmp_path: Path) -> None:
         elastic=Elastic(alpha=34, sigma=4),
         erasing=Erasing(probability=0.5, area=(0.02, 0.2), ratio=0.4),
     )
-    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert from_plain(Recipe, json.loads(json.dumps(to_plain(recipe)))) == recipe
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from specs.architecture import Architecture
+from specs.codec import from_plain, to_plain
 from specs.initializers import (
     DISTRIBUTIONS,
     Distribution,
@@ -127,7 +128,7 @@ def test_adding_a_layer_leaves_the_rest_as_it_was() -> None:
 
 def test_plain_data_and_back() -> None:
     initializer = Initializer(weights=Normal(std=0.1), biases=Uniform(limit=0.5))
-    assert Initializer.from_dict(json.loads(json.dumps(initializer.to_dict()))) == initializer
+    assert from_plain(Initializer, json.loads(json.dumps(to_plain(initializer)))) == initializer
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from specs.codec import from_plain, to_plain
 from specs.errors import RequestError
 from specs.initializers import HeNormal, Initializer
 from specs.loading import load_recipe
@@ -27,7 +28,7 @@ EVERY_PIXEL = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
 
 
 def test_plain_data_and_back() -> None:
-    assert Recipe.from_dict(json.loads(json.dumps(RECIPE.to_dict()))) == RECIPE
+    assert from_plain(Recipe, json.loads(json.dumps(to_plain(RECIPE)))) == RECIPE
 
 
 @pytest.mark.parametrize(

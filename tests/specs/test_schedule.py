@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 
+from specs.codec import from_plain, to_plain
 from specs.schedule import (
     SCHEDULES,
     Constant,
@@ -11,8 +12,6 @@ from specs.schedule import (
     Schedule,
     Step,
     learning_rates,
-    schedule_from_dict,
-    schedule_to_dict,
 )
 
 ONE_OF_EACH = (
@@ -75,7 +74,7 @@ def test_cosine_wholly_within_its_warm_up_stays_finite() -> None:
 
 @pytest.mark.parametrize("schedule", ONE_OF_EACH)
 def test_plain_data_and_back(schedule: Schedule) -> None:
-    assert schedule_from_dict(json.loads(json.dumps(schedule_to_dict(schedule)))) == schedule
+    assert from_plain(type(schedule), json.loads(json.dumps(to_plain(schedule)))) == schedule
 
 
 def test_every_schedule_has_a_round_trip_case() -> None:

@@ -20,6 +20,7 @@ from harness.running.events import Sized
 from harness.worker.reports import EpochReport, Phase, Progress
 from results.record import SPEC_BYTES, Record, Specs
 from specs.architecture import Architecture
+from specs.codec import from_plain
 from specs.errors import RequestError
 from specs.recipe import Recipe
 from tests.fakes import registered
@@ -74,7 +75,7 @@ def test_the_record_explains_the_run_alone(tmp_path: Path) -> None:
     planned = plan(find("numpy"), epochs=1)
     assert record.specs is not None
     assert Architecture.from_dict(dict(record.specs.architecture)) == planned.architecture
-    assert Recipe.from_dict(dict(record.specs.recipe)) == planned.recipe
+    assert from_plain(Recipe, record.specs.recipe) == planned.recipe
     assert (record.train_samples, record.test_samples) == (30, 20)
     assert Record.from_json(record.to_json()) == record
     assert Specs.of({"layers": ["x" * SPEC_BYTES]}, {}) is None
