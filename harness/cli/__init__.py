@@ -92,6 +92,7 @@ def _status(command: Any) -> int:
             raise
         return _complain(f"{error.filename}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
         return 130
     return status if isinstance(status, int) else 0
 

@@ -50,11 +50,17 @@ def benchmark_inference(
     chosen = _backends(backends)
     count = resolve_threads(threads)
     trained = Trained.of(opened_checkpoint(checkpoint))
+    told: list[str] = []
     with console.status("", spinner="dots") as status:
 
         def progress(note: str) -> None:
-            if not quiet:
-                status.update(note)
+            if quiet:
+                return
+            status.update(note)
+            step, *_ = note.split(":")
+            if not console.is_terminal and step not in told:
+                told.append(step)
+                print(step, file=sys.stderr)
 
         outcome = benchmark(trained, chosen, threads=count, rounds=rounds, seconds=seconds, progress=progress)
     for name, reason in outcome.failed.items():
@@ -102,6 +108,7 @@ def _document(architecture: str, threads: int, outcome: Outcome) -> dict[str, An
                 "form": subject.form,
                 "framework_version": subject.version,
                 "latency_ms": subject.latency_ms(),
+                "other_cpu": subject.other_cpu,
                 "samples_per_second": {
                     str(batch): asdict(found) if (found := subject.throughput(batch)) else None for batch in BATCHES
                 },
@@ -119,16 +126,26 @@ def _print(architecture: str, threads: int, rounds: int, outcome: Outcome) -> No
 
     def row(subject: Subject) -> list[str]:
         latency = [significant(value) for value in subject.latency_ms().values()]
-        return [subject.backend, subject.form, subject.version, *latency, *(_rate(subject, b) for b in BATCHES)]
+        rates = (_rate(subject, batch) for batch in BATCHES)
+        return [subject.backend, subject.form, subject.version, *latency, *rates, _noise(subject)]
 
     figures = ["p50 ms", "p90 ms", "p99 ms", *(f"samples/s, batch {batch}" for batch in BATCHES)]
     print_table(
         f"Inference of {architecture}, {threads} threads, {rounds} interleaved rounds",
-        ["runtime", "form", "version", *figures],
+        ["runtime", "form", "version", *figures, "noise"],
         [row(subject) for subject in outcome.subjects],
         right=figures,
     )
     print("Milliseconds are of single images; samples/s is the median of the rounds, its 95 % interval in brackets.")
+    if any(_noise(subject) for subject in outcome.subjects):
+        print("Noise: the share of the machine's CPU time that other processes used meanwhile; shown above 10 %.")
+
+
+def _noise(subject: Subject) -> str:
+    from harness.running.figures import NOISY_OTHER_CPU
+
+    share = subject.other_cpu
+    return f"{share:.0%}" if share is not None and share > NOISY_OTHER_CPU else ""
 
 
 def _rate(subject: Subject, batch: int) -> str:

@@ -21,6 +21,7 @@ from backends.contract import SessionSpec, Unsupported
 from backends.registry import Registration
 from harness.export.forms import TOLERANCE, Form, Trained, difference, find_form, forms, opened, write
 from harness.export.places import plain_folder
+from harness.measuring.others import counters
 from harness.processes.launcher import WorkerFailed
 from harness.processes.remote import RemotePredictor, RemoteWorker, open_worker
 from results.statistics import Estimate, estimate
@@ -45,11 +46,17 @@ class Subject:
     worker: RemoteWorker
     predictor: RemotePredictor
     rounds: dict[int, list[NDArray[np.float64]]] = field(default_factory=dict)
+    disturbances: list[float] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """ "torch dynamic", say."""
         return f"{self.backend} {self.form}"
+
+    @property
+    def other_cpu(self) -> float | None:
+        """The share of the machine's CPU time that other processes used meanwhile, the mean of its rounds."""
+        return float(np.mean(self.disturbances)) if self.disturbances else None
 
     def latency_ms(self) -> dict[str, float]:
         """Quantiles of single images' calls over all rounds."""
@@ -150,11 +157,15 @@ def _attempt(outcome: Outcome, name: str, work: Callable[[], T]) -> T | None:
 
 def _round(subject: Subject, images: NDArray[np.float32], batches: Sequence[int], seconds: float) -> Subject:
     subject.worker.process.proceed()
+    before = counters([subject.worker.process.pid])
     for batch in batches:
         (times,) = subject.worker.measure(
             [subject.predictor], "predict", {"images": images[:batch]}, settle_s=SETTLE_S, seconds=seconds
         )
         subject.rounds.setdefault(batch, []).append(times)
+    disturbance = counters([subject.worker.process.pid]).since(before)
+    if disturbance.other_cpu is not None:
+        subject.disturbances.append(disturbance.other_cpu)
     subject.worker.process.pause()
     return subject
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Manner, SessionSpec, Unsupported
+from harness.measuring.others import counters
 from harness.measuring.profile import BackendProfile, Lap, Time, layer_times, stages
 from harness.processes.launcher import WorkerFailed
 from harness.processes.remote import RemoteSession, RemoteWorker, open_worker
@@ -114,16 +114,7 @@ class _Backends:
 
     def counters(self) -> Counters:
         """Those of the machine, with the workers' CPU time counted as this process's own."""
-        import psutil
-
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        workers_s = ended.ru_utime + ended.ru_stime
-        for subject in self.subjects.values():
-            with suppress(psutil.NoSuchProcess):
-                times = psutil.Process(subject.worker.process.pid).cpu_times()
-                workers_s += times.user + times.system
-        now = Counters.now()
-        return replace(now, own_s=now.own_s + workers_s)
+        return counters(subject.worker.process.pid for subject in self.subjects.values())
 
     def finish(self, name: str) -> None:
         """Keep what was measured."""

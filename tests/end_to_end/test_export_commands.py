@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.end_to_end.test_main_line import harness
+from tests.harness.cli.commands import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +85,23 @@ def test_a_wrong_request_is_one_line_and_status_2(words: str, hint: str, checkpo
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert hint in done.stderr
+
+
+def test_a_benchmark_says_what_it_does_and_ends_on_request(checkpoint: Path) -> None:
+    """Piped as on a terminal; SIGTERM is answered with one line, status 130 and no worker left."""
+    words = ["benchmark-inference", "--checkpoint", str(checkpoint), "--backends", "numpy", "--rounds", "100"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", *words], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    said = [process.stderr.readline().strip()]
+    while "round" not in said[-1]:
+        said.append(process.stderr.readline().strip())
+    assert said == ["starting numpy dynamic", "starting onnxruntime onnx", "round 1 of 100"]
+    workers = psutil.Process(process.pid).children()
+    process.terminate()
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "interrupted"
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not alive
