@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.conformance.case import NetworkCase, network_case
 from harness.conformance.layer_cases import HEAD_CLASSES
 from specs.architecture import Architecture
-from specs.layers import Conv2d, Flatten, Linear, Tanh
+from specs.layers import Conv2d, Dropout, Flatten, Linear, ReLU, Tanh
 from specs.nest import Branches, Item, Residual
 from specs.nodes import Shape
 from specs.shapes import infer
@@ -16,12 +16,15 @@ _LINEAR = Linear(out_features=4)
 
 
 def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
-    """Two and three values, the identity first and last, images and features."""
+    """Two and three values, the identity first and last, images and features, and what works in place below."""
     return {
         "add": (
             _case(Branches(join="add", paths=((), (Tanh(),), (_CONV,))), (3, 5, 4)),
             _case(Residual(layers=(_CONV,)), (3, 4, 6)),
             _case(Residual(layers=(_LINEAR,), shortcut=(_LINEAR,)), (7,), batch=1),
+            # Each of these may overwrite the gradient that it is given, which both are given.
+            _case(Residual(layers=(_CONV, ReLU()), shortcut=(_CONV, ReLU())), (2, 5, 4)),
+            _case(Residual(layers=(_CONV, ReLU()), shortcut=(_CONV, Dropout(p=0.5))), (2, 5, 4)),
         ),
         "concat": (
             _case(Branches(join="concat", paths=((), (_NARROW,), (_CONV,))), (4, 3, 5)),

@@ -41,7 +41,7 @@ OfInputs = Sequence[Tensor | None]
 class _Step:
     """One part. ``forward`` keeps what ``backward`` needs; ``backward`` leaves ``gradients`` of the parameters.
 
-    may hand on that very gradient, or a view of it, to several or to one input.
+    ``may_overwrite`` says whether the gradient that ``backward`` is given is nobody else's.
     """
 
     gradients: Sequence[Tensor] = ()
@@ -55,7 +55,7 @@ class _Step:
         """From the loss gradient of the output to that of every input; None may stand where none is ``wanted``."""
         raise NotImplementedError
 
-    def owners(self) -> bool:
+    def fresh(self) -> bool:
         """Whether the gradients that ``backward`` gives are nobody else's."""
         return True
 
@@ -163,7 +163,7 @@ class _Flatten(_Step):
     def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
         return (gradient.view(self.shape),)
 
-    def owners(self) -> bool:
+    def fresh(self) -> bool:
         return self.may_overwrite
 
 
@@ -223,7 +223,7 @@ class _Sum(_Step):
     def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
         return (gradient,) * self.inputs
 
-    def owners(self) -> bool:
+    def fresh(self) -> bool:
         return False
 
 
@@ -238,7 +238,7 @@ class _Concatenation(_Step):
     def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
         return gradient.split(self.sizes, dim=self.axis)
 
-    def owners(self) -> bool:
+    def fresh(self) -> bool:
         return self.may_overwrite  # the parts do not overlap
 
 
@@ -339,4 +339,4 @@ class WrittenPass:
         for name, _, inputs in reversed(self._network.parts):
             for source in inputs:
                 if source in self._steps and uses[source] == 1:  # else it is a sum of its own
-                    self._steps[source].may_overwrite = self._steps[name].owners()
+                    self._steps[source].may_overwrite = self._steps[name].fresh()
