@@ -5,6 +5,8 @@ stderr, results to stdout.
 """
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -81,6 +83,7 @@ def main() -> None:
 
 
 def _status(command: Any) -> int:
+    command.invoke = partial(_invoked, command.invoke)
     try:
         status = command.main(sys.argv[1:] or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except RequestError as error:
@@ -92,9 +95,17 @@ def _status(command: Any) -> int:
             raise
         return _complain(f"{error.filename}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
         return 130
     return status if isinstance(status, int) else 0
+
+
+def _invoked(invoke: Callable[[Any], Any], context: Any) -> Any:
+    """What the command returns; one that lets an interrupt through, which typer keeps to itself, says so."""
+    try:
+        return invoke(context)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise
 
 
 def _complain(message: str) -> int:
