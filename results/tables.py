@@ -6,6 +6,7 @@ did not end well keeps its row with its status.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
@@ -48,6 +49,14 @@ class Results:
             rows, damaged = one.rows()
             self.damaged += damaged
             self.rows += [(name, row) for row in rows]
+
+    def __repr__(self) -> str:
+        """What there is, and what can be asked of it."""
+        count = Counter(row.status for _, row in self.rows)
+        statuses = ", ".join(f"{number} {status}" for status, number in count.most_common())
+        damaged = f", {len(self.damaged)} damaged lines" if self.damaged else ""
+        asked = ".runs, .epochs, .summary(), .damaged"
+        return f"<Results of {', '.join(self.names)}: {len(self.rows)} runs ({statuses}){damaged}; {asked}>"
 
     @classmethod
     def load(cls, paths: Iterable[str | Path]) -> Results:

@@ -91,12 +91,26 @@ class MatrixDisplay:
         return f"about {duration(seconds)} left"
 
     def _render(self) -> Group:
-        return Group(rows_table(self._rows), self._overall, self._current)
+        return Group(rows_table(self._rows, console.width), self._overall, self._current)
 
 
-def rows_table(rows: list[Row]) -> Table:
-    """Median accuracy and throughput of the runs so far, a line per backend, model and tuning."""
-    table = Table("model", "dataset", "backend", "runs", "test accuracy", "samples/s", "peak MiB", "failed")
+NARROW = 80
+"""Columns of a terminal below which the table has what matters first."""
+
+
+def rows_table(rows: list[Row], width: int) -> Table:
+    """Median accuracy and throughput of the runs so far, a line per backend, model and tuning; readable at 50 columns.
+
+    A narrow one leaves out data set (where there is one), count of runs and memory.
+    """
+    narrow = width < NARROW
+    several = len({row.dataset for row in rows}) > 1
+    table = Table(box=None, padding=(0, 1, 0, 0)) if narrow else Table()
+    names = ("model", "dataset", "backend", "runs", "test accuracy", "samples/s", "peak MiB", "failed")
+    left_out = {"runs", "peak MiB", *(() if several else ("dataset",))} if narrow else set()
+    for name in names:
+        if name not in left_out:
+            table.add_column("accuracy" if narrow and name == "test accuracy" else name, overflow="fold")
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         backend = row.backend if row.tuning.manner == "recommended" else f"{row.backend} ({row.tuning.manner})"
@@ -109,9 +123,8 @@ def rows_table(rows: list[Row]) -> Table:
             _median([row.memory.peak_rss_mb for row in good], "{:,.0f}"),
         ]
         failed = [row.status for row in members if row.status != "ok"]
-        table.add_row(
-            shown(model), shown(dataset), shown(backend), str(len(good)), *cells, ", ".join(sorted(set(failed)))
-        )
+        texts = (shown(model), shown(dataset), shown(backend), str(len(good)), *cells, ", ".join(sorted(set(failed))))
+        table.add_row(*(text for name, text in zip(names, texts, strict=True) if name not in left_out))
     return table
 
 

@@ -60,7 +60,7 @@ def test_escape_sequences_and_markup_do_not_reach_the_terminal(tmp_path: Path, m
     for show in (
         lambda: progress.summary(good, tmp_path / "runs" / "x"),
         lambda: progress.summary(bad, tmp_path / "runs" / "x"),
-        lambda: progress.console.print(matrix_display.rows_table(list(results.rows()[0]))),
+        lambda: progress.console.print(matrix_display.rows_table(list(results.rows()[0]), 120)),
         lambda: progress.console.print(matrix_display._line(bad)),
     ):
         said = on_terminal(show, monkeypatch)

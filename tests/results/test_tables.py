@@ -279,3 +279,9 @@ def test_ten_thousand_records_are_tables_before_json_is_parsed_twice(tmp_path: P
         assert (len(loaded.runs), len(loaded.epochs)) == (10_000, 50_000)
 
     costs_at_most(2.0, load, lambda: parse(big))
+
+
+def test_results_say_what_they_are(demo: results.Results) -> None:
+    assert repr(demo) == (
+        "<Results of demo: 24 runs (22 ok, 1 crashed, 1 timed_out); .runs, .epochs, .summary(), .damaged>"
+    )
