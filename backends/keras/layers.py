@@ -48,7 +48,8 @@ def parts(node: Node, *, policy: keras.DTypePolicy, seed: int, channels_first: b
             permute = keras.layers.Permute((3, 1, 2), name=f"{node.name}_channels_first", dtype=policy)
             return [permute, flatten] if channels_first else [flatten]
         case L.Add():
-            return [keras.layers.Add(**common)]
+            # Operations that are written out are called add_1 by Keras itself.
+            return [keras.layers.Add(**{**common, "name": f"{node.name}_sum"})]
         case L.Concat():  # of images or features: channels, or the features, stand last
             return [keras.layers.Concatenate(axis=-1, **common)]
         case L.Softmax():
