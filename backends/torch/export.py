@@ -1,4 +1,4 @@
-"""A network as a ``torch.export`` program, and such a program run again. Imports torch: for ``torch_backend`` alone."""
+"""A network as a ``torch.export`` program, and such a program run again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Program(Predictor):
         self._module = torch.export.load(directory / FILE).module()
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
-        """As the contract says."""
+        """Logits float32[n, classes] of images float[n, C, H, W], dropout off, running statistics."""
         with torch.inference_mode():
             logits: NDArray[Any] = self._module(torch.from_numpy(np.ascontiguousarray(images, np.float32))).numpy()
         return logits

@@ -17,6 +17,7 @@ from torch.nn.functional import max_pool2d_with_indices
 
 from backends.torch.expert.network import Blocked, Dense
 from backends.torch.network import Concatenation, Masks, Network, Sum
+from specs.errors import RequestError
 from specs.nodes import INPUT
 
 _convolution_backward = torch.ops.aten.convolution_backward.default
@@ -140,7 +141,7 @@ class _BatchNorm(_Step):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.numel() == x.shape[1]:
-            raise ValueError(f"batch norm in training needs more than one value per channel, got {list(x.shape)}")
+            raise RequestError(f"batch_norm2d: training needs more than one value per channel, got {list(x.shape)}")
         self.x = x
         self.tracked.add_(1)
         y, *self.statistics = torch.native_batch_norm(
