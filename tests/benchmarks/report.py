@@ -68,7 +68,7 @@ def line(cell: Cell) -> str:
 def measured(backend: str, model: str, *, code: str, threads: int) -> bool:
     """Whether this cell was measured on this machine, of the same code."""
     kept = _kept()["cells"].get(f"{backend} {model}", {})
-    return (kept.get("code"), kept.get("threads"), kept.get("cpu")) == (code, threads, machine()["cpu"])
+    return (kept.get("code"), kept.get("threads"), kept.get("cpu")) == (code, threads, machine().cpu)
 
 
 def write_page() -> None:
