@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from results.files import read_bounded, write_atomic
 from results.formatting import plain
-from results.record import SCHEMA, Count, Manner, Name, Schema, Text
+from results.record import SCHEMA, Command, Count, Manner, Name, Schema, Text
 from specs.errors import RequestError
 
 SIZE_LIMIT = 8 * 2**20
@@ -27,7 +27,7 @@ class Manifest(BaseModel):
     schema_version: Schema = Field(default=SCHEMA, alias="schema")
     name: Name
     created: Name  # UTC, ISO 8601
-    command: Text | None = None
+    command: Command | None = None
     study: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod

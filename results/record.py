@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 # Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
 # ``results.store`` refuses sets of another number unless it is one of Schema, whose records are read as they are.
@@ -55,10 +55,16 @@ def _small(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def utf8(typed: Any) -> Any:
+    """What was typed, as UTF-8 has it: under another encoding Python keeps the bytes of a path as surrogates."""
+    return typed.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(typed, str) else typed
+
+
 Name = Annotated[str, Field(max_length=200)]
-PathName = Annotated[str, Field(max_length=4096)]  # the longest that Linux takes
+PathName = Annotated[str, BeforeValidator(utf8), Field(max_length=4096)]  # the longest that Linux takes
 # Text that a framework or a log gave goes through ``bounded`` first.
 Text = Annotated[str, Field(max_length=LOG_TAIL)]
+Command = Annotated[str, BeforeValidator(utf8), Field(max_length=LOG_TAIL)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(ge=0)]
@@ -319,7 +325,7 @@ class Row(_Row):
     status: Status
     error: RunError | None = None
     started_at: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]
-    command: Text | None = None  # repeats this run
+    command: Command | None = None  # repeats this run
 
     backend: Name
     framework_version: Name | None = None

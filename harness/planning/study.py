@@ -14,6 +14,7 @@ from harness.planning.choices import ComparisonChoices
 from harness.planning.manners import manners, manners_of
 from harness.planning.plan import RunPlan
 from harness.planning.resolve import resolve_model, resolve_threads
+from results.record import utf8
 from specs.codec import to_plain
 from specs.document import beside
 from specs.errors import RequestError, unknown
@@ -61,7 +62,8 @@ class Study(ComparisonChoices):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, every choice written out."""
-        return {field.name: to_plain(getattr(self, field.name)) for field in fields(self)}
+        plain = {field.name: to_plain(getattr(self, field.name)) for field in fields(self)}
+        return {name: [*map(utf8, value)] if isinstance(value, list) else utf8(value) for name, value in plain.items()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Study:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -147,3 +148,19 @@ def test_a_python_without_numpy_is_named_as_the_cause(tmp_path: Path) -> None:
     assert "The interpreter given with --python is at fault" in failed.stderr
     failed = harness(*RUN.split(), str(tmp_path / "set"), HARNESS_PYTHON_NUMPY=str(python))
     assert "The interpreter named in HARNESS_PYTHON_NUMPY is at fault" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["run --backend numpy --no-save --model", "compare --backends numpy --repeats 1 --models"]
+)
+def test_letters_that_the_locale_lacks(tmp_path: Path, command: str) -> None:
+    """Python then has the bytes of a path as surrogates; the record has the letters."""
+    (tmp_path / "数据 集").mkdir()
+    text = (ROOT / "specs" / "architectures" / "mlp.yaml").read_text()
+    (tmp_path / "数据 集" / "网.yaml").write_text(text)
+    words = [*command.split(), "数据 集/网.yaml", "--dataset", "digits", "--limit-train", "50", "--epochs", "1"]
+    c_locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = harness(*words, "--out", "数据 集/set", cwd=tmp_path, **c_locale)
+    assert done.returncode == 0, done.stderr
+    (records,) = (tmp_path / "数据 集" / "set").rglob("records.jsonl")
+    assert "数据 集/网.yaml" in json.loads(records.read_text(encoding="utf-8"))["command"]
