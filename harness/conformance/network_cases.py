@@ -11,8 +11,9 @@ from harness.conformance import drawn_networks
 from harness.conformance.case import NetworkCase, network_case
 from harness.conformance.drawing import distinct
 from specs.architecture import Architecture
-from specs.layers import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Layer, Linear, MaxPool2d, ReLU, Softmax
+from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, ReLU, Softmax
 from specs.loading import architecture_names, load_architecture
+from specs.nest import Branches, Item, Residual
 from specs.shapes import infer
 
 # Few samples: the large networks pass some hundred thousand kinks per sample, and float32 rounding may flip one.
@@ -62,6 +63,30 @@ def corner_cases() -> tuple[NetworkCase, ...]:
             ),
             batch=4,
         ),
+        network_case(
+            "a flattened image that a linear layer and a sum take",
+            _network(
+                Flatten(),
+                Residual(layers=(Linear(out_features=18),)),
+                Linear(out_features=3),
+                classes=3,
+                shape=(2, 3, 3),
+            ),
+            batch=4,
+        ),
+        network_case(
+            "a relu that max pooling and average pooling take",
+            _network(
+                Conv2d(out_channels=3, kernel_size=(3, 3), padding=(1, 1)),
+                ReLU(),
+                Branches(join="add", paths=((MaxPool2d(kernel_size=(2, 2)),), (AvgPool2d(kernel_size=(2, 2)),))),
+                Flatten(),
+                Linear(out_features=3),
+                classes=3,
+                shape=(2, 6, 4),
+            ),
+            batch=4,
+        ),
         replace(large, images=large.images * np.float32(150)),
     )
 
@@ -79,5 +104,5 @@ def _summary(architecture: Architecture) -> str:
     return " ".join(node.layer.kind for node in infer(architecture))
 
 
-def _network(*layers: Layer, classes: int, shape: tuple[int, int, int]) -> Architecture:
+def _network(*layers: Item, classes: int, shape: tuple[int, int, int]) -> Architecture:
     return Architecture(name="corner", input=shape, classes=classes, layers=layers)
