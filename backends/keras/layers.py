@@ -59,16 +59,17 @@ def parts(node: Node, *, policy: keras.DTypePolicy, seed: int, channels_first: b
 
 
 def _activation(layer: L.Operation, policy: keras.DTypePolicy, common: dict[str, Any]) -> Part:
-    """TensorFlow keeps the constants of its GELU and leaky ReLU in float32: in float64 the two are written out."""
-    double = policy.compute_dtype == "float64"
+    """An activation, written out where TensorFlow's own operation is wrong.
+
+    Of a convolution, its bias, a sum and a leaky ReLU a TensorFlow graph makes one operation whose slope is 0.2, given
+    what it may (2.21, when predicting). In float64 GELU and leaky ReLU keep their constants in float32.
+    """
     match layer:
         case L.ReLU():
             return keras.layers.ReLU(**common)
-        case L.LeakyReLU(negative_slope=slope) if double:
-            return lambda x: ops.where(x > 0, x, slope * x)
         case L.LeakyReLU(negative_slope=slope):
-            return keras.layers.LeakyReLU(negative_slope=slope, **common)
-        case L.GELU() if double:
+            return lambda x: ops.where(x > 0, x, slope * x)
+        case L.GELU() if policy.compute_dtype == "float64":
             return lambda x: 0.5 * x * (1 + ops.erf(x / math.sqrt(2)))
         case L.GELU() | L.Tanh() | L.Sigmoid():
             return keras.layers.Activation(layer.kind, **common)

@@ -11,7 +11,18 @@ from harness.conformance import drawn_networks
 from harness.conformance.case import NetworkCase, network_case
 from harness.conformance.drawing import distinct
 from specs.architecture import Architecture
-from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, ReLU, Softmax
+from specs.layers import (
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Softmax,
+)
 from specs.loading import architecture_names, load_architecture
 from specs.nest import Branches, Item, Residual
 from specs.shapes import infer
@@ -81,6 +92,18 @@ def corner_cases() -> tuple[NetworkCase, ...]:
                 ReLU(),
                 Branches(join="add", paths=((MaxPool2d(kernel_size=(2, 2)),), (AvgPool2d(kernel_size=(2, 2)),))),
                 Flatten(),
+                Linear(out_features=3),
+                classes=3,
+                shape=(2, 6, 4),
+            ),
+            batch=4,
+        ),
+        network_case(
+            "a leaky relu behind a sum with a convolution",
+            _network(
+                Residual(layers=(Conv2d(out_channels=2, kernel_size=(3, 3), padding=(1, 1)),)),
+                LeakyReLU(negative_slope=0.01),
+                GlobalAvgPool(),
                 Linear(out_features=3),
                 classes=3,
                 shape=(2, 6, 4),
