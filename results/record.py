@@ -80,7 +80,7 @@ class _Part(BaseModel):
 
 
 class _Row(BaseModel):
-    """A part without its raw samples: what the tables need, read several times faster than the whole."""
+    """A part without its raw samples: what the tables need."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, populate_by_name=True)
 
@@ -383,6 +383,15 @@ class Row(_Row):
         )
 
 
+class Samples(_Part):
+    """The raw samples of a run: training losses, the timed spans of each epoch, single steps in milliseconds."""
+
+    run_id: Name
+    curve: LearningCurve | None = None
+    spans: Annotated[tuple[Annotated[tuple[Span, ...], Field(max_length=SPANS)], ...], Field(max_length=EPOCHS)] = ()
+    step_ms_samples: Annotated[tuple[Positive, ...], Field(max_length=STEP_SAMPLES)] = ()
+
+
 class Record(Row, _Part):
     """One run, whole: ``Row`` with the raw samples. Fields that it does not know are refused."""
 
@@ -399,6 +408,33 @@ class Record(Row, _Part):
     def to_json(self) -> str:
         """One line of JSON without the newline."""
         return self.model_dump_json(by_alias=True)
+
+    def without_samples(self) -> str:
+        """The same without what ``samples`` has."""
+        raw: Any = {"curve": True, "epochs": {"__all__": {"spans"}}, "throughput": {"step_ms_samples"}}
+        return self.model_dump_json(by_alias=True, exclude=raw)
+
+    @property
+    def samples(self) -> Samples:
+        """Its raw samples, which take most of a record and which no table needs."""
+        return Samples(
+            run_id=self.run_id,
+            curve=self.curve,
+            spans=tuple(epoch.spans for epoch in self.epochs),
+            step_ms_samples=self.throughput.step_ms_samples,
+        )
+
+    def with_samples(self, samples: Samples) -> Record:
+        """The record with these raw samples."""
+        epochs = zip(self.epochs, (*samples.spans, *[()] * len(self.epochs)), strict=False)
+        throughput = self.throughput.model_copy(update={"step_ms_samples": samples.step_ms_samples})
+        return self.model_copy(
+            update={
+                "curve": samples.curve,
+                "epochs": tuple(epoch.model_copy(update={"spans": spans}) for epoch, spans in epochs),
+                "throughput": throughput,
+            }
+        )
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Record:

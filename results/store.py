@@ -2,6 +2,8 @@
 
     set.json          what it is: schema, name, time of creation, the study
     records.jsonl     one record a line, appended as runs end, never rewritten
+    samples.jsonl     the raw samples of each run (spans, single steps, losses), which no table needs; sets of before
+                      schema 3 have them within their records
     runs/RUN_ID/      a run's log
     checkpoints/RUN_ID/   a run's trained network (see harness.checkpoints)
     images/DATASET/   test images that were misread, for the report's gallery
@@ -37,7 +39,7 @@ from results.manifest import (
     read_conformance,
     write_conformance,
 )
-from results.record import SCHEMA, Record, Row, Schema
+from results.record import SCHEMA, Record, Row, Samples, Schema
 from specs.errors import RequestError
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,6 @@ LOCK_SECONDS = 30.0
 SAFE = "the records written before are safe, continue with --resume"
 _LOCK = ".lock"
 _CLAIM = ".claim"
-_RAW = b',"curve":'  # the first of the fields that Record has and Row has not; no JSON string can hold these bytes
 _RUN_ID = re.compile(rb'"run_id":\s*"([A-Za-z0-9._+-]+)"')
 _R = TypeVar("_R", bound=Row)
 
@@ -121,6 +122,11 @@ class ResultSet:
         """The records, one JSON object a line."""
         return self.path / "records.jsonl"
 
+    @property
+    def samples_file(self) -> Path:
+        """The raw samples of the runs, one JSON object a line; of two of one run the last counts."""
+        return self.path / "samples.jsonl"
+
     @contextmanager
     def claim(self) -> Iterator[None]:
         """Hold the set while a matrix runs. Raises RequestError where another process holds it.
@@ -144,28 +150,32 @@ class ResultSet:
 
     def append(self, record: Record) -> None:
         """Add a record durably: once this returns it survives a power cut. Raises StoreError; then none was added."""
-        line = record.to_json().encode() + b"\n"
-        if len(line) > LINE_LIMIT:
-            raise StoreError(f"the record of run {record.run_id} takes {len(line)} bytes, more than {LINE_LIMIT}")
+        line, samples = (text.encode() + b"\n" for text in (record.without_samples(), record.samples.model_dump_json()))
+        if (size := max(len(line), len(samples))) > LINE_LIMIT:
+            raise StoreError(f"the record of run {record.run_id} takes {size} bytes, more than {LINE_LIMIT}")
         self._still_there(self.records_file)
         with explained("write", self.records_file, safe=SAFE), _lock(self.path):
-            created = not self.records_file.exists()
-            descriptor = os.open(self.records_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            try:
-                end = self._mend(descriptor)
-                try:
-                    _write_all(descriptor, line)
-                    os.fsync(descriptor)
-                except BaseException:
-                    with suppress(OSError):  # what cannot be cut off now, the next append cuts off
-                        os.ftruncate(descriptor, end)
-                    raise
-            finally:
-                os.close(descriptor)
-            if created:
-                sync_folder(self.path)
+            self._append(self.samples_file, samples, Samples)  # a kill in between leaves samples of no record
+            self._append(self.records_file, line, Record)
 
-    def _mend(self, descriptor: int) -> int:
+    def _append(self, file: Path, line: bytes, model: type[BaseModel]) -> None:
+        created = not file.exists()
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            end = self._mend(descriptor, file, model)
+            try:
+                _write_all(descriptor, line)
+                os.fsync(descriptor)
+            except BaseException:
+                with suppress(OSError):  # what cannot be cut off now, the next append cuts off
+                    os.ftruncate(descriptor, end)
+                raise
+        finally:
+            os.close(descriptor)
+        if created:
+            sync_folder(self.path)
+
+    def _mend(self, descriptor: int, file: Path, model: type[BaseModel]) -> int:
         """Make the file end in a whole line; returns its size.
 
         A killed writer leaves a line without its newline. A record that lacks nothing else gets it; a torn one is cut
@@ -175,8 +185,8 @@ class ResultSet:
         start = _last_line_start(descriptor, size)
         if start == size:
             return size
-        if size - start <= LINE_LIMIT and not _is_record(os.pread(descriptor, size - start, start)):
-            log.warning("%s: cut off a record torn by a killed process (%d bytes)", self.records_file, size - start)
+        if size - start <= LINE_LIMIT and not _is_whole(model, os.pread(descriptor, size - start, start)):
+            log.warning("%s: cut off a record torn by a killed process (%d bytes)", file, size - start)
             os.ftruncate(descriptor, start)
             return start
         _write_all(descriptor, b"\n")
@@ -185,24 +195,42 @@ class ResultSet:
     def rows(self) -> tuple[list[Row], list[Damaged]]:
         """Every record without its raw samples, in file order, and the lines that are no record.
 
-        Fast: 10,000 take under a second. The raw samples at the end of a line are not looked at, so that what is wrong
-        with them comes out in ``records`` alone.
+        Fast: 10,000 take under a second. The raw samples are not looked at, so that what is wrong with them comes out
+        in ``records`` alone.
         """
         return self._read(Row)
 
     def records(self, only: Container[str] | None = None) -> tuple[list[Record], list[Damaged]]:
         """Every record whole, or ``only`` those of some run_ids, in file order, and the lines that are no record."""
-        return self._read(Record, only)
+        records, damaged = self._read(Record, only)
+        samples, torn = self._samples({record.run_id for record in records})
+        whole = [record.with_samples(samples[r]) if (r := record.run_id) in samples else record for record in records]
+        return whole, [*damaged, *torn]
+
+    def _samples(self, wanted: Container[str]) -> tuple[dict[str, Samples], list[Damaged]]:
+        found: dict[str, Samples] = {}
+        damaged: list[Damaged] = []
+        with paused():
+            for number, line in _lines(self.samples_file):
+                if (named := _RUN_ID.search(line)) and named[1].decode() not in wanted:
+                    continue
+                try:
+                    samples = Samples.model_validate_json(line)
+                except ValidationError as error:
+                    damaged.append(Damaged(self.samples_file, number, *_reason(line, error)))
+                    continue
+                found[samples.run_id] = samples
+        return found, damaged
 
     def _read(self, model: type[_R], only: Container[str] | None = None) -> tuple[list[_R], list[Damaged]]:
         rows: dict[str, _R] = {}
         damaged: list[Damaged] = []
         with paused():
-            for number, line in self._lines():
+            for number, line in _lines(self.records_file):
                 if only is not None and (named := _RUN_ID.search(line)) and named[1].decode() not in only:
                     continue
                 try:
-                    row = _parsed(model, line)
+                    row = model.model_validate_json(line)
                 except ValidationError as error:
                     damaged.append(Damaged(self.records_file, number, *_reason(line, error)))
                     continue
@@ -211,20 +239,6 @@ class ResultSet:
                     continue
                 rows[row.run_id] = row
         return list(rows.values()), damaged
-
-    def _lines(self) -> Iterator[tuple[int, bytes]]:
-        """Number and bytes of each line that is not blank; of an overlong one the first LINE_LIMIT bytes."""
-        if not self.records_file.exists():
-            return
-        with explained("read", self.records_file), self.records_file.open("rb") as file:
-            number = 0
-            while line := file.readline(LINE_LIMIT):
-                number += 1
-                rest = line
-                while rest and not rest.endswith(b"\n"):
-                    rest = file.readline(LINE_LIMIT)
-                if line.strip():
-                    yield number, line
 
     def run_folder(self, run_id: str) -> Path:
         """The folder of a run's log, made if it is not there.
@@ -278,6 +292,21 @@ class ResultSet:
         return read_conformance(self.path / "conformance.json")
 
 
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of each line that is not blank; of an overlong one the first LINE_LIMIT bytes."""
+    if not path.exists():
+        return
+    with explained("read", path), path.open("rb") as file:
+        number = 0
+        while line := file.readline(LINE_LIMIT):
+            number += 1
+            rest = line
+            while rest and not rest.endswith(b"\n"):
+                rest = file.readline(LINE_LIMIT)
+            if line.strip():
+                yield number, line
+
+
 def _belongs(path: Path) -> bool:
     """Whether what lies where a set shall be made is in nobody's way."""
     return path.name == _LOCK or path.name.startswith(TEMPORARY) or (path / "set.json").is_file()
@@ -306,17 +335,9 @@ def _last_line_start(descriptor: int, size: int) -> int:
     return 0
 
 
-def _parsed(model: type[_R], line: bytes) -> _R:
-    """The record of a line; for a row without the raw samples, which take most of a line and of the time."""
-    if model is Row and line.endswith(b"}\n") and (end := line.find(_RAW)) > 0:
-        with suppress(ValidationError):
-            return model.model_validate_json(line[:end] + b"}")
-    return model.model_validate_json(line)
-
-
-def _is_record(line: bytes) -> bool:
+def _is_whole(model: type[BaseModel], line: bytes) -> bool:
     try:
-        Record.from_json(line)
+        model.model_validate_json(line)
     except ValidationError:
         return False
     return True

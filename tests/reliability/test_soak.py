@@ -62,7 +62,12 @@ def test_memory_is_flat_and_nothing_leaks(tmp_path: Path, monkeypatch: pytest.Mo
     assert after == before
     assert growth < MOST_GROWTH_MB
     files = {path.name for path in (tmp_path / "set").rglob("*") if path.is_file()} - {"worker.log"}
-    assert {name for name in files if not name.endswith(".png")} == {"set.json", "records.jsonl", ".lock"}
+    assert {name for name in files if not name.endswith(".png")} == {
+        "set.json",
+        "records.jsonl",
+        "samples.jsonl",
+        ".lock",
+    }
 
 
 def _memory_mb() -> float:

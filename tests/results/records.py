@@ -241,7 +241,8 @@ def write(path: Path, records: Iterable[Record], *, name: str = "demo", images: 
     made = ResultSet.create(
         path, name=name, study={"baseline": "torch"}, command="python -m harness compare --models mlp,lenet5"
     )
-    made.records_file.write_text("".join(r.to_json() + "\n" for r in records))
+    made.records_file.write_text("".join(r.without_samples() + "\n" for r in records))
+    made.samples_file.write_text("".join(r.samples.model_dump_json() + "\n" for r in records))
     made.save_conformance(
         {
             backend: BackendConformance(
@@ -288,6 +289,7 @@ def _confusion(rng: np.random.Generator, accuracy: float) -> tuple[tuple[int, ..
 
 def parse(made: ResultSet) -> None:
     """Read its records as plain JSON: the yardstick of what reading them costs."""
-    with made.records_file.open() as lines:
-        for line in lines:
-            json.loads(line)
+    for file in (made.records_file, made.samples_file):
+        with file.open() as lines:
+            for line in lines:
+                json.loads(line)

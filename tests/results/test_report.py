@@ -247,14 +247,18 @@ def test_many_failures_are_counted(tmp_path: Path) -> None:
 def test_ten_thousand_records_are_a_report_in_twelve_times_the_parsing_of_json(tmp_path: Path) -> None:
     made = [record(b, m, seed=s, epochs=5) for b in ("torch", "keras", "paddle", "mindspore") for m in ("mlp", "lenet5")
             for s in range(5)]  # fmt: skip
-    lines = [one.to_json().replace(one.run_id, "%s") for one in made]
     big = write(tmp_path / "set", [])
-    text = "".join(
-        line.replace("%s", f"r{i}-{j}").replace('"repeat":0,"round":0', f'"repeat":{i},"round":{i}') + "\n"
-        for i in range(250)
-        for j, line in enumerate(lines)
-    )
-    big.records_file.write_text(text)
+    for file, lines in (
+        (big.records_file, [one.without_samples().replace(one.run_id, "%s") for one in made]),
+        (big.samples_file, [one.samples.model_dump_json().replace(one.run_id, "%s") for one in made]),
+    ):
+        file.write_text(
+            "".join(
+                line.replace("%s", f"r{i}-{j}").replace('"repeat":0,"round":0', f'"repeat":{i},"round":{i}') + "\n"
+                for i in range(250)
+                for j, line in enumerate(lines)
+            )
+        )
 
     def make() -> None:
         report = build([big.path])

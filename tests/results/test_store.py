@@ -175,6 +175,46 @@ def test_damage_among_raw_samples_is_found_when_they_are_read(results: ResultSet
     assert damaged[0].reason == "not a record: curve.surprise: Extra inputs are not permitted"
 
 
+def test_raw_samples_lie_beside_the_records(results: ResultSet) -> None:
+    made = [numbered(0), numbered(1)]
+    for one in made:
+        results.append(one)
+    slim = results.records_file.read_text()
+    for raw in ('"curve"', '"spans"', '"step_ms_samples"'):
+        assert raw not in slim
+        assert raw in results.samples_file.read_text()
+    assert results.records() == (made, [])
+    assert [row.run_id for row in results.rows()[0]] == [one.run_id for one in made]
+
+
+def test_a_set_that_holds_them_within_its_records_is_read_as_it_is(results: ResultSet) -> None:
+    old, new = numbered(0), numbered(1)
+    results.records_file.write_text(old.to_json() + "\n")
+    results.append(new)
+    assert results.records() == ([old, new], [])
+
+
+def test_samples_without_a_record_count_for_nothing(results: ResultSet) -> None:
+    """A kill came between the two: the run is made again, and its later samples are the ones that count."""
+    first, again = numbered(0), numbered(1).model_copy(update={"run_id": numbered(0).run_id})
+    results.append(first)
+    results.records_file.unlink()
+    results.samples_file.write_bytes(results.samples_file.read_bytes() + b'{"run_id":"lost","curve":{"fi')
+    results.append(again)
+    assert results.records() == ([again], [])
+    assert results.samples_file.read_bytes().count(b"\n") == 2
+
+
+def test_damaged_samples_cost_no_record(results: ResultSet) -> None:
+    made = numbered(0)
+    results.append(made)
+    results.samples_file.write_text(results.samples_file.read_text().replace('"curve":{', '"curve":{"surprise":1,'))
+    records, damaged = results.records()
+    assert [(record.run_id, record.curve) for record in records] == [(made.run_id, None)]
+    assert f"{results.samples_file}:1: not a record: curve.surprise" in str(damaged[0])
+    assert results.rows()[1] == []
+
+
 def test_a_row_does_not_depend_on_the_order_of_fields(results: ResultSet) -> None:
     made = numbered(0)
     backwards = dict(reversed(json.loads(made.to_json()).items()))
