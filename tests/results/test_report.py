@@ -263,6 +263,6 @@ def test_ten_thousand_records_are_a_report_in_twelve_times_the_parsing_of_json(t
     def make() -> None:
         report = build([big.path])
         assert len(report.study.results.runs) == 10_000
-        assert report.html.read_text().count("<tr>") > 10_000
+        assert report.html.read_text().count("<tr") > 10_000
 
     costs_at_most(12.0, make, lambda: parse(big))
