@@ -104,43 +104,46 @@ def trainings(rows: Sequence[Row]) -> list[str]:
     compared. A run that ended before its inputs were prepared belongs to the one training that its names fit; where
     several fit, or none, it has an identity of its own.
     """
+    read = [_Read.of(row) for row in rows]
+    whole = [one for one in read if one.inputs.whole]
+    shared = _shared_by_seeds(whole)
     groups = _Groups()
-    shared = _shared_by_seeds(rows)
-    for row in rows:
-        if inputs(row).whole:
-            groups.join(inputs(row), shared.get(_recipe(row), inputs(row)))
-    named: dict[Hashable, set[Hashable]] = {}
-    for row in rows:
-        if inputs(row).whole:
-            named.setdefault(_names(row), set()).add(groups.of(inputs(row)))
-    members = {groups.of(inputs(row)): inputs(row) for row in reversed(rows) if inputs(row).whole}
+    for one in whole:
+        groups.join(one.inputs, one.recipe if one.recipe in shared else one.inputs)
+    named: dict[Hashable, dict[Hashable, Inputs]] = {}
+    for one in whole:
+        named.setdefault(one.names, {}).setdefault(groups.of(one.inputs), one.inputs)
     found: list[Hashable] = []
-    for row in rows:
-        if inputs(row).whole:
-            found.append(groups.of(inputs(row)))
+    for one in read:
+        if one.inputs.whole:
+            found.append(groups.of(one.inputs))
             continue
-        fitting = [one for one in named.get(_names(row), ()) if _fits(inputs(row), members[one])]
-        found.append(fitting[0] if len(fitting) == 1 else (inputs(row), _names(row)))
+        fitting = [group for group, member in named.get(one.names, {}).items() if _fits(one.inputs, member)]
+        found.append(fitting[0] if len(fitting) == 1 else (one.inputs, one.names))
     digests = {key: hashlib.sha256(repr(key).encode()).hexdigest()[:12] for key in dict.fromkeys(found)}
     return [digests[key] for key in found]
 
 
-def _recipe(row: Row) -> Hashable:
-    known = inputs(row)
-    return row.fingerprints.training or (known.architecture, known.data, told(row))
+class _Read(NamedTuple):
+    """What identifies a run, read from its record once: ``recipe`` stands for the training whatever the seed."""
+
+    inputs: Inputs
+    seed: int
+    recipe: Hashable
+    names: Hashable
+
+    @classmethod
+    def of(cls, row: Row) -> _Read:
+        known, said = inputs(row), told(row)
+        recipe = row.fingerprints.training or (known.architecture, known.data, said)
+        return cls(known, row.seed, recipe, (row.model, row.dataset, said))
 
 
-def _names(row: Row) -> Hashable:
-    return row.model, row.dataset, told(row)
-
-
-def _shared_by_seeds(rows: Iterable[Row]) -> dict[Hashable, Hashable]:
+def _shared_by_seeds(read: Iterable[_Read]) -> set[Hashable]:
     """What holds the seeds of a training together; not where one seed shows that it stands for several trainings."""
-    seen: dict[Hashable, dict[int, set[Inputs]]] = {}
-    for row in rows:
-        if inputs(row).whole:
-            seen.setdefault(_recipe(row), {}).setdefault(row.seed, set()).add(inputs(row))
-    return {recipe: recipe for recipe, by_seed in seen.items() if all(len(own) == 1 for own in by_seed.values())}
+    seen: dict[tuple[Hashable, int], Inputs] = {}
+    several = {one.recipe for one in read if seen.setdefault((one.recipe, one.seed), one.inputs) != one.inputs}
+    return {recipe for recipe, _ in seen} - several
 
 
 def _fits(part: Inputs, whole: Inputs) -> bool:

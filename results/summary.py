@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -71,7 +72,7 @@ class Subject:
         """How many of the runs that went well were disturbed by other work."""
         return int(self.ok["noisy"].fillna(False).sum())
 
-    @property
+    @cached_property
     def ok(self) -> pd.DataFrame:
         """The runs that went well."""
         return self.runs[self.runs["status"] == "ok"]
@@ -108,20 +109,20 @@ def cases(runs: pd.DataFrame) -> Iterator[Case]:
 
 
 def pairs(subject: Subject, peer: Subject, column: str) -> pd.DataFrame:
-    """``subject`` and ``peer`` values of a column in rounds where both ran well, with fingerprints that agree.
+    """``subject`` and ``peer`` values of a column in rounds where both ran well.
 
-    A run without fingerprints has no pair: nothing shows that it had the same inputs. Where either has several runs of
-    one round (single runs are all of the first), the first goes with the first, the second with the second.
+    Runs of one training and seed have the same inputs (``results.identity``). A run without fingerprints has no pair:
+    nothing shows that it had them. Where either has several runs of one round (single runs are all of the first), the
+    first goes with the first, the second with the second.
     """
     left, right = _numbered(subject, column, "subject"), _numbered(peer, column, "peer")
-    return left.merge(right, on=[*PAIR, *FINGERPRINTS, "nth"])
+    return left.merge(right, on=[*PAIR, "nth"])
 
 
 def _numbered(subject: Subject, column: str, name: str) -> pd.DataFrame:
-    keys = [*PAIR, *FINGERPRINTS]
-    values = subject.ok[[*keys, column]].dropna().rename(columns={column: name})
-    values["nth"] = values.groupby(keys).cumcount()
-    return values
+    known = subject.ok[subject.ok[[*FINGERPRINTS, column]].notna().all(axis=1)]
+    values = known[[*PAIR, column]].rename(columns={column: name})
+    return values.assign(nth=values.groupby(list(PAIR)).cumcount())
 
 
 def speed_ratio(subject: Subject, peer: Subject, column: str) -> Ratio:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from results.columns import CASE, FINGERPRINTS, SUBJECT, CaseKey, SubjectKey
+from results.columns import CASE, FINGERPRINTS, CaseKey, SubjectKey
 from results.comparison import compare
 from results.findings import Study
 from results.formatting import ABSENT, cell, interval, is_absent, moment, plain, unit
@@ -89,12 +89,22 @@ class Table:
         return list(self.rows) if len(shown) == len(self.columns) else [[row[i] for i in shown] for row in self.rows]
 
     @classmethod
-    def of(cls, name: str, about: str, columns: Iterable[Column], source: Iterable[Mapping[str, Any]]) -> Table:
-        """The table of a source's rows, without the columns that hold nothing in any row."""
+    def of(
+        cls,
+        name: str,
+        about: str,
+        columns: Iterable[Column],
+        source: Iterable[Mapping[str, Any]],
+        *,
+        keyed: bool = False,
+    ) -> Table:
+        """The table of a source's rows, without the columns that hold nothing in any row.
+
+        ``keyed``: each row is about a case and a subject.
+        """
         columns, source = list(columns), list(source)
         rows = [[column.cell(row) for column in columns] for row in source]
         kept = [i for i in range(len(columns)) if any(row[i].text not in ("", ABSENT) for row in rows)]
-        keyed = source and {*CASE, *SUBJECT} <= set(source[0])
         return cls(
             name, about, tuple(columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in rows),
             tuple((_case_key(row), _subject_key(row)) for row in source) if keyed else (),
@@ -129,7 +139,7 @@ def speed(study: Study) -> Table:
         *(_figure(study, name) for name in figures),
     ]
     about = study.words("about_speed", baseline=plain(study.baseline or ""))
-    return Table.of("speed", about, columns, _summary(study))
+    return Table.of("speed", about, columns, _summary(study), keyed=True)
 
 
 def ladder(study: Study) -> Table:
@@ -169,7 +179,7 @@ def ladder(study: Study) -> Table:
             study, *(column for manner in MANNERS for column in (rate(manner), step(manner))), backend=_backend_alone
         ),
     ]
-    return Table.of("ladder", words("about_ladder"), columns, rows())
+    return Table.of("ladder", words("about_ladder"), columns, rows(), keyed=True)
 
 
 def accuracy(study: Study) -> Table:
@@ -196,7 +206,7 @@ def accuracy(study: Study) -> Table:
         ),
     ]
     about = study.words("about_accuracy", baseline=plain(study.baseline or ""))
-    return Table.of("accuracy", about, columns, _summary(study))
+    return Table.of("accuracy", about, columns, _summary(study), keyed=True)
 
 
 def resources(study: Study) -> Table:
@@ -207,7 +217,7 @@ def resources(study: Study) -> Table:
     )  # fmt: skip
     first = (_figure(study, name) for name in ("peak_rss_mb", "total_s"))
     columns = [*_who(study, *first), *(_figure(study, name) for name in figures)]
-    return Table.of("resources", study.words("about_resources"), columns, _summary(study))
+    return Table.of("resources", study.words("about_resources"), columns, _summary(study), keyed=True)
 
 
 def runs(study: Study) -> Table:
@@ -381,9 +391,11 @@ def _figure(study: Study, name: str) -> Column:
 
 def _detail(study: Study, name: str, row: Mapping[str, Any]) -> str:
     """The interval of a figure; empty where it is narrower than the digits shown, words where it tells nothing."""
+    if f"{name}_low" not in row:
+        return ""
     if name in row.get("too_disturbed", "").split():
         return study.words("disturbed")
-    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
     return "" if is_absent(low) or cell(name, low) == cell(name, high) else interval(name, low, high)
 
 
