@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, check_names
-from backends.numpy.layers import Computed, forward
+from backends.numpy.computed import Computed
+from backends.numpy.layers import forward
 from specs.layers import Add, Concat, Dropout, Join
 from specs.nodes import INPUT, Node, last_uses
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, Session, SessionSpec, check_names
-from backends.numpy.layers import Computed, cross_entropy
+from backends.numpy.computed import Computed
+from backends.numpy.layers import cross_entropy
 from backends.numpy.network import Masks, Network, Step
 from backends.numpy.optimizers import update
 from specs.nodes import Node

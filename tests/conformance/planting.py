@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from backends.contract import Arrays, Session, SessionSpec
 from backends.numpy import network as numpy_network
 from backends.numpy import optimizers as numpy_optimizers
-from backends.numpy.layers import Computed, forward
+from backends.numpy.computed import Computed
+from backends.numpy.layers import forward
 from backends.numpy.session import NumpySession
 from specs.layers import Layer
 from specs.optimizers import Optimizer

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.numpy.layers import Computed, cross_entropy, forward
+from backends.numpy.computed import Computed
+from backends.numpy.layers import cross_entropy, forward
 from backends.numpy.network import Joined, join
 from specs.layers import Add, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Join, LeakyReLU, MaxPool2d, Tanh
 from tests.conformance.planting import Array
