@@ -7,6 +7,7 @@
     runs/RUN_ID/      a run's log
     checkpoints/RUN_ID/   a run's trained network (see harness.checkpoints)
     images/DATASET/   test images that were misread, for the report's gallery
+    races/            a file for each race by turns (see results.race)
     conformance.json  what the conformance suite last said of each backend
     tables/ plots/ report.html report.md   derived: made again from the records by ``report``
 
@@ -30,7 +31,7 @@ import filelock
 from pydantic import BaseModel, Field, ValidationError
 
 from results.collector import paused
-from results.files import TEMPORARY, StoreError, explained, sweep, sync_folder, write_atomic
+from results.files import TEMPORARY, StoreError, explained, read_bounded, sweep, sync_folder, write_atomic
 from results.manifest import (
     BackendConformance,
     Manifest,
@@ -39,6 +40,7 @@ from results.manifest import (
     read_conformance,
     write_conformance,
 )
+from results.race import Race
 from results.record import SCHEMA, Record, Row, Samples, Schema
 from specs.errors import RequestError
 
@@ -287,6 +289,26 @@ class ResultSet:
         """Keep what the conformance suite says of each backend. Raises StoreError."""
         write_conformance(self.path / "conformance.json", conformance)
 
+    def save_race(self, race: Race) -> None:
+        """Keep a race beside those there. Raises StoreError."""
+        folder = self.path / "races"
+        self._still_there(folder)
+        self._inside(folder)
+        with _lock(self.path):
+            number = 1 + max((int(file.stem) for file in _races(folder)), default=0)
+            write_atomic(folder / f"{number:04}.json", race.to_json() + "\n", safe=SAFE)
+
+    def races(self) -> tuple[list[Race], list[Damaged]]:
+        """Every race in the order of racing, and the files that are none."""
+        found: list[Race] = []
+        damaged: list[Damaged] = []
+        for file in _races(self.path / "races"):
+            try:
+                found.append(Race.model_validate_json(read_bounded(file, LINE_LIMIT)))
+            except ValidationError as error:
+                damaged.append(Damaged(file, 1, f"not a race: {first_problem(error)}"))
+        return found, damaged
+
     def conformance(self) -> dict[str, BackendConformance]:
         """What was kept of the conformance suite, by backend; empty where nothing was."""
         return read_conformance(self.path / "conformance.json")
@@ -305,6 +327,10 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 rest = file.readline(LINE_LIMIT)
             if line.strip():
                 yield number, line
+
+
+def _races(folder: Path) -> list[Path]:
+    return sorted((file for file in folder.glob("*.json") if file.stem.isdecimal()), key=lambda file: int(file.stem))
 
 
 def _belongs(path: Path) -> bool:

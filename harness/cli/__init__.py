@@ -23,6 +23,7 @@ from harness.cli import (
     peak,
     predict,
     profile,
+    race,
     report,
     run,
     setup,
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
+app.command("race")(race.race)
 app.command("conform")(conform.conform)
 app.command("report")(report.report)
 app.command("list")(listing.list_)

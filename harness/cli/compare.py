@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +32,7 @@ def compare(
     csv: options.Csv = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Train every model on every backend, repeats interleaved; ends with a table and a report.
+    """Train every model on every backend, repeats interleaved, then race them; ends with tables and a report.
 
     The runs are there to be measured: no checkpoints are kept (`run` keeps its own).
 
@@ -39,10 +40,12 @@ def compare(
     """
     from harness.cli.checkpoint_options import tell
     from harness.cli.matrix_display import MatrixDisplay, print_plan
+    from harness.cli.race_display import RaceDisplay
     from harness.cli.report import check_form, print_report
     from harness.conformance.standing import standings
     from harness.measuring.peak import measure, remembered
     from harness.planning.study import matrix
+    from harness.racing.cases import race_set
     from harness.running.matrix import Interrupted, Matrix
     from specs.errors import unknown
 
@@ -65,7 +68,9 @@ def compare(
         try:
             with MatrixDisplay(runs, quiet=quiet) as display:
                 runs.run(display, display.finished)
-        except Interrupted:
+            if asked.race:
+                race_set(asked, plans, results, RaceDisplay(quiet=quiet))
+        except (Interrupted, KeyboardInterrupt):
             print(f"interrupted; finished runs are safe in {place}. Continue with:", file=sys.stderr)
             print(f"  {_command(asked, out, '--resume')}", file=sys.stderr)
             return 130
@@ -95,9 +100,7 @@ def _report(place: Path) -> Any:
 def _study(file: Path | None, chosen: Chosen[ComparisonChoices]) -> Study:
     from datetime import UTC, datetime
 
-    from harness.cli.checkpoint_options import tell
     from harness.planning.study import Study, load_study
-    from harness.processes.environments import installed
     from specs.errors import RequestError
 
     name = chosen.given.get("name")
@@ -109,13 +112,20 @@ def _study(file: Path | None, chosen: Chosen[ComparisonChoices]) -> Study:
             raise RequestError(f"--{option} and a study file were both given: put the choice into {file}")
         loaded = load_study(file)
         return loaded if name is None else replace(loaded, name=name)
-    given = {"name": datetime.now(UTC).strftime("compare-%Y%m%d-%H%M%S"), **chosen.given}
-    if "all" in given.get("backends", ("all",)):
-        here, missing = installed()
-        named = (backend for backend in given.get("backends", ()) if backend != "all")
-        given["backends"] = (*here, *named)
-        tell([f"left out: {why}" for why in missing])
-    return Study(**given)
+    return Study(**here({"name": datetime.now(UTC).strftime("compare-%Y%m%d-%H%M%S"), **chosen.given}))
+
+
+def here(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, "all" backends being those that are installed; what is left out is told."""
+    from harness.cli.checkpoint_options import tell
+    from harness.processes.environments import installed
+
+    wanted = given.get("backends", ("all",))
+    if "all" not in wanted:
+        return dict(given)
+    there, missing = installed()
+    tell([f"left out: {why}" for why in missing])
+    return {**given, "backends": (*there, *(backend for backend in wanted if backend != "all"))}
 
 
 def _check_name(name: str) -> None:

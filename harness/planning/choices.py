@@ -60,17 +60,26 @@ class RunChoices(Choices):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonChoices(Choices):
-    """A comparison: see ``harness.planning.study``."""
+class RaceChoices(Choices):
+    """Cases and who is compared on them: what a race by turns takes."""
 
-    name: options.SetName
     backends: options.Backends = ("all",)
     models: options.Models = ("all",)
     datasets: options.Datasets = ("mnist",)
-    seeds: options.Seeds = (0,)
-    repeats: options.Repeats = 3
     tuning: options.Manners = ("recommended",)
     baseline: options.Baseline = "torch"
+    budget: options.Budget = 60.0
+    precision_target: options.PrecisionTarget = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonChoices(RaceChoices):
+    """A comparison: see ``harness.planning.study``."""
+
+    name: options.SetName
+    seeds: options.Seeds = (0,)
+    repeats: options.Repeats = 3
+    race: options.Race = True
     retry_noisy: options.RetryNoisy = 0
 
 

@@ -85,6 +85,16 @@ Manners = Annotated[
 ]
 Baseline = Annotated[str, typer.Option(help="The backend that ratios refer to; default: torch.")]
 RetryNoisy = Annotated[int, typer.Option(help="Repeat a run up to N times when the machine was busy.")]
+Race = Annotated[
+    bool, typer.Option("--race/--no-race", help="After the runs, race the backends of each case by turns.")
+]
+Budget = Annotated[float, typer.Option(help="Seconds of turns that the race of a case may take; default: 60.")]
+PrecisionTarget = Annotated[
+    float,
+    typer.Option(
+        help="A race ends once every ratio's interval is within so many per cent of it; default: 5.", metavar="PERCENT"
+    ),
+]
 SetName = Annotated[str, typer.Option("--name", help="Name of the result set; default: from the models and the time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout, nothing else.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print the summary table as CSV on stdout, nothing else.")]

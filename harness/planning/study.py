@@ -21,6 +21,7 @@ from specs.errors import RequestError, unknown
 from specs.loading import architecture_names, load_dataclass
 
 MOST_RUNS = 100_000
+MOST_BUDGET_S = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,10 @@ class Study(ComparisonChoices):
             raise RequestError(f"repeats must be from 1 to 1000, got {self.repeats}")
         if not 0 <= self.retry_noisy <= 10:
             raise RequestError(f"retry_noisy must be from 0 to 10, got {self.retry_noisy}")
+        if not 1 <= self.budget <= MOST_BUDGET_S:
+            raise RequestError(f"budget must be from 1 to {MOST_BUDGET_S:g} seconds, got {self.budget:g}")
+        if not 0.1 <= self.precision_target <= 50:
+            raise RequestError(f"precision_target must be from 0.1 to 50 per cent, got {self.precision_target:g}")
         if self.runs > MOST_RUNS:
             raise RequestError(f"the study asks for {self.runs:,} runs, more than {MOST_RUNS:,}")
 

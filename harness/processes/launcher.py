@@ -23,7 +23,7 @@ from harness.worker.calls import unpack
 from harness.worker.job import TrainingJob
 from harness.worker.limits import oom_kills
 from harness.worker.protocol import Channel, ChannelClosed, ChannelTimeout, Message, ProtocolError
-from harness.worker.reports import Event, Failure, Figures, Loaded, TrainedState, TrainingReport
+from harness.worker.reports import Event, Failure, Figures, Loaded, TrainedState, TrainingReport, Turn
 from results.record import Status
 from specs.architecture import Architecture
 from specs.codec import from_plain, to_plain
@@ -208,6 +208,15 @@ class WorkerProcess:
             return TrainedState(**unpack(answer.fields, answer.arrays))
         except (TypeError, KeyError) as error:
             raise self._broken("save", "result", error) from None
+
+    def begin_turns(self, job: TrainingJob, *, timeout_s: float | None = None) -> None:
+        """Have it hold a training open to make turns of it. Raises as ``request`` does."""
+        self.request("begin_turns", to_plain(job), timeout_s=timeout_s)
+
+    def turn(self, *, settle_s: float, seconds: float, timeout_s: float | None = None) -> Turn:
+        """One turn of the training that it holds open. Raises as ``request`` does."""
+        answer = self.request("turn", {"settle_s": settle_s, "seconds": seconds}, timeout_s=timeout_s)
+        return self._understood(Turn, answer.fields, "turn", "result")
 
     def request(
         self,

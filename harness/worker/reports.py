@@ -82,6 +82,15 @@ class Disturbance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Turn:
+    """A turn of a race: samples trained on, in so many seconds, and what else the machine did meanwhile."""
+
+    samples: int
+    seconds: float
+    disturbance: Disturbance = Disturbance()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
     """Of a training that went well. Seconds, MiB, and threads as ``results.record`` has them.
 

@@ -29,6 +29,7 @@ from harness.worker.protocol import Channel, ChannelClosed, Message
 from harness.worker.reports import Failure, Loaded
 from harness.worker.timing import in_turn
 from harness.worker.training import Training
+from harness.worker.turns import Turns
 from specs.codec import from_plain, to_plain
 from specs.errors import RequestError
 
@@ -44,6 +45,7 @@ class Worker:
         self.backend: Backend | None = None
         self.sessions: dict[int, Predictor] = {}
         self.training: Training | None = None
+        self.turns: Turns | None = None
 
     def serve(self) -> None:
         """Until the parent says exit or closes the pipe."""
@@ -64,6 +66,8 @@ class Worker:
             "load": self.load,
             "train": self.train,
             "save": self.save,
+            "begin_turns": self.begin_turns,
+            "turn": self.turn,
             "open": self.open,
             "open_exported": self.open_exported,
             "close": self.close,
@@ -107,6 +111,17 @@ class Worker:
             raise RuntimeError("nothing was trained")
         state = self.training.save(Path(request.fields["directory"]))
         return pack({"parameters": state.parameters, "optimizer_state": state.optimizer_state})
+
+    def begin_turns(self, request: Message) -> Answer:
+        """Hold a training open, warmed up, to make turns of it: a TrainingJob."""
+        self.turns = Turns(self._loaded, from_plain(TrainingJob, request.fields))
+        return {}, {}
+
+    def turn(self, request: Message) -> Answer:
+        """Make a turn: {settle_s, seconds} -> a Turn."""
+        if self.turns is None:
+            raise RuntimeError("no training is held open")
+        return to_plain(self.turns.take(**request.fields)), {}
 
     def open(self, request: Message) -> Answer:
         """Open a session: {session: its number, spec}."""

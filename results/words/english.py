@@ -41,11 +41,28 @@ TEXTS = {
     # reasons why two things are not comparable
     "reason_no_pair": "no round in which both ran well",
     "reason_fingerprints": "fingerprints differ: {parts}",
+    "reason_few_rounds": "too few rounds",
     "reason_single": "a single round has no interval",
     "reason_one_sided": "no such run in one of the sets",
     "reason_no_baseline": "no run of the baseline",
     "reason_wide": "the interval holds 1 and is wide",
     "reason_disturbed": "too disturbed to tell",
+    # races
+    "race_fastest": "By turns, {backend} is fastest: {others}.",
+    "race_level": "By turns, {leaders} cannot be told apart: {ratios}.",
+    "race_level_ahead": "By turns, {leaders} cannot be told apart ({ratios}); {backend} is {others}.",
+    "race_ratio": "{backend} at {ratio} of {other} ({interval})",
+    "race_none": "The race gives no verdict.",
+    "race_precision": "It took {rounds} rounds and {time} until every interval was within {target} % of its ratio.",
+    "race_budget": "The budget of {time} ended it after {rounds} rounds: not every interval is within {target} %.",
+    "race_interrupted": "It was interrupted after {rounds} rounds.",
+    "race_failed": "It ended after {rounds} rounds, because too few could go on.",
+    "race_no_quiet": (
+        "{backend}: of {turns} turns none was quiet: others took {taken} % of the machine's CPU time, "
+        "more than {share} %."
+    ),
+    "race_disturbed": "{disturbed} of {turns} turns were disturbed by others and do not count.",
+    "race_out": "{backend} went out: {why}",
     # findings
     "finding_no_runs": "There is no record of any run here yet.",
     "change_faster": "{backend} for {case} {ratio} times ({interval})",

@@ -145,6 +145,7 @@ def test_a_comparison_ends_in_a_report(harness: Harness, mindspore_record: dict[
         *SHORT,
         "--repeats",
         "1",
+        "--no-race",
         "--baseline",
         "numpy",
     )

@@ -20,7 +20,9 @@ from harness.running.interrupts import shielded
 from results.store import ResultSet
 
 ROOT = Path(__file__).parents[2]
-CHOICES = "--models mlp --datasets digits --epochs 1 --batch-size 20 --limit-train 200 --limit-test 50 --quiet"
+CHOICES = (
+    "--models mlp --datasets digits --epochs 1 --batch-size 20 --limit-train 200 --limit-test 50 --no-race --quiet"
+)
 
 
 class Parent:

@@ -101,7 +101,8 @@ def test_every_option_is_written_and_read(cls: type[Choices]) -> None:
         hint = str(cls.__dataclass_fields__[name].type)
         number = any(word in name for word in ("epochs", "batch", "limit", "threads", "seed", "timeout", "repeats"))
         values[name] = {
-            "save": False, "device": "cuda:1", "retry_noisy": 2, "stop_after": 3, "seeds": (3, 1), "memory_limit": 7,
+            "save": False, "race": False, "budget": 7.5, "precision_target": 2.5,
+            "device": "cuda:1", "retry_noisy": 2, "stop_after": 3, "seeds": (3, 1), "memory_limit": 7,
             "data_dir": Path("a b"), "python": Path("p"), "out": Path("o"), "resume": Path("r"),
         }.get(name, 4 if number else ("one", "two") if isinstance(default, tuple) else "word")  # fmt: skip
         assert hint

@@ -1,0 +1,101 @@
+"""What a person sees of a race: who stands where, drawn between turns so that it takes nothing of one; its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.progress import console
+from harness.planning.plan import RunPlan
+from results.formatting import cell, duration, interval, plain
+from results.race import Race, Racer
+from results.race_words import sentences
+from results.words import Words
+
+COLUMNS = ("backend", "samples/s", "ratio", "95 % interval", "quiet turns", "disturbed")
+
+
+class RaceDisplay:
+    """A live table on a terminal, a line per race elsewhere; nothing where ``quiet``."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._live: Live | None = None
+
+    def begun(self, plans: Sequence[RunPlan]) -> None:
+        """Workers are being opened."""
+        if self._quiet:
+            return
+        title = f"race: {plans[0].architecture.name} on {plans[0].dataset}"
+        names = ", ".join(dict.fromkeys(plan.backend.name for plan in plans))
+        if not console.is_terminal:
+            console.print(Text(plain(f"{title}: {names}")))
+            return
+        self._live = Live(Text(plain(f"{title}: opening {names}")), console=console, auto_refresh=False, transient=True)
+        self._live.start(refresh=True)
+
+    def standing(self, race: Race) -> None:
+        """The race after another round."""
+        if self._live is not None:
+            left = duration(max(0.0, race.budget_s - race.seconds))
+            title = f"race: {race.model} on {race.dataset}: {race.rounds} rounds, at most {left} left"
+            table = Table(*COLUMNS)
+            for cells in rows(race):
+                table.add_row(*map(Text, cells))
+            self._live.update(Group(Text(plain(title)), table), refresh=True)
+
+    def finished(self, race: Race) -> None:
+        """The race has ended."""
+        self.stop()
+        if not (self._quiet or console.is_terminal):
+            for sentence in sentences(race, Words(), lambda racer: name(race, racer)):
+                console.print(Text(plain(f"{race.model} on {race.dataset}: {sentence}", 1000)))
+
+    def stop(self) -> None:
+        """Take the live table away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def print_race(race: Race) -> None:
+    """Ranks, ratios and how it ended, on stdout."""
+    from harness.cli.tables import print_table
+
+    title = f"{plain(race.model)} on {plain(race.dataset)}: {race.device}, {race.precision}, {race.threads} threads"
+    print_table(title, COLUMNS, list(rows(race)), right=COLUMNS[1:])
+    for sentence in sentences(race, Words(), lambda racer: name(race, racer)):
+        print(f"- {sentence}")
+
+
+def name(race: Race, racer: Racer) -> str:
+    """What a racer is called: its manner is said where there are several."""
+    several = len({one.manner for one in race.racers}) > 1
+    return plain(f"{racer.backend} ({racer.manner})" if several else racer.backend)
+
+
+def rows(race: Race) -> list[list[str]]:
+    """A row of COLUMNS for each, fastest first as far as that is known."""
+    order = sorted(race.racers, key=lambda racer: -(racer.rate or 0.0))
+    ranked = race.ranked
+    return [_row(race, racer) for racer in (*ranked, *(one for one in order if one not in ranked))]
+
+
+def _row(race: Race, racer: Racer) -> list[str]:
+    size = race.ratio(racer).estimate if racer is not race.racers[race.baseline] else None
+    ratio: tuple[Any, Any, Any] = (1.0, None, None) if size is None and racer.rate else (None, None, None)
+    if size is not None:
+        ratio = (size.median, size.low, size.high)
+    return [
+        name(race, racer),
+        cell("train_samples_per_second", racer.rate),
+        cell("ratio", ratio[0]),
+        interval("ratio", *ratio[1:]),
+        str(racer.quiet),
+        str(racer.disturbed),
+    ]

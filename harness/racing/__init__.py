@@ -1,0 +1,1 @@
+"""Backends on one training by turns, so that what the machine does falls on all alike."""

@@ -1,0 +1,91 @@
+"""The races of a comparison: one per case, after its runs, kept in the set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from harness.datasets import load_dataset
+from harness.planning.plan import RunPlan
+from harness.planning.study import Study
+from harness.racing.race import Rules
+from harness.racing.workers import baseline_of, run_race, training_of
+from results.race import Race, pooled
+from results.record import Row
+from results.store import ResultSet
+
+
+class Watcher(Protocol):
+    """Hears how races go."""
+
+    def begun(self, plans: Sequence[RunPlan]) -> None:
+        """Workers are being opened for a race of these."""
+
+    def standing(self, race: Race) -> None:
+        """The race after another round."""
+
+    def finished(self, race: Race) -> None:
+        """The race has ended."""
+
+
+def cases(plans: Iterable[RunPlan]) -> list[list[RunPlan]]:
+    """Plans that differ in backend and manner alone, two at the least, of the first seed and round of each case."""
+    groups: dict[tuple[str, str], list[RunPlan]] = {}
+    for plan in plans:
+        group = groups.setdefault((plan.model, plan.dataset), [])
+        if not group or (plan.seed, plan.round) == (group[0].seed, group[0].round):
+            group.append(plan)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def rules_of(study: Study) -> Rules:
+    """What the study asks of its races."""
+    return Rules(target=study.precision_target / 100, budget_s=study.budget)
+
+
+def race_set(study: Study, plans: Sequence[tuple[str, RunPlan]], results: ResultSet, watch: Watcher) -> None:
+    """Race every case of a set on which no race was precise enough yet; those that trained well take part.
+
+    Raises RequestError and StoreError as ``run_race`` and the set do.
+    """
+    rows, _ = results.rows()
+    for group in cases(plan for _, plan in plans):
+        dataset = load_dataset(group[0].dataset, group[0].data_dir)
+        training = training_of(group[0], dataset)
+        peaks = _peaks(rows, training)
+        racing = [plan for plan in group if (plan.backend.name, plan.tuning) in peaks]
+        if len(racing) < 2 or _decided(results, training, racing, study):
+            continue
+        watch.begun(racing)
+        needs = {
+            place: peak
+            for place, plan in enumerate(racing)
+            if (peak := peaks[plan.backend.name, plan.tuning]) is not None
+        }
+        race = run_race(racing, dataset, rules_of(study), watch.standing, baseline=study.baseline, needs_mb=needs)
+        results.save_race(race)
+        watch.finished(race)
+
+
+def _peaks(rows: Iterable[Row], training: str) -> dict[tuple[str, str], float | None]:
+    """The highest resident memory of each backend and manner that has a run of this training that went well."""
+    peaks: dict[tuple[str, str], float | None] = {}
+    for row in rows:
+        if row.status == "ok" and row.fingerprints.training == training:
+            key = (row.backend, row.tuning.manner)
+            known = [peak for peak in (peaks.get(key), row.memory.peak_rss_mb) if peak is not None]
+            peaks[key] = max(known, default=None)
+    return peaks
+
+
+def _decided(results: ResultSet, training: str, racing: Sequence[RunPlan], study: Study) -> bool:
+    """Whether the races kept, taken together, are already as precise as the study wants it for all of these."""
+    base = racing[baseline_of(racing, study.baseline)]
+    for race in pooled(results.races()[0]):
+        key = race.racers[race.baseline].key
+        here = (race.training, race.device, race.precision, race.threads, key.backend, key.tuning)
+        wanted = (training, base.device, base.precision, base.threads, base.backend.name, base.tuning)
+        took_part = {(racer.backend, racer.manner) for racer in race.racers}
+        if here == wanted and {(plan.backend.name, plan.tuning) for plan in racing} <= took_part and race.precise:
+            return True
+    return False

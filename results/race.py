@@ -1,0 +1,195 @@
+"""A race: backends on one training by turns, as it is kept in a result set, and what it says of their speeds.
+
+Ratios are taken within a round, because the machine drifts from one to the next; over the rounds their median counts,
+which a few disturbed turns do not move (Chen & Revels 2016), with a bootstrap interval of the logarithms (Georges et
+al. 2007, Kalibera & Jones 2013): see ``results.statistics`` and docs/measuring.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from statistics import median
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from results.columns import SubjectKey
+from results.record import Count, Fraction, Manner, Name, PathName, Positive, Seconds, Text
+from results.statistics import Estimate, Ratio, Verdict, ratio
+
+MOST_ROUNDS = 100_000
+LEAST_ROUNDS = 10
+"""Fewest rounds by which a race is decided: an interval of fewer may be narrow by chance."""
+STOPPED_CONFIDENCE = 0.985
+"""At which intervals are taken that cover the truth in at least 95 of 100 races.
+
+A race ends once its intervals are narrow, and so rather where they are narrow by chance: taken at 95 % they covered the
+truth in 88 to 91 of 100 simulated races, taken at this in 95 to 98.
+"""
+
+Ended = Literal["precision", "budget", "interrupted", "failed"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Racer(_Part):
+    """One of a race. ``rates`` holds samples/s of its quiet turn in each round, None where it had none.
+
+    ``disturbed`` counts its turns that did not count, ``taken`` is the median share of the machine's CPU time that
+    others took in them; ``error`` says why it took no (further) part.
+    """
+
+    backend: Name
+    framework_version: Name = ""
+    manner: Manner
+    rates: Annotated[tuple[Positive | None, ...], Field(max_length=MOST_ROUNDS)] = ()
+    disturbed: Count = 0
+    taken: Fraction | None = None
+    error: Text | None = None
+
+    @property
+    def key(self) -> SubjectKey:
+        """By which the racers of several races are the same one."""
+        return SubjectKey(self.backend, self.framework_version, self.manner)
+
+    @property
+    def quiet(self) -> int:
+        """How many of its turns count."""
+        return sum(rate is not None for rate in self.rates)
+
+    @property
+    def rate(self) -> float | None:
+        """The median of its rates, in samples/s."""
+        return median([rate for rate in self.rates if rate is not None]) if self.quiet else None
+
+
+class Race(_Part):
+    """A race. ``training`` is the fingerprint of what was trained (``results.record.Fingerprints``).
+
+    ``share`` is that of the machine's CPU time beyond which what others took makes a turn count no more, ``target``
+    how near (0.05: 5 %) the ends of every ratio's interval were to come, ``seconds`` what the turns took in all.
+    """
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    started_at: Name
+    model: Name
+    dataset: PathName
+    training: Name
+    device: Name
+    precision: Name
+    threads: Count
+    baseline: Count  # its place among the racers
+    turn_s: Seconds
+    share: Fraction
+    target: Positive
+    budget_s: Seconds
+    seconds: Seconds
+    ended: Ended
+    racers: Annotated[tuple[Racer, ...], Field(max_length=100, min_length=1)]
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds were begun."""
+        return len(self.racers[0].rates)
+
+    def ratio(self, racer: Racer, to: Racer | None = None) -> Ratio:
+        """Of a racer's speed to another's, the baseline's if none is named, from the rounds in which both count.
+
+        A race has no verdict on fewer than LEAST_ROUNDS rounds.
+        """
+        peer = self.racers[self.baseline] if to is None else to
+        both = zip(racer.rates, peer.rates, strict=True)
+        found = ratio([(mine, its) for mine, its in both if mine and its], confidence=STOPPED_CONFIDENCE)
+        if found.estimate is not None and found.estimate.n < LEAST_ROUNDS:
+            few = Estimate(found.estimate.median, None, None, found.estimate.n)
+            return Ratio(few, Verdict.NOT_COMPARABLE, "few_rounds")
+        return found
+
+    @property
+    def rivals(self) -> tuple[Racer, ...]:
+        """All but the baseline."""
+        return tuple(racer for place, racer in enumerate(self.racers) if place != self.baseline)
+
+    @property
+    def precise(self) -> bool:
+        """Whether the interval of every ratio lies within the target; of those that are still in it."""
+        left = [racer for racer in self.rivals if racer.error is None]
+        return bool(left) and all(near(self.ratio(racer), self.target) for racer in left)
+
+    @property
+    def ranked(self) -> tuple[Racer, ...]:
+        """Those that a verdict can be given of, fastest first."""
+        base = self.racers[self.baseline]
+        sizes = {racer: self.ratio(racer).estimate for racer in self.rivals}
+        told = {racer: found.median for racer, found in sizes.items() if found is not None and found.low is not None}
+        return tuple(sorted([base, *told], key=lambda racer: -told.get(racer, 1.0))) if told else ()
+
+    def summary(self) -> list[dict[str, object]]:
+        """Of each but the baseline, who it is and its ratio: ``ratio``, ``low``, ``high``, ``rounds``, or why none."""
+        return [_summary(racer.key, self.ratio(racer)) for racer in self.rivals]
+
+    def to_json(self) -> str:
+        """The whole of it."""
+        return self.model_dump_json(by_alias=True)
+
+
+def _summary(key: SubjectKey, found: Ratio) -> dict[str, object]:
+    size = found.estimate
+    bounds = (None, None, None, 0) if size is None else (size.median, size.low, size.high, size.n)
+    values = dict(zip(("ratio", "low", "high", "rounds"), bounds, strict=True))
+    return {**key._asdict(), **values, "verdict": found.verdict, "reason": found.reason}
+
+
+def near(found: Ratio, target: float) -> bool:
+    """Whether both ends of a ratio's interval lie within ``target`` of it."""
+    size = found.estimate
+    if size is None or size.low is None or size.high is None:
+        return False
+    return size.high <= size.median * (1 + target) and size.low >= size.median * (1 - target)
+
+
+def now() -> str:
+    """The time, as races hold it."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def pooled(races: Iterable[Race]) -> list[Race]:
+    """Races of one training under the same conditions as one: further rounds narrow its intervals.
+
+    Racers are the same where backend, version and manner are; the last race says how it ended.
+    """
+    groups: dict[tuple[object, ...], list[Race]] = {}
+    for race in races:
+        key = (race.training, race.device, race.precision, race.threads, race.racers[race.baseline].key)
+        groups.setdefault(key, []).append(race)
+    return [_joined(members) for members in groups.values()]
+
+
+def _joined(races: list[Race]) -> Race:
+    if len(races) == 1:
+        return races[0]
+    keys = dict.fromkeys(racer.key for race in races for racer in race.racers)
+    racers = tuple(_one(key, races) for key in keys)
+    last = races[-1]
+    place = [racer.key for racer in racers].index(last.racers[last.baseline].key)
+    seconds = sum(race.seconds for race in races)
+    return last.model_copy(update={"racers": racers, "baseline": place, "seconds": seconds})
+
+
+def _one(key: SubjectKey, races: list[Race]) -> Racer:
+    parts = [next((racer for racer in race.racers if racer.key == key), None) for race in races]
+    there = [racer for racer in parts if racer is not None]
+    rates: list[float | None] = []
+    for race, racer in zip(races, parts, strict=True):
+        rates += racer.rates if racer is not None else [None] * race.rounds
+    taken = [racer.taken for racer in there if racer.taken is not None]
+    return there[-1].model_copy(
+        update={
+            "rates": tuple(rates),
+            "disturbed": sum(racer.disturbed for racer in there),
+            "taken": median(taken) if taken else None,
+        }
+    )

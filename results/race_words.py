@@ -1,0 +1,74 @@
+"""What a race says, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from results.columns import rung
+from results.formatting import cell, duration, interval, plain
+from results.race import Race, Racer
+from results.statistics import Ratio, Verdict
+from results.words import Words
+
+Name = Callable[[Racer], str]
+
+
+def sentences(race: Race, words: Words, name: Name) -> Iterator[str]:
+    """Who is fastest in each manner, how the race ended, and what kept it from more."""
+    ranked = race.ranked
+    if not ranked:
+        yield words("race_none")
+    for manner in sorted({racer.manner for racer in ranked}, key=rung):
+        own = [racer for racer in ranked if racer.manner == manner]
+        if len(own) > 1:
+            yield _verdict(race, own, words, name)
+    seconds = race.budget_s if race.ended == "budget" else race.seconds
+    yield words(f"race_{race.ended}", rounds=race.rounds, time=duration(seconds), target=f"{100 * race.target:g}")
+    yield from _disturbed(race, words, name)
+    for racer in race.racers:
+        if racer.error is not None:
+            yield words("race_out", backend=name(racer), why=plain(racer.error))
+
+
+def _verdict(race: Race, ranked: list[Racer], words: Words, name: Name) -> str:
+    best, *others = ranked
+    ratios = [(other, race.ratio(best, other)) for other in others]
+    slower = [_times(found, name(other), words) for other, found in ratios if found.verdict is Verdict.FASTER]
+    level = [(other, found) for other, found in ratios if found.verdict is not Verdict.FASTER]
+    if not level:
+        return words("race_fastest", backend=name(best), others=words.join(slower))
+    values = {
+        "backend": name(best),
+        "leaders": words.join([name(best), *(name(other) for other, _ in level)]),
+        "ratios": words.join([_ratio(found, name(best), name(other), words) for other, found in level]),
+        "others": words.join(slower),
+    }
+    return words("race_level_ahead" if slower else "race_level", **values)
+
+
+def _times(found: Ratio, backend: str, words: Words) -> str:
+    size = found.estimate
+    assert size is not None
+    bounds = interval("ratio", size.low, size.high)
+    return words("times_as_fast_as", ratio=cell("ratio", size.median), interval=bounds, backend=backend)
+
+
+def _ratio(found: Ratio, backend: str, other: str, words: Words) -> str:
+    size = found.estimate
+    if size is None or size.low is None:
+        return words.reason(found.reason)
+    bounds = interval("ratio", size.low, size.high)
+    return words("race_ratio", backend=backend, other=other, ratio=cell("ratio", size.median), interval=bounds)
+
+
+def _disturbed(race: Race, words: Words, name: Name) -> Iterator[str]:
+    disturbed = sum(racer.disturbed for racer in race.racers)
+    turns = disturbed + sum(racer.quiet for racer in race.racers)
+    if disturbed:
+        yield words("race_disturbed", disturbed=disturbed, turns=turns)
+    for racer in race.racers:
+        if racer.disturbed and not racer.quiet and racer.taken is not None:
+            yield words(
+                "race_no_quiet", backend=name(racer), turns=racer.disturbed, taken=f"{100 * racer.taken:.0f}",
+                share=f"{100 * race.share:g}",
+            )  # fmt: skip

@@ -1,0 +1,168 @@
+"""Races of real worker processes with a fake framework whose speed is known."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import psutil
+import pytest
+
+from harness.racing import workers
+from harness.racing.cases import cases
+from harness.racing.race import Rules
+from harness.racing.workers import baseline_of, run_race
+from results.race import Race
+from results.store import ResultSet
+from tests.fakes import FAKE, RIVAL, registered, rival
+from tests.harness.plans import dataset, plan
+from tests.reliability.test_stopping import Parent, gone, wait_for
+
+EVERY_TURN = Rules(target=0.5, budget_s=20, turn_s=0.05, share=1.0)
+"""What else the machine does is none of these tests' concern: every turn counts."""
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "harness.worker" in " ".join(child.cmdline())]
+
+
+def test_one_is_at_work_and_the_others_are_stopped() -> None:
+    seen: list[set[str]] = []
+
+    def look(race: Race) -> None:
+        seen.append({child.status() for child in children()})
+
+    with registered(step_s=0.02), rival(step_s=0.06):
+        race = run_race([plan(FAKE), plan(RIVAL)], dataset(), EVERY_TURN, look, baseline="fake")
+    assert race.ended == "precision"
+    assert seen
+    assert all(status == {psutil.STATUS_STOPPED} for status in seen)  # between two turns nobody is at work
+    assert children() == []
+    size = race.ratio(race.racers[1]).estimate
+    assert size is not None
+    assert 0.2 < size.median < 0.7
+    assert [racer.framework_version for racer in race.racers] == ["1.0", "1.0"]
+    assert race.training
+
+
+@pytest.mark.parametrize("fault", ["segfault", "raise", "sigkill"])
+def test_one_that_fails_is_named(fault: str) -> None:
+    endless = replace(EVERY_TURN, target=1e-6)
+    with registered(step_s=0.001), rival(step_s=0.001, train=fault, after_steps=1200):  # warm-up takes a second
+        plans = [plan(FAKE, epochs=500), plan(RIVAL, epochs=500)]
+        race = run_race(plans, dataset(), endless, lambda race: None, baseline="fake")
+    assert race.ended == "failed"
+    assert race.racers[1].error
+    assert race.racers[0].error is None
+    assert children() == []
+
+
+def test_one_that_cannot_open_is_left_out() -> None:
+    with registered(step_s=0.002), rival(open="unsupported"):
+        race = run_race([plan(FAKE), plan(RIVAL)], dataset(), EVERY_TURN, lambda race: None, baseline="fake")
+    assert race.ended == "failed"
+    assert race.ranked == ()
+    assert "asked to be unsupported" in str(race.racers[1].error)
+
+
+def test_what_does_not_fit_the_memory_races_in_groups() -> None:
+    with registered(step_s=0.002), rival(step_s=0.004), patch.object(workers, "available_mb", lambda: 0.0):
+        plans = [plan(FAKE), plan(RIVAL), plan(RIVAL, tuning="default")]
+        most: list[int] = []
+        race = run_race(plans, dataset(), EVERY_TURN, lambda race: most.append(len(children())), baseline="fake")
+    assert set(most) == {2}
+    assert race.ended == "precision"
+    assert len(race.ranked) == 3
+    assert race.racers[0].quiet >= race.racers[1].quiet + race.racers[2].quiet
+
+
+def test_the_baseline_is_a_backends_recommended_manner() -> None:
+    with registered(), rival():
+        plans = [plan(RIVAL), plan(FAKE, tuning="default"), plan(FAKE)]
+    assert baseline_of(plans, "fake") == 2
+    assert baseline_of(plans[:2], "fake") == 1
+    assert baseline_of(plans, "torch") == 0
+
+
+def test_a_case_is_of_one_seed_and_round() -> None:
+    with registered(), rival():
+        plans = [plan(b, seed=s, round=r) for r in (0, 1) for s in (3, 1) for b in (FAKE, RIVAL)]
+    assert cases(plans) == [plans[:2]]
+    assert cases(plans[:1]) == []
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Parent]]:
+    parents: list[Parent] = []
+
+    def begin(words: str, **behaviour: Any) -> Parent:
+        parents.append(Parent(tmp_path, words, **behaviour))
+        return parents[-1]
+
+    yield begin
+    for parent in parents:
+        parent.process.kill()
+        parent.process.communicate()
+
+
+RACE = "race --backends numpy,fake --baseline numpy --models mlp --datasets digits --batch-size 20 --limit-train 200"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_stopped_or_killed_it_leaves_no_worker_behind(number: signal.Signals, start: Callable[..., Parent]) -> None:
+    parent = start(f"{RACE} --precision-target 0.1 --quiet", step_s=0.001)
+
+    def both() -> list[psutil.Process]:
+        found = parent.workers()
+        stopped = [worker for worker in found if worker.status() == psutil.STATUS_STOPPED]
+        return found if len(found) == 2 and stopped else []
+
+    found = wait_for(both)
+    parent.process.send_signal(number)
+    status, out, err = parent.end()
+    assert status == (-signal.SIGKILL if number == signal.SIGKILL else 130), err
+    assert out == ""
+    for worker in found:
+        wait_for(lambda worker=worker: gone(worker))
+
+
+def test_its_outcome_is_given_as_data(start: Callable[..., Parent]) -> None:
+    status, out, err = start(f"{RACE} --budget 2 --json --quiet", step_s=0.001).end()
+    [race] = json.loads(out)
+    assert status == (0 if any(one["low"] for one in race["ratios"]) else 1), err
+    assert [racer["backend"] for racer in race["racers"]] == ["numpy", "fake"]
+    assert race["ended"] in ("precision", "budget")
+
+
+def test_a_race_of_one_is_refused(start: Callable[..., Parent]) -> None:
+    status, _, err = start("race --backends numpy --models mlp --datasets digits").end()
+    assert status == 2
+    assert "a race takes two at the least" in err
+    status, _, err = start(f"{RACE} --budget 0").end()
+    assert (status, "budget must be from 1" in err) == (2, True)
+
+
+def test_a_comparison_keeps_its_races_and_races_again_what_is_not_precise(
+    tmp_path: Path, start: Callable[..., Parent]
+) -> None:
+    words = "compare --backends numpy,fake --baseline numpy --models mlp --datasets digits --epochs 1 --repeats 1 "
+    words += "--batch-size 20 --limit-train 200 --limit-test 50 --name mine --budget 2 --precision-target 0.1 --quiet"
+    status, _, err = start(words, step_s=0.001).end()
+    assert status == 0, err
+    results = ResultSet.open(tmp_path / "results" / "runs" / "mine")
+    [race], damaged = results.races()
+    assert damaged == []
+    assert race.ended == "budget"
+    assert race.training == results.rows()[0][0].fingerprints.training
+    status, _, err = start(f"{words} --resume", step_s=0.001).end()
+    assert status == 0, err
+    assert len(results.races()[0]) == 2
+    (results.path / "races" / "0001.json").write_text("{}")
+    races, damaged = results.races()
+    assert len(races) == 1
+    assert "not a race" in str(damaged[0])
