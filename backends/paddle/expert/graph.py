@@ -9,30 +9,14 @@ from typing import Any
 import paddle
 from paddle.nn import functional
 
-from backends.paddle.network import batch_norm
+from backends.paddle.expert.operations import append
+from backends.paddle.layers import batch_norm
 from backends.rewrites import relu_after_max_pool
-from specs.layers import (
-    GELU,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Concat,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from specs import layers as L
 from specs.nodes import INPUT, Node, consumers
 
 # Paddle's functions for these no longer write the older graph: the names of their operations.
-_OPERATIONS = {Tanh: "tanh", Sigmoid: "sigmoid", GELU: "gelu"}
+_OPERATIONS = {L.Tanh: "tanh", L.Sigmoid: "sigmoid", L.GELU: "gelu"}
 
 # Where the axes of [N, C, H, W] are among [N, H, W, C].
 _AXES = (0, 3, 1, 2)
@@ -48,12 +32,12 @@ class Graph:
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._nodes = relu_after_max_pool(nodes)
         uses = consumers(self._nodes)
-        biased = {n.name for n in nodes if isinstance(n.layer, Conv2d) and n.layer.bias and uses[n.name] == 1}
+        biased = {n.name for n in nodes if isinstance(n.layer, L.Conv2d) and n.layer.bias and uses[n.name] == 1}
         # The pooling after which a convolution's bias is added, by the convolution's name and the other way round.
         self._pooled = {
             node.inputs[0]: node.name
             for node in self._nodes
-            if isinstance(node.layer, MaxPool2d)
+            if isinstance(node.layer, L.MaxPool2d)
             and node.inputs[0] in biased
             and math.prod(node.output_shape) < math.prod(node.input_shape)
         }
@@ -68,7 +52,7 @@ class Graph:
         values = {INPUT: images}
         for node in self._nodes:
             inputs = [values[name] for name in node.inputs]
-            if isinstance(node.layer, Dropout) and factors is not None:
+            if isinstance(node.layer, L.Dropout) and factors is not None:
                 values[node.name] = append("elementwise_mul", {"X": inputs, "Y": [factors[node.name]]}, inputs[0].shape)
             else:
                 parts = {name.rpartition(".")[2]: tensors[name] for name in (*node.parameters, *node.buffers)}
@@ -80,76 +64,47 @@ class Graph:
     def _node(self, node: Node, inputs: list[Any], parts: dict[str, Any], *, train: bool) -> Any:
         x, images = inputs[0], len(node.output_shape) == 3
         match node.layer:
-            case Conv2d() as layer:
+            case L.Conv2d() as layer:
                 stride, padding = list(layer.stride), list(layer.padding)
                 y = functional.conv2d(x, parts["weight"], stride=stride, padding=padding, data_format="NHWC")
                 return _shift(y, parts["bias"]) if layer.bias and node.name not in self._pooled else y
-            case Linear():
+            case L.Linear():
                 return functional.linear(x, parts["weight"], parts.get("bias"))
-            case MaxPool2d() as layer:
+            case L.MaxPool2d() as layer:
                 return functional.max_pool2d(x, layer.kernel_size, layer.stride, layer.padding, data_format="NHWC")
-            case AvgPool2d() as layer:
+            case L.AvgPool2d() as layer:
                 exclusive, window = not layer.count_include_pad, (layer.kernel_size, layer.stride, layer.padding)
                 return functional.avg_pool2d(x, *window, exclusive=exclusive, data_format="NHWC")
-            case GlobalAvgPool():
+            case L.GlobalAvgPool():
                 return x.mean((1, 2))
-            case BatchNorm2d() as layer:
+            case L.BatchNorm2d() as layer:
                 statistics = parts["running_mean"], parts["running_variance"]
                 trained, epsilon = (parts["gamma"], parts["beta"]), layer.epsilon
                 if train:
                     return batch_norm(x, statistics, trained, layer.momentum, epsilon, data_format="NHWC")
                 return functional.batch_norm(x, *statistics, *trained, epsilon=epsilon, data_format="NHWC")
-            case Dropout() as layer:
+            case L.Dropout() as layer:
                 return functional.dropout(x, layer.p, training=train)
-            case Flatten():
+            case L.Flatten():
                 return paddle.flatten(paddle.transpose(x, _AXES) if len(node.input_shape) == 3 else x, 1)
-            case ReLU():
+            case L.ReLU():
                 return functional.relu(x)
-            case LeakyReLU(negative_slope=slope):
+            case L.LeakyReLU(negative_slope=slope):
                 # slope * x + (1 - slope) * relu(x): Paddle's own has derivative 1 at 0.
                 summands = [append("scale", {"X": [x]}, x.shape, scale=slope)]
                 summands.append(append("scale", {"X": [functional.relu(x)]}, x.shape, scale=1 - slope))
                 return append("sum", {"X": summands}, x.shape)
-            case Tanh() | Sigmoid() | GELU():
+            case L.Tanh() | L.Sigmoid() | L.GELU():
                 return append(_OPERATIONS[type(node.layer)], {"X": [x]}, x.shape)
-            case Softmax():
+            case L.Softmax():
                 return functional.softmax(x, -1)
-            case Add():
+            case L.Add():
                 for summand in inputs[1:]:
                     x = append("elementwise_add", {"X": [x], "Y": [summand]}, x.shape, axis=-1)
                 return x
-            case Concat() as layer:
+            case L.Concat() as layer:
                 return paddle.concat(inputs, _AXES[layer.axis] if images else layer.axis)
 
 
 def _shift(x: Any, bias: Any) -> Any:
     return append("elementwise_add", {"X": [x], "Y": [bias]}, x.shape, axis=-1)
-
-
-def given(name: str, shape: Sequence[int], dtype: str = "float32") -> Any:
-    """A variable that the program finds in its scope."""
-    variable = _block().create_var(name=name, shape=list(shape), dtype=dtype, persistable=True)
-    variable.stop_gradient = True
-    return variable
-
-
-def append(kind: str, inputs: dict[str, list[Any]], shape: Sequence[int], dtype: str = "float32", **attrs: Any) -> Any:
-    """Append an operation with one output, of this shape and type; returns the output."""
-    out = variable(kind, shape, dtype)
-    out.stop_gradient = all(tensor.stop_gradient for tensors in inputs.values() for tensor in tensors)
-    write(kind, inputs, {"Out": [out]}, **attrs)
-    return out
-
-
-def write(kind: str, inputs: dict[str, list[Any]], outputs: dict[str, list[Any]], **attrs: Any) -> None:
-    """Append an operation that writes these variables."""
-    _block().append_op(type=kind, inputs=inputs, outputs=outputs, attrs=attrs)
-
-
-def variable(prefix: str, shape: Sequence[int], dtype: str = "float32") -> Any:
-    """A variable of this run of the program alone."""
-    return _block().create_var(name=paddle.utils.unique_name.generate(prefix), shape=list(shape), dtype=dtype)
-
-
-def _block() -> Any:
-    return paddle.static.default_main_program().global_block()

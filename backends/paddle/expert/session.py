@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import paddle
 from numpy.typing import NDArray
-from paddle.base import core
 from paddle.pir_utils import IrGuard, OldIrGuard
 
 from backends.contract import Arrays, SessionSpec
 from backends.paddle import optimizers
 from backends.paddle.expert import passes
-from backends.paddle.expert.graph import Graph, append, given, variable, write
+from backends.paddle.expert.graph import Graph
+from backends.paddle.expert.operations import append, given, variable, write
+from backends.paddle.expert.running import Run
 from backends.paddle.session import Masks, PaddleSession, mean_cross_entropy
 from specs.layers import BatchNorm2d, Dropout
 from specs.shapes import infer
@@ -56,7 +57,7 @@ class ExpertSession(PaddleSession):
             if isinstance(node.layer, Dropout)
         }
         self._scope = paddle.static.Scope()
-        self._runs: dict[tuple[Any, ...], _Run] = {}
+        self._runs: dict[tuple[Any, ...], Run] = {}
         held = [*(entry.tensor for entry in self._entries.values()), *self._optimizer.state_dict().values()]
         for tensor in held:
             self._scope.var(tensor.name).get_tensor()._share_data_with(tensor.get_tensor())
@@ -123,7 +124,7 @@ class ExpertSession(PaddleSession):
             "batches gathered within the graph, logits read once per call and losses computed from them",
         )
 
-    def _run(self, write_program: Callable[..., None], batch: int, *options: bool) -> _Run:
+    def _run(self, write_program: Callable[..., None], batch: int, *options: bool) -> Run:
         """The program that ``write_program`` writes, made once."""
         key = (write_program.__name__, batch, *options)
         if key not in self._runs:
@@ -136,7 +137,7 @@ class ExpertSession(PaddleSession):
                 passes.sum_bias_gradients(block, ones)
                 passes.fuse_linear(block)
                 passes.use_onednn(block)
-                self._runs[key] = _Run(program, self._scope, keep=write_program == self._training)
+                self._runs[key] = Run(program, self._scope, keep=write_program == self._training)
         return self._runs[key]
 
     def _training(self, batch: int, masked: bool) -> None:
@@ -214,29 +215,6 @@ class ExpertSession(PaddleSession):
 
     def _get(self, name: str) -> NDArray[Any]:
         return np.array(self._scope.find_var(name).get_tensor())
-
-
-class _Run:
-    """A program made ready to run in a scope, without feeding and fetching."""
-
-    def __init__(self, program: Any, scope: Any, *, keep: bool) -> None:
-        """With ``keep`` the memory of intermediate values is kept from run to run, else given back soon."""
-        # oneDNN's cache tells forward and backward of one convolution apart only when one thread runs them in order.
-        # Every run asks anew whether memory is kept, so that no other program's choice may stand.
-        self._flags = {"FLAGS_new_executor_serial_run": True, "FLAGS_eager_delete_tensor_gb": -1.0 if keep else 0.0}
-        paddle.set_flags(self._flags)
-        place = core.Place()
-        place.set_place(paddle.CPUPlace())
-        self._program = program  # the plan refers to it
-        self._plan = core.Plan([core.Job("default")], {"default": program.desc})
-        self._executor = core.StandaloneExecutor(place, self._plan, scope)
-
-    def __call__(self, times: int) -> None:
-        """Run the program ``times`` times."""
-        paddle.set_flags(self._flags)
-        with OldIrGuard():
-            for _ in range(times):
-                self._executor.run([], False)
 
 
 def _last(images: NDArray[Any]) -> NDArray[np.float32]:

@@ -1,0 +1,154 @@
+"""The layers of the specs as layers of ``paddle.nn``, or in its place where Paddle's own computes something else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from specs import layers as L
+from specs.errors import RequestError
+from specs.nodes import Node
+
+
+def create(node: Node) -> nn.Layer:
+    """The layer of a node, in Paddle's default dtype; Add and Concat take several inputs."""
+    match node.layer:
+        case L.Conv2d() as layer:
+            channels, bias = node.input_shape[0], None if layer.bias else False
+            kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
+            return nn.Conv2D(channels, layer.out_channels, kernel, stride=stride, padding=padding, bias_attr=bias)
+        case L.Linear() as layer:
+            return nn.Linear(node.input_shape[0], layer.out_features, bias_attr=None if layer.bias else False)
+        case L.MaxPool2d() as layer:
+            return nn.MaxPool2D(layer.kernel_size, layer.stride, layer.padding)
+        case L.AvgPool2d() as layer:
+            pool = AvgPool2D64 if paddle.get_default_dtype() == "float64" else nn.AvgPool2D
+            return pool(layer.kernel_size, layer.stride, layer.padding, exclusive=not layer.count_include_pad)
+        case L.GlobalAvgPool():
+            return GlobalAvgPool2D()
+        case L.BatchNorm2d() as layer:
+            # Paddle's momentum is the weight of the old value.
+            return BatchNorm2D(node.input_shape[0], 1 - layer.momentum, layer.epsilon)
+        case L.Dropout() as layer:
+            return nn.Dropout(layer.p, mode="upscale_in_train")
+        case L.Flatten():
+            return nn.Flatten()
+        case L.ReLU():
+            return nn.ReLU()
+        case L.LeakyReLU() as layer:
+            return CanonicalLeakyReLU(layer.negative_slope)
+        case L.Tanh():
+            return nn.Tanh()
+        case L.Sigmoid():
+            return nn.Sigmoid()
+        case L.GELU():
+            return nn.GELU(approximate=False)
+        case L.Softmax():
+            return nn.Softmax(axis=1)
+        case L.Add():
+            return Sum()
+        case L.Concat() as layer:
+            return Concatenation(layer.axis)
+
+
+class BatchNorm2D(nn.BatchNorm2D):  # type: ignore[misc]  # Paddle is untyped here
+    """Paddle's batch norm, but with the unbiased variance of the batch in the running statistic."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        """float[N, C, H, W] to the same shape; in training mode moves the running statistics."""
+        if not self.training:
+            return super().forward(input)
+        statistics, trained = (self._mean, self._variance), (self.weight, self.bias)
+        return batch_norm(input, statistics, trained, 1 - self._momentum, self._epsilon)
+
+
+def batch_norm(
+    x: Any,
+    statistics: tuple[Any, Any],
+    trained: tuple[Any, Any],
+    momentum: float,
+    epsilon: float,
+    data_format: str = "NCHW",
+) -> Any:
+    """``x`` normalised by the batch; moves ``statistics``, the running mean and variance float[C], as the specs do.
+
+    ``trained`` are gamma and beta; ``momentum`` is the weight of the new value. Paddle's kernel would take the biased
+    variance into the running one, so it is given momentum 0 and zeros: it then hands out the batch's own statistics.
+    Raises RequestError for a batch of one value per channel.
+    """
+    mean, variance = (paddle.zeros_like(statistic) for statistic in statistics)
+    count = math.prod(x.shape) // mean.shape[0]
+    if count < 2:
+        raise RequestError(f"batch_norm2d: training needs more than one value per channel, got {list(x.shape)}")
+    output = nn.functional.batch_norm(
+        x, mean, variance, *trained, training=True, momentum=0.0, epsilon=epsilon, data_format=data_format
+    )
+    with paddle.no_grad():
+        for running, new in zip(statistics, (mean, variance * (count / (count - 1))), strict=True):
+            paddle.assign(running * (1 - momentum) + new * momentum, running)
+    return output
+
+
+class Sum(nn.Layer):  # type: ignore[misc]
+    """Its inputs added up from the first to the last."""
+
+    def forward(self, *inputs: paddle.Tensor) -> paddle.Tensor:
+        """Tensors of one shape to that shape."""
+        total = inputs[0]
+        for summand in inputs[1:]:
+            total = total + summand
+        return total
+
+
+class Concatenation(nn.Layer):  # type: ignore[misc]
+    """Its inputs one behind the other along ``axis``."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self._axis = axis
+
+    def forward(self, *inputs: paddle.Tensor) -> paddle.Tensor:
+        """Tensors that differ along the axis alone to one tensor."""
+        return paddle.concat(inputs, axis=self._axis)
+
+
+class GlobalAvgPool2D(nn.Layer):  # type: ignore[misc]
+    """Mean over height and width."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        """float[N, C, H, W] to float[N, C]."""
+        return input.mean((2, 3))
+
+
+class CanonicalLeakyReLU(nn.Layer):  # type: ignore[misc]
+    """Leaky ReLU whose derivative at 0 is the slope; that of Paddle's own is 1 there."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self._slope = slope
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        """x where x > 0, else slope * x; any shape."""
+        return paddle.where(x > 0, x, self._slope * x)
+
+
+class AvgPool2D64(nn.AvgPool2D):  # type: ignore[misc]
+    """Average pooling for float64: the gradient of Paddle's kernel divides by a window size in single precision."""
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        """float64[N, C, H, W] to the pooled size."""
+        kernel, stride, padding = self.ksize, self.stride, self.padding
+
+        def sums(image: paddle.Tensor) -> paddle.Tensor:
+            n, c, height, width = image.shape
+            sizes = [
+                (size + 2 * p - k) // s + 1
+                for size, k, s, p in zip((height, width), kernel, stride, padding, strict=True)
+            ]
+            windows = nn.functional.unfold(image, list(kernel), list(stride), list(padding))
+            return windows.reshape([n, c, math.prod(kernel), *sizes]).sum(2)
+
+        return sums(x) / (sums(paddle.ones_like(x)) if self.exclusive else math.prod(kernel))
