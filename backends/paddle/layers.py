@@ -30,8 +30,9 @@ def create(node: Node) -> nn.Layer:
         case L.GlobalAvgPool():
             return GlobalAvgPool2D()
         case L.BatchNorm2d() as layer:
+            norm = BatchNorm2D64 if paddle.get_default_dtype() == "float64" else BatchNorm2D
             # Paddle's momentum is the weight of the old value.
-            return BatchNorm2D(node.input_shape[0], 1 - layer.momentum, layer.epsilon)
+            return norm(node.input_shape[0], 1 - layer.momentum, layer.epsilon)
         case L.Dropout() as layer:
             return nn.Dropout(layer.p, mode="upscale_in_train")
         case L.Flatten():
@@ -65,6 +66,20 @@ class BatchNorm2D(nn.BatchNorm2D):  # type: ignore[misc]  # Paddle is untyped he
         return batch_norm(input, statistics, trained, 1 - self._momentum, self._epsilon)
 
 
+class BatchNorm2D64(nn.BatchNorm2D):  # type: ignore[misc]
+    """Batch norm in tensor operations, for float64: Paddle's kernel takes epsilon in single precision."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        """float64[N, C, H, W] to the same shape; in training mode moves the running statistics."""
+        mean, variance = (statistic.reshape([1, -1, 1, 1]) for statistic in (self._mean, self._variance))
+        if self.training:
+            mean = input.mean((0, 2, 3), keepdim=True)
+            variance = (input - mean).square().mean((0, 2, 3), keepdim=True)
+            _move((self._mean, self._variance), (mean, variance), 1 - self._momentum, _per_channel(input, self._mean))
+        gamma, beta = (trained.reshape([1, -1, 1, 1]) for trained in (self.weight, self.bias))
+        return (input - mean) / paddle.sqrt(variance + self._epsilon) * gamma + beta
+
+
 def batch_norm(
     x: Any,
     statistics: tuple[Any, Any],
@@ -79,17 +94,29 @@ def batch_norm(
     variance into the running one, so it is given momentum 0 and zeros: it then hands out the batch's own statistics.
     Raises RequestError for a batch of one value per channel.
     """
+    count = _per_channel(x, statistics[0])
     mean, variance = (paddle.zeros_like(statistic) for statistic in statistics)
-    count = math.prod(x.shape) // mean.shape[0]
-    if count < 2:
-        raise RequestError(f"batch_norm2d: training needs more than one value per channel, got {list(x.shape)}")
     output = nn.functional.batch_norm(
         x, mean, variance, *trained, training=True, momentum=0.0, epsilon=epsilon, data_format=data_format
     )
-    with paddle.no_grad():
-        for running, new in zip(statistics, (mean, variance * (count / (count - 1))), strict=True):
-            paddle.assign(running * (1 - momentum) + new * momentum, running)
+    _move(statistics, (mean, variance), momentum, count)
     return output
+
+
+def _per_channel(x: Any, statistic: Any) -> int:
+    """How many values each channel of ``x`` has. Raises RequestError for one alone."""
+    count = math.prod(x.shape) // statistic.shape[0]
+    if count < 2:
+        raise RequestError(f"batch_norm2d: training needs more than one value per channel, got {list(x.shape)}")
+    return count
+
+
+def _move(statistics: tuple[Any, Any], batch: tuple[Any, Any], momentum: float, count: int) -> None:
+    """Move the running mean and variance by a batch's mean and biased variance of ``count`` values."""
+    unbiased = batch[0], batch[1] * (count / (count - 1))
+    with paddle.no_grad():
+        for running, new in zip(statistics, unbiased, strict=True):
+            paddle.assign(running * (1 - momentum) + new.reshape(running.shape) * momentum, running)
 
 
 class Sum(nn.Layer):  # type: ignore[misc]
