@@ -86,7 +86,6 @@ def batch_norm(
     trained: tuple[Any, Any],
     momentum: float,
     epsilon: float,
-    data_format: str = "NCHW",
 ) -> Any:
     """``x`` normalised by the batch; moves ``statistics``, the running mean and variance float[C], as the specs do.
 
@@ -96,9 +95,7 @@ def batch_norm(
     """
     count = _per_channel(x, statistics[0])
     mean, variance = (paddle.zeros_like(statistic) for statistic in statistics)
-    output = nn.functional.batch_norm(
-        x, mean, variance, *trained, training=True, momentum=0.0, epsilon=epsilon, data_format=data_format
-    )
+    output = nn.functional.batch_norm(x, mean, variance, *trained, training=True, momentum=0.0, epsilon=epsilon)
     _move(statistics, (mean, variance), momentum, count)
     return output
 

@@ -81,7 +81,9 @@ class Graph:
                 statistics = parts["running_mean"], parts["running_variance"]
                 trained, epsilon = (parts["gamma"], parts["beta"]), layer.epsilon
                 if train:
-                    return batch_norm(x, statistics, trained, layer.momentum, epsilon, data_format="NHWC")
+                    # Channels last, Paddle's kernel adds one value after another, hundreds of times less exact.
+                    y = batch_norm(paddle.transpose(x, _AXES), statistics, trained, layer.momentum, epsilon)
+                    return paddle.transpose(y, [0, 2, 3, 1])
                 return functional.batch_norm(x, *statistics, *trained, epsilon=epsilon, data_format="NHWC")
             case L.Dropout() as layer:
                 return functional.dropout(x, layer.p, training=train)
