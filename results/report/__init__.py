@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from results.collector import paused
 from results.export import write_tables
 from results.files import explained, write_atomic
 from results.findings import Study
@@ -50,7 +51,9 @@ def build(
     study = Study(results, results.baseline(baseline), words)
     folder = Path(out) if out is not None else _folder(results)
     plots = list(draw(study)) if len(results.runs) else []
-    page = assemble(study, plots)
+    with paused():  # a table of ten thousand runs has 130,000 cells
+        page = assemble(study, plots)
+        html, markdown = render(page)
 
     safe = f"the records are safe, make the report again with {PROGRAM} report"
     for plot in plots:
@@ -59,7 +62,6 @@ def build(
     _remove_stale(folder / "plots", {plot.name for plot in plots})
     tables = {"runs": results.runs, "epochs": results.epochs, "summary": study.summary}
     write_tables(folder / "tables", tables, safe=safe)
-    html, markdown = render(page)
     write_atomic(folder / "report.md", markdown, safe=safe)
     write_atomic(folder / "report.html", html, safe=safe)
     return Report(folder / "report.html", folder / "report.md", study)
