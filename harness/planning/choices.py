@@ -84,9 +84,9 @@ class ComparisonChoices(RaceChoices):
 
 
 def table(cls: type) -> Iterator[tuple[str, tuple[str, ...], Any]]:
-    """Of each option: the field's name, its names on the command line, and the default; a class's own ones first."""
+    """Of each option its field, its names on the command line and its default; those in common stand last."""
     hints = get_type_hints(cls, include_extras=True)
-    for field in sorted(fields(cls), key=lambda field: field.name not in cls.__annotations__):
+    for field in sorted(fields(cls), key=lambda field: field.name in Choices.__annotations__):
         (option,) = hints[field.name].__metadata__
         # Within Annotated typer holds the first name as the option's default.
         given = () if option.default is ... else (option.default, *(option.param_decls or ()))
