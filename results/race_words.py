@@ -13,9 +13,11 @@ from results.words import Words
 Name = Callable[[Racer], str]
 
 
-def sentences(race: Race, words: Words, name: Name) -> Iterator[str]:
-    """Who is fastest in each manner, how the race ended, and what kept it from more."""
-    ranked = race.ranked
+def sentences(
+    race: Race, words: Words, name: Name, unranked: Callable[[Racer], bool] = lambda racer: False
+) -> Iterator[str]:
+    """Who is fastest in each manner, but for those ``unranked``; how the race ended, and what kept it from more."""
+    ranked = [racer for racer in race.ranked if not unranked(racer)]
     if not ranked:
         yield words("race_none")
     for manner in sorted({racer.manner for racer in ranked}, key=rung):

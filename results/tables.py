@@ -18,6 +18,7 @@ import pandas as pd
 from results.collector import paused
 from results.columns import CASE, PAIR, RUN_COLUMNS, SUBJECT, Kind
 from results.identity import trainings
+from results.race import Race, pooled
 from results.record import Record, Row
 from results.store import Damaged, ResultSet
 from results.summary import choose_baseline, summarise
@@ -44,10 +45,13 @@ class Results:
         self.sets = tuple(sets)
         self.names = _distinct_names(self.sets)
         self.damaged: list[Damaged] = []
+        self.races: list[tuple[str, Race]] = []  # with the name of their set, all of one training as one
         self.rows: list[tuple[str, Row]] = []  # with the name of their set, in file order
         for name, one in zip(self.names, self.sets, strict=True):
             rows, damaged = one.rows()
-            self.damaged += damaged
+            races, broken = one.races()
+            self.damaged += [*damaged, *broken]
+            self.races += [(name, race) for race in pooled(races)]
             self.rows += [(name, row) for row in rows]
 
     def __repr__(self) -> str:

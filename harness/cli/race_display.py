@@ -65,12 +65,18 @@ class RaceDisplay:
 
 def print_race(race: Race) -> None:
     """Ranks, ratios and how it ended, on stdout."""
-    from harness.cli.tables import print_table
-
-    title = f"{plain(race.model)} on {plain(race.dataset)}: {race.device}, {race.precision}, {race.threads} threads"
-    print_table(title, COLUMNS, list(rows(race)), right=COLUMNS[1:])
+    print_ranks(race)
     for sentence in sentences(race, Words(), lambda racer: name(race, racer)):
         print(f"- {sentence}")
+
+
+def print_ranks(race: Race) -> None:
+    """The table of a race, on stdout."""
+    from harness.cli.tables import print_table
+
+    conditions = f"{race.device}, {race.precision}, {race.threads} threads"
+    title = f"Race by turns: {plain(race.model)} on {plain(race.dataset)}, {conditions}"
+    print_table(title, COLUMNS, list(rows(race)), right=COLUMNS[1:])
 
 
 def name(race: Race, racer: Racer) -> str:

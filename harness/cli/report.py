@@ -12,7 +12,7 @@ from harness.planning import options
 if TYPE_CHECKING:
     from results.report import Report
 
-TOLD = ("change", "speed", "accuracy", "problem", "warning")
+TOLD = ("change", "race", "speed", "accuracy", "problem", "warning")
 """Levels of findings that are told on the terminal; the report has all."""
 
 
@@ -54,6 +54,7 @@ def check_form(*, json: bool, csv: bool) -> None:
 
 def print_report(made: Report, *, json: bool = False, csv: bool = False) -> None:
     """The summary table, the chief findings and the path of the report, on stdout; or findings and summary as data."""
+    from harness.cli.race_display import print_ranks
     from harness.cli.tables import print_table
     from results.export import csv as as_csv
     from results.report.terminal import as_json, chief_findings, text_tables
@@ -63,6 +64,8 @@ def print_report(made: Report, *, json: bool = False, csv: bool = False) -> None
         return
     for table in text_tables(made.study):
         print_table(table.title, table.columns, table.rows, right=table.right)
+    for race in made.study.races.values():
+        print_ranks(race)
     for sentence in chief_findings(made.study, TOLD):
         print(f"- {sentence}")
     print(made.html)

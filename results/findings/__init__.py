@@ -12,6 +12,7 @@ from typing import get_args
 from results.findings.finding import Finding, Level, Study
 from results.findings.leaving import leaving
 from results.findings.outcome import accuracy, memory, targets
+from results.findings.racing import raced
 from results.findings.speed import changes, far_slower, fastest, first_step, ladder, wide
 from results.findings.trust import (
     damaged,
@@ -29,7 +30,7 @@ __all__ = ["LEVELS", "Finding", "Study", "collect"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 RULES: tuple[Callable[[Study], Iterator[Finding]], ...] = (
-    changes, fastest, ladder, far_slower, accuracy, leaving, memory, failed, nonconforming_backends, namesakes,
+    changes, raced, fastest, ladder, far_slower, accuracy, leaving, memory, failed, nonconforming_backends, namesakes,
     fingerprints, noisy, threads, machines, first_step, targets, wide, damaged,
 )  # fmt: skip
 

@@ -14,12 +14,13 @@ from results.formatting import cell, figure, plain
 from results.labels import Labels
 from results.manifest import BackendConformance
 from results.palette import in_order
+from results.race import Race
 from results.selection import Selection
 from results.summary import Case, Subject, cases
 from results.tables import Results
 from results.words import Words
 
-Level = Literal["change", "speed", "accuracy", "memory", "problem", "warning", "note"]
+Level = Literal["change", "race", "speed", "accuracy", "memory", "problem", "warning", "note"]
 
 NAMED = 4
 """Of more things than this a sentence names only the first."""
@@ -63,6 +64,19 @@ class Study:
     def selection(self) -> Selection:
         """The records that were read whole, for the figures that need raw samples."""
         return Selection.of(self.cases, self.results)
+
+    @cached_property
+    def races(self) -> dict[CaseKey, Race]:
+        """The race of each case, all that were run of it in one."""
+        trained = {
+            (name, row.fingerprints.training): training
+            for (name, row), training in zip(self.results.rows, self.results.runs["training"], strict=True)
+        }
+        return {
+            CaseKey(trained[name, race.training], race.device, race.precision, race.threads, name): race
+            for name, race in self.results.races
+            if (name, race.training) in trained
+        }
 
     @cached_property
     def labels(self) -> Labels:

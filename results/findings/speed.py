@@ -55,9 +55,12 @@ def _changed(study: Study, row: Mapping[Any, Any]) -> str:
 def fastest(study: Study) -> Iterator[Finding]:
     """Per case and manner: the fastest to train, how many times as fast as each of the others, and what cannot be told.
 
-    A backend that failed conformance has no rank: it may be fast at computing something else.
+    A backend that failed conformance has no rank: it may be fast at computing something else. Where a race gave a
+    verdict on the case, that counts, and training runs rank nobody.
     """
     for case in study.cases:
+        if case.key in study.races and study.races[case.key].ranked:
+            continue
         for subjects in case.in_manners():
             ranked = _ranked([s for s in subjects if speed(s) is not None and not _nonconforming(study, s)])
             if ranked and ranked[1]:

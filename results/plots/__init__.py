@@ -42,7 +42,7 @@ class Plot:
 
 def draw(study: Study) -> Iterator[Plot]:
     """Every plot that the runs have something for."""
-    from results.plots import bars, curves, images, ladders
+    from results.plots import bars, curves, images, ladders, races
     from results.plots.style import styled
 
     drawn = replace(study, words=Words("en"))  # matplotlib's own font has no Chinese
@@ -51,6 +51,7 @@ def draw(study: Study) -> Iterator[Plot]:
         for number, start in enumerate(range(0, len(drawn.cases), PANELS), start=1):
             cases = drawn.cases[start : start + PANELS]
             part = f"-{number}" if len(drawn.cases) > PANELS else ""
+            yield from _finished(f"race{part}", "race", "", cases, races.race(drawn, cases))
             yield from _finished(f"throughput{part}", "throughput", "", cases, bars.throughput(drawn, cases))
             yield from _finished(f"ladder{part}", "ladder", "", cases, ladders.ladder(drawn, cases))
             yield from _finished(f"memory{part}", "memory", "", cases, bars.memory(drawn, cases))

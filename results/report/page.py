@@ -120,6 +120,7 @@ def _sets(study: Study) -> Iterator[dict[str, str]]:
 
 
 _SHOWN = {
+    "race": ("", "race"),
     "speed": ("speed", "throughput"), "ladder": ("ladder", "ladder"), "far_slower": ("speed", "throughput"),
     "accuracy": ("accuracy", "accuracy"), "accuracy_differs": ("accuracy", "accuracy"), "leaves": ("accuracy", "loss"),
     "memory": ("resources", "memory"), "threads_exceeded": ("resources", ""), "first_step": ("resources", "phases"),

@@ -53,7 +53,14 @@ def as_json(made: Report) -> str:
         for one in collect(study)
     ]
     summary = json.loads(made.summary.to_json(orient="records"))
-    return json.dumps({"findings": findings, "summary": summary, "report": str(made.html)}, indent=2) + "\n"
+    races = [
+        {"case": study.labels.case(key), **race.model_dump(by_alias=True, exclude={"racers"}), "ratios": race.summary()}
+        for key, race in study.races.items()
+    ]
+    return (
+        json.dumps({"findings": findings, "summary": summary, "races": races, "report": str(made.html)}, indent=2)
+        + "\n"
+    )
 
 
 def chief_findings(study: Study, levels: Container[str]) -> list[str]:

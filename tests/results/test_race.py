@@ -1,0 +1,100 @@
+"""Races in a set: what findings, pictures, page and terminal make of them."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+import results
+from results.findings import Study, collect
+from results.race import Race, Racer
+from results.report import build
+from results.report.terminal import as_json
+from results.store import ResultSet
+from results.words import Words
+from tests.results.records import VERSIONS, study, write
+
+SPEEDS = {"torch": 1.0, "keras": 0.43, "paddle": 1.004, "mindspore": 0.3}
+
+
+def race_of(made: ResultSet, *, rounds: int = 40, quiet: bool = True, ended: str = "precision") -> Race:
+    row = next(row for row in made.rows()[0] if row.model == "lenet5")
+    generator = random.Random(0)
+    racers = tuple(
+        Racer(
+            backend=name, framework_version=VERSIONS[name], manner=row.tuning.manner, disturbed=0 if quiet else 9,
+            taken=None if quiet else 0.62,
+            rates=tuple(10_000 * speed * generator.gauss(1, 0.02) if quiet else None for _ in range(rounds)),
+        )
+        for name, speed in SPEEDS.items()
+    )  # fmt: skip
+    return Race(
+        started_at="2026-01-01T00:00:00Z", model=row.model, dataset=row.dataset,
+        training=row.fingerprints.training or "", device=row.device, precision=row.precision, threads=row.threads,
+        baseline=0, turn_s=0.3, share=0.1, target=0.05, budget_s=60, seconds=50, racers=racers, ended=ended,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> ResultSet:
+    records = [
+        record.model_copy(update={"fingerprints": record.fingerprints.model_copy(update={"training": record.model})})
+        for record in study()
+    ]
+    return write(tmp_path / "set", records)
+
+
+def said(made: ResultSet, key: str, language: str = "en") -> list[str]:
+    loaded = results.load(made.path)
+    words = Words(language)
+    return [f.sentence(words) for f in collect(Study(loaded, loaded.baseline(), words)) if f.key == key]
+
+
+def test_a_race_says_who_is_fastest_and_training_runs_rank_nobody(made: ResultSet) -> None:
+    before = said(made, "fastest") + said(made, "level") + said(made, "ahead")
+    assert any("lenet5" in sentence for sentence in before)
+    made.save_race(race_of(made))
+    [sentence] = said(made, "raced")
+    assert sentence.startswith("lenet5 on mnist: By turns, ")
+    assert "torch and paddle cannot be told apart" in sentence or "paddle and torch cannot be told apart" in sentence
+    assert "times as fast as keras (" in sentence
+    assert "It took 40 rounds and 50.0 s until every interval was within 5 % of its ratio." in sentence
+    after = said(made, "fastest") + said(made, "level") + said(made, "ahead")
+    assert after
+    assert not any("lenet5" in sentence for sentence in after)
+    assert "轮流比速" in said(made, "raced", "zh")[0]
+
+
+def test_without_a_quiet_turn_there_is_no_verdict_and_training_runs_are_told(made: ResultSet) -> None:
+    made.save_race(race_of(made, quiet=False, ended="budget"))
+    [sentence] = said(made, "raced")
+    assert "The race gives no verdict." in sentence
+    assert "torch: of 9 turns none was quiet: others took 62 % of the machine's CPU time, more than 10 %." in sentence
+    assert any("lenet5" in one for one in said(made, "fastest") + said(made, "level") + said(made, "ahead"))
+
+
+def test_the_report_opens_with_the_race_and_its_picture(made: ResultSet) -> None:
+    made.save_race(race_of(made))
+    report = build([made.path])
+    html = report.html.read_text()
+    summary = html[: html.index('<section id="speed">')]
+    assert summary.index("By turns, ") < summary.index('id="plot-race"')
+    assert html.count('id="plot-race"') == 1
+    assert (made.path / "plots" / "race.svg").is_file()
+    [race] = json.loads(as_json(report))["races"]
+    assert race["case"] == "lenet5 on mnist"
+    assert [one["backend"] for one in race["ratios"]] == ["keras", "paddle", "mindspore"]
+    assert race["ratios"][0]["low"] < 0.43 < race["ratios"][0]["high"]
+
+
+def test_races_of_a_training_count_together_and_a_broken_one_is_named(made: ResultSet) -> None:
+    made.save_race(race_of(made, rounds=6))
+    assert "The race gives no verdict." in said(made, "raced")[0]
+    made.save_race(race_of(made, rounds=6))
+    assert "By turns" in said(made, "raced")[0]
+    made.save_race(race_of(made))
+    (made.path / "races" / "0003.json").write_text('{"schema": 1}')
+    assert "not a race" in str(results.load(made.path).damaged[0])
