@@ -19,7 +19,7 @@ SIZE_LIMIT = 8 * 2**20
 """Bytes of the largest file that is read here."""
 
 
-class Manifest(BaseModel):
+class SetManifest(BaseModel):
     """set.json. ``study`` holds the choices the set was made with, as plain data; ``command`` makes it again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -31,13 +31,13 @@ class Manifest(BaseModel):
     study: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
-    def new(cls, name: str, study: Mapping[str, Any], command: str | None) -> Manifest:
+    def new(cls, name: str, study: Mapping[str, Any], command: str | None) -> SetManifest:
         """The manifest of a set made now."""
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         return cls(name=name, created=now, command=command, study=dict(study))
 
     @classmethod
-    def read(cls, file: Path) -> Manifest:
+    def read(cls, file: Path) -> SetManifest:
         """Raises RequestError for another schema and for anything that ``write`` did not write."""
         text = read_bounded(file, SIZE_LIMIT)
         try:

@@ -42,7 +42,7 @@ CURVE_HEAD = 100
 CURVE_MEANS = 256
 STEP_SAMPLES = 512
 SPANS = 1024
-MISREAD = 64
+MISCLASSIFIED = 64
 LOG_TAIL = 16_384
 SPEC_BYTES = 65_536
 CLASSES = 1000
@@ -256,7 +256,7 @@ class LearningCurve(_Part):
         )
 
 
-class Misread(_Part):
+class Misclassified(_Part):
     """A test image that was classified wrongly. ``confidence`` is the probability given to the predicted class."""
 
     index: Count
@@ -287,7 +287,7 @@ class Noise(_Part):
     reasons: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
 
 
-class Environment(_Part):
+class MachineRecord(_Part):
     """The machine and the software. ``python`` and ``packages`` are those of the worker's environment."""
 
     @model_validator(mode="before")
@@ -364,7 +364,7 @@ class Row(_Row):
     busy_threads: Positive | None = None  # CPU seconds per second while training
     wanted_threads: Positive | None = None  # threads that ran or waited for a CPU while training, on average
     noise: Noise = Noise()
-    environment: Environment = Environment()
+    environment: MachineRecord = MachineRecord()
 
     @property
     def identity(self) -> Identity | None:
@@ -403,7 +403,7 @@ class Record(Row, _Part):
     specs: Specs | None = None
     # rows: true class, columns: predicted class
     confusion_matrix: Annotated[tuple[_Counts, ...], Field(max_length=CLASSES)] | None = None
-    misread: Annotated[tuple[Misread, ...], Field(max_length=MISREAD)] = ()
+    misclassified: Annotated[tuple[Misclassified, ...], Field(max_length=MISCLASSIFIED, alias="misread")] = ()
 
     def to_json(self) -> str:
         """One line of JSON without the newline."""

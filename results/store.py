@@ -6,7 +6,7 @@
                       schema 3 have them within their records
     runs/RUN_ID/      a run's log
     checkpoints/RUN_ID/   a run's trained network (see harness.checkpoints)
-    images/DATASET/   test images that were misread, for the report's gallery
+    images/DATASET/   test images that were misclassified, for the report's gallery
     races/            a file for each race by turns (see results.race)
     conformance.json  what the conformance suite last said of each backend
     tables/ plots/ report.html report.md   derived: made again from the records by ``report``
@@ -34,7 +34,7 @@ from results.collector import paused
 from results.files import TEMPORARY, StoreError, explained, read_bounded, sweep, sync_folder, write_atomic
 from results.manifest import (
     BackendConformance,
-    Manifest,
+    SetManifest,
     first_problem,
     other_schema,
     read_conformance,
@@ -72,7 +72,7 @@ class Damaged:
 class ResultSet:
     """A result set on disk. Made by ``create`` or ``open``; holds no open file, so it may be kept for days."""
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    def __init__(self, path: Path, manifest: SetManifest) -> None:
         self.path = path
         self.manifest = manifest
 
@@ -83,7 +83,7 @@ class ResultSet:
         Other sets may lie in it, in folders of their own. Raises RequestError where a set or anything else is there
         already (none is ever replaced), StoreError where the storage refuses.
         """
-        manifest = Manifest.new(name, study, command)
+        manifest = SetManifest.new(name, study, command)
         with explained("create the result set", path):
             path.mkdir(parents=True, exist_ok=True)
             with _lock(path):
@@ -106,7 +106,7 @@ class ResultSet:
         folder = path.parent if path.name in {"records.jsonl", "set.json"} else path
         if not (folder / "set.json").is_file():
             raise RequestError(f"{path} is not a result set: there is no {folder / 'set.json'}")
-        return cls(folder, Manifest.read(folder / "set.json"))
+        return cls(folder, SetManifest.read(folder / "set.json"))
 
     @classmethod
     def open_or_create(cls, path: Path, *, name: str) -> ResultSet:

@@ -41,7 +41,7 @@ class InferenceModel(Predictor):
         (self._output,) = self._predictor.get_output_names()
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
-        """As the contract says."""
+        """Logits [N, classes] in float32 of images [N, C, H, W]."""
         self._predictor.get_input_handle(self._input).copy_from_cpu(np.ascontiguousarray(images, np.float32))
         self._predictor.run()
         logits: NDArray[Any] = self._predictor.get_output_handle(self._output).copy_to_cpu()

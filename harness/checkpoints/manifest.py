@@ -27,7 +27,7 @@ class Framing(BaseModel):
     contrast: Annotated[float, Field(gt=0, le=255)] = 255.0
 
 
-class Manifest(BaseModel):
+class CheckpointManifest(BaseModel):
     """The training that a checkpoint was taken from, after ``epochs`` epochs of those that recipe.yaml plans.
 
     ``fingerprints`` are those of the whole training up to here, from its first step on. ``dataset`` is as the user

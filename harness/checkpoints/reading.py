@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from backends.contract import Arrays
 from harness.checkpoints.digests import MANIFEST, check_digest
-from harness.checkpoints.manifest import FORMAT, Manifest
+from harness.checkpoints.manifest import FORMAT, CheckpointManifest
 from harness.checkpoints.tensors import model_tensors, optimizer_tensors, read_tensors
 from results.files import TEMPORARY, read_bounded
 from results.manifest import first_problem
@@ -29,7 +29,7 @@ class Checkpoint:
     """``parameters`` holds buffers too, as float32, or float64 where that is the checkpoint's precision."""
 
     folder: Path
-    manifest: Manifest
+    manifest: CheckpointManifest
     architecture: Architecture
     recipe: Recipe
     parameters: Arrays
@@ -103,7 +103,7 @@ def member(folder: Path, name: str) -> Path:
     return file
 
 
-def _manifest(file: Path) -> tuple[dict[str, Any], Manifest]:
+def _manifest(file: Path) -> tuple[dict[str, Any], CheckpointManifest]:
     """checkpoint.json as it was read, and what it means."""
     try:
         data = json.loads(read_bounded(file, MOST_MANIFEST_BYTES))
@@ -117,7 +117,7 @@ def _manifest(file: Path) -> tuple[dict[str, Any], Manifest]:
         advice = "upgrade the harness to read it" if newer else "not the checkpoint.json of a checkpoint"
         raise RequestError(f"{file}: format {found!r:.40}, this harness knows {FORMAT}: {advice}")
     try:
-        return data, Manifest.model_validate(data)
+        return data, CheckpointManifest.model_validate(data)
     except ValidationError as error:
         raise RequestError(f"{file}: {first_problem(error)}") from None
 

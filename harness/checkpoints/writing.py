@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backends.contract import Arrays
 from harness.checkpoints.digests import MANIFEST, digests
-from harness.checkpoints.manifest import Manifest
+from harness.checkpoints.manifest import CheckpointManifest
 from harness.checkpoints.tensors import write_tensors
 from results.files import TEMPORARY, explained, publish
 from specs.architecture import Architecture
@@ -43,7 +43,7 @@ def gathered(place: Path) -> Iterator[Path]:
 def write_checkpoint(
     folder: Path,
     *,
-    manifest: Manifest,
+    manifest: CheckpointManifest,
     architecture: Architecture,
     recipe: Recipe,
     parameters: Arrays,

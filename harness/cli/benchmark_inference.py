@@ -12,7 +12,7 @@ from harness.planning import options
 
 if TYPE_CHECKING:
     from backends.registry import Registration
-    from harness.export.benchmark import Outcome, Subject
+    from harness.export.benchmark import FormTimes, InferenceBenchmark
 
 
 def benchmark_inference(
@@ -94,7 +94,7 @@ def _backends(given: str | None) -> list[Registration]:
     return installed
 
 
-def _document(architecture: str, threads: int, outcome: Outcome) -> dict[str, Any]:
+def _document(architecture: str, threads: int, outcome: InferenceBenchmark) -> dict[str, Any]:
     from dataclasses import asdict
 
     from harness.export.benchmark import BATCHES
@@ -119,12 +119,12 @@ def _document(architecture: str, threads: int, outcome: Outcome) -> dict[str, An
     }
 
 
-def _print(architecture: str, threads: int, rounds: int, outcome: Outcome) -> None:
+def _print(architecture: str, threads: int, rounds: int, outcome: InferenceBenchmark) -> None:
     from harness.cli.tables import print_table
     from harness.export.benchmark import BATCHES
     from results.formatting import significant
 
-    def row(subject: Subject) -> list[str]:
+    def row(subject: FormTimes) -> list[str]:
         latency = [significant(value) for value in subject.latency_ms().values()]
         rates = (_rate(subject, batch) for batch in BATCHES)
         return [subject.backend, subject.form, subject.version, *latency, *rates, _noise(subject)]
@@ -141,14 +141,14 @@ def _print(architecture: str, threads: int, rounds: int, outcome: Outcome) -> No
         print("Noise: the share of the machine's CPU time that other processes used meanwhile; shown above 10 %.")
 
 
-def _noise(subject: Subject) -> str:
+def _noise(subject: FormTimes) -> str:
     from harness.running.figures import NOISY_OTHER_CPU
 
     share = subject.other_cpu
     return f"{share:.0%}" if share is not None and share > NOISY_OTHER_CPU else ""
 
 
-def _rate(subject: Subject, batch: int) -> str:
+def _rate(subject: FormTimes, batch: int) -> str:
     from results.formatting import significant
 
     found = subject.throughput(batch)

@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from harness.conformance.outcome import Outcome
+from harness.conformance.outcome import CheckOutcome
 from harness.conformance.suite import Check
 from harness.conformance.table import line
 
@@ -40,7 +40,7 @@ class ConformProgress:
     ) -> None:
         self._progress.stop()
 
-    def __call__(self, backend: str, done: int, checks: int, check: Check, outcomes: Sequence[Outcome]) -> None:
+    def __call__(self, backend: str, done: int, checks: int, check: Check, outcomes: Sequence[CheckOutcome]) -> None:
         if backend not in self._tasks:
             self._tasks[backend] = self._progress.add_task("", total=checks, backend=backend)
         description = f"{check.level}: {check.name}" if done < checks else "done"

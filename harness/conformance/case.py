@@ -22,7 +22,7 @@ Observation = dict[str, Arrays]
 Masks = dict[str, NDArray[np.bool_]]
 
 
-class Case(Protocol):
+class ConformanceCase(Protocol):
     """Fixed inputs, and what to do with them. All arrays a case holds are float32: every precision sees the same."""
 
     @property
@@ -36,7 +36,7 @@ class Case(Protocol):
         """Drive a fresh session; arrays are handed to it in ``dtype``."""
 
     @property
-    def yardstick(self) -> Case:
+    def yardstick(self) -> ConformanceCase:
         """The case on which NumPy's float32 shows what error is float32's own: as a rule this one."""
 
 
@@ -61,7 +61,7 @@ class NetworkCase:
         return SessionSpec(architecture=self.architecture, optimizer=SGD(), precision=precision)
 
     @property
-    def yardstick(self) -> Case:
+    def yardstick(self) -> ConformanceCase:
         """This case."""
         return self
 

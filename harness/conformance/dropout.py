@@ -17,7 +17,7 @@ from backends.numpy.session import NumpySession
 from harness.conformance.case import NetworkCase, cast, network_case
 from harness.conformance.judge import Measurement, Open, Tally, measure
 from harness.conformance.layer_cases import isolated
-from harness.conformance.outcome import Outcome
+from harness.conformance.outcome import CheckOutcome
 from harness.conformance.tolerances import tolerance
 from specs.layers import Dropout
 from specs.optimizers import SGD
@@ -30,7 +30,7 @@ NEVER_KEPT = 4
 """In a call of ``train_steps``: of so many cells, about, no step keeps any."""
 
 
-def native_dropout(open_session: Open, precision: str) -> list[Outcome]:
+def native_dropout(open_session: Open, precision: str) -> list[CheckOutcome]:
     """Quantities: scaling, rate, independence, training steps, evaluation."""
     tally = Tally()
     for p in PROBABILITIES:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Session, SessionSpec, Unsupported
-from harness.conformance.case import Case, Observation
+from harness.conformance.case import ConformanceCase, Observation
 from harness.conformance.norms import relative_errors
-from harness.conformance.outcome import Outcome
+from harness.conformance.outcome import CheckOutcome
 from harness.conformance.reference import Reference
 from harness.conformance.tolerances import tolerance
 
@@ -24,7 +24,7 @@ Open = Callable[[SessionSpec], Session]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class Candidate:
     """What is judged: a name, and what opens its sessions."""
 
     name: str
@@ -76,9 +76,9 @@ class Tally:
         """Keep a measurement."""
         self.measurements[quantity].append(measurement)
 
-    def outcomes(self, level: str, check: str, precision: str, *, detail: str = "") -> list[Outcome]:
+    def outcomes(self, level: str, check: str, precision: str, *, detail: str = "") -> list[CheckOutcome]:
         """One per quantity; ``detail`` goes to those that failed."""
-        common = Outcome(
+        common = CheckOutcome(
             level=level,
             check=check,
             quantity="completion",
@@ -98,16 +98,16 @@ class Tally:
 def judge(
     level: str,
     check: str,
-    cases: Iterable[Case],
+    cases: Iterable[ConformanceCase],
     *,
     open_session: Open,
     reference: Reference,
     precision: str,
-    explain: Callable[[Case], str] | None = None,
-) -> list[Outcome]:
+    explain: Callable[[ConformanceCase], str] | None = None,
+) -> list[CheckOutcome]:
     """One outcome per quantity that the cases observe. ``explain`` says more of the first case that failed."""
     tally = Tally()
-    failed: list[Case] = []
+    failed: list[ConformanceCase] = []
     for case in cases:
         with tally.attempt(case.name):
             measured = compare(case, observe(case, open_session, precision), reference, precision)
@@ -119,13 +119,15 @@ def judge(
     return tally.outcomes(level, check, precision, detail=detail)
 
 
-def observe(case: Case, open_session: Open, precision: str) -> Observation:
+def observe(case: ConformanceCase, open_session: Open, precision: str) -> Observation:
     """Open a session for the case, drive it, close it."""
     with closing(open_session(case.spec(precision))) as session:
         return case.observe(session, np.dtype(precision))
 
 
-def compare(case: Case, observed: Observation, reference: Reference, precision: str) -> dict[str, Measurement]:
+def compare(
+    case: ConformanceCase, observed: Observation, reference: Reference, precision: str
+) -> dict[str, Measurement]:
     """The worst tensor of every quantity, against the tolerance or against what float32 itself allows."""
     want = reference.observe(case)
     measured = {}
@@ -155,7 +157,7 @@ def measure(
     return Measurement(case=case, error=error, limit=allowed.limit, where=where)
 
 
-def _worst_of(found: Sequence[Measurement], common: Outcome, quantity: str, detail: str) -> Outcome:
+def _worst_of(found: Sequence[Measurement], common: CheckOutcome, quantity: str, detail: str) -> CheckOutcome:
     worst = max(found, key=lambda measurement: (not measurement.passed, measurement.severity))
     return replace(
         common,

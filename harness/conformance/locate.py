@@ -8,7 +8,7 @@ import numpy as np
 
 from backends.contract import Unsupported
 from backends.numpy.session import NumpySession
-from harness.conformance.case import Case, NetworkCase, draw_parameters, seeded
+from harness.conformance.case import ConformanceCase, NetworkCase, draw_parameters, seeded
 from harness.conformance.judge import Measurement, Open, compare, observe
 from harness.conformance.layer_cases import isolated
 from harness.conformance.reference import Reference
@@ -26,7 +26,7 @@ _ORDER = (
 )
 
 
-def first_difference(case: Case, open_session: Open, reference: Reference, precision: str) -> str:
+def first_difference(case: ConformanceCase, open_session: Open, reference: Reference, precision: str) -> str:
     """One line naming the first layer that differs when each is fed what the reference fed it.
 
     Every layer is put in a network of its own with its own weights (a trajectory's are those it starts from), so that

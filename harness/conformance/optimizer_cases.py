@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, Session, SessionSpec
-from harness.conformance.case import Case, Observation, cast, described, draw_parameters, seeded
+from harness.conformance.case import ConformanceCase, Observation, cast, described, draw_parameters, seeded
 from specs.architecture import Architecture
 from specs.layers import BatchNorm2d, Conv2d, Flatten, Linear, Tanh
 from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
@@ -86,7 +86,7 @@ class OptimizerCase:
         return SessionSpec(architecture=self.architecture, optimizer=self.optimizer, precision=precision)
 
     @property
-    def yardstick(self) -> Case:
+    def yardstick(self) -> ConformanceCase:
         """This case."""
         return self
 

@@ -16,7 +16,7 @@ Status = Literal["pass", "fail", "unsupported"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class CheckOutcome:
     """One quantity of one check in one precision, over all cases of the check.
 
     ``error`` is that of the worst case against ``limit`` (the tolerance, or what float32 itself allows: then
@@ -65,7 +65,7 @@ class BackendReport:
     tuning: Manner
     framework_version: str
     packages: dict[str, str]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[CheckOutcome, ...]
     seconds: float
 
     @property
@@ -83,6 +83,6 @@ class BackendReport:
         return sum(outcome.status == status for outcome in self.outcomes)
 
 
-def worst(outcomes: Iterable[Outcome]) -> Outcome:
+def worst(outcomes: Iterable[CheckOutcome]) -> CheckOutcome:
     """The outcome nearest to failing, or the one that failed worst."""
     return max(outcomes, key=lambda outcome: outcome.severity)

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 
 from backends.numpy.session import NumpySession
-from harness.conformance.case import Case, Observation
+from harness.conformance.case import ConformanceCase, Observation
 
 
 class Reference:
@@ -20,7 +20,7 @@ class Reference:
         self._observations: dict[tuple[str, str], Observation] = {}
         self._lock = threading.Lock()
 
-    def observe(self, case: Case, precision: str = "float64") -> Observation:
+    def observe(self, case: ConformanceCase, precision: str = "float64") -> Observation:
         """What NumPy observes of the case."""
         key = (case.name, precision)
         with self._lock:

@@ -17,8 +17,8 @@ from typing import Self
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from backends.contract import Manner, Session, SessionSpec
-from harness.conformance.judge import Subject
-from harness.conformance.outcome import BackendReport, Outcome
+from harness.conformance.judge import Candidate
+from harness.conformance.outcome import BackendReport, CheckOutcome
 from harness.conformance.suite import Check, Suite
 from harness.processes.launcher import WorkerFailed
 from harness.processes.remote import RemoteWorker, open_worker
@@ -32,7 +32,7 @@ class Stopped(BaseException):
     """The suite was interrupted; no failure of a backend, so it passes through what counts those."""
 
 
-Progress = Callable[[str, int, int, Check, Sequence[Outcome]], None]
+Progress = Callable[[str, int, int, Check, Sequence[CheckOutcome]], None]
 """Called after every check with backend and manner, how many are done, how many there are, the check, its outcomes."""
 
 
@@ -138,12 +138,12 @@ def judge_backend(
     """All checks of some levels on one backend in one manner."""
     start = time.monotonic()
     checks = suite.checks(levels)
-    outcomes: list[Outcome] = []
+    outcomes: list[CheckOutcome] = []
     title = f"{backend}, {tuning}"
     with workplace:
-        subject = Subject(name=title, open=workplace.open)
+        candidate = Candidate(name=title, open=workplace.open)
         for done, check in enumerate(checks, start=1):
-            found = check.run(subject)
+            found = check.run(candidate)
             outcomes.extend(found)
             progress(title, done, len(checks), check, found)
         loaded = workplace.loaded

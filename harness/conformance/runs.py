@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from backends.contract import Arrays, Session, SessionSpec
 from backends.numpy.session import NumpySession
 from harness.conformance.case import cast
-from harness.conformance.judge import Measurement, Open, Subject, Tally, measure
-from harness.conformance.outcome import Outcome
+from harness.conformance.judge import Candidate, Measurement, Open, Tally, measure
+from harness.conformance.outcome import CheckOutcome
 from harness.conformance.tolerances import tolerance
 from harness.datasets import load_dataset
 from harness.inputs.prepare import batch_order
@@ -86,28 +86,28 @@ class DigitRuns:
                 accuracies[seed] = 100 * np.mean(predicted == test_labels)
         return accuracies
 
-    def equivalence(self, subject: Subject) -> list[Outcome]:
+    def equivalence(self, candidate: Candidate) -> list[CheckOutcome]:
         """Whether a backend's accuracies are equivalent to the reference's and to those of every backend before it."""
         tally = Tally()
         with tally.attempt(CONVOLUTION.name):
-            accuracies = self.accuracies(subject.open, "float32")
+            accuracies = self.accuracies(candidate.open, "float32")
             with self._lock:
                 if not self._judged:
                     self._judged["numpy in float64"] = self.accuracies(NumpySession, "float64")
                 for other, theirs in self._judged.items():
                     tally.add("accuracy", equivalent(accuracies, theirs, other))
-                self._judged[subject.name] = accuracies
+                self._judged[candidate.name] = accuracies
         return tally.outcomes("runs", "digits", "float32")
 
-    def repeatability(self, subject: Subject) -> list[Outcome]:
+    def repeatability(self, candidate: Candidate) -> list[CheckOutcome]:
         """Whether the same seed gives the same weights in another session, and another dropout seed others."""
         tally = Tally()
         for network in (CONVOLUTION, DROPOUT):
             with tally.attempt(network.name):
-                first, second = (self._weights(network, subject.open, dropout_seed=1) for _ in range(2))
+                first, second = (self._weights(network, candidate.open, dropout_seed=1) for _ in range(2))
                 tally.add("same seed", measure(network.name, "same seed", first, second, "float32"))
         with tally.attempt(f"{DROPOUT.name}, two seeds"):
-            first, second = (self._weights(DROPOUT, subject.open, dropout_seed=seed) for seed in (1, 2))
+            first, second = (self._weights(DROPOUT, candidate.open, dropout_seed=seed) for seed in (1, 2))
             equal = all(np.array_equal(first[name], second[name]) for name in first)
             limit = tolerance("other seed", "float32").limit
             tally.add("other seed", Measurement(case=DROPOUT.name, error=float(equal), limit=limit))

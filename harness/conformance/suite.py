@@ -17,11 +17,11 @@ from harness.conformance import (
     optimizer_cases,
     trajectories,
 )
-from harness.conformance.case import Case
+from harness.conformance.case import ConformanceCase
 from harness.conformance.dropout import native_dropout
-from harness.conformance.judge import Subject, judge
+from harness.conformance.judge import Candidate, judge
 from harness.conformance.locate import first_difference
-from harness.conformance.outcome import LEVELS, Outcome
+from harness.conformance.outcome import LEVELS, CheckOutcome
 from harness.conformance.reference import Reference
 from harness.conformance.runs import DigitRuns
 from harness.conformance.tolerances import PRECISIONS
@@ -40,7 +40,7 @@ class Check:
     level: str
     name: str
     precision: str
-    run: Callable[[Subject], list[Outcome]]
+    run: Callable[[Candidate], list[CheckOutcome]]
 
     def __str__(self) -> str:
         return f"{self.level}-{self.name}-{self.precision}".replace(" ", "_")
@@ -113,7 +113,7 @@ class Suite:
             for kind in LAYERS | JOINS:
                 yield self._check("layers", kind, precision, partial(_of_kind, cases, kind))
 
-    def _layer_cases(self) -> dict[str, tuple[Case, ...]]:
+    def _layer_cases(self) -> dict[str, tuple[ConformanceCase, ...]]:
         fixed = layer_cases.fixed_cases() | join_cases.fixed_cases()
         drawn = drawn_layers.drawn_cases(self.scope.drawn_layers_per_kind)
         return {kind: fixed[kind][: self.scope.layers_per_kind] + drawn.get(kind, ()) for kind in LAYERS | JOINS}
@@ -155,7 +155,7 @@ class Suite:
             level="trajectories",
             name="native dropout",
             precision="float32",
-            run=lambda subject: native_dropout(subject.open, "float32"),
+            run=lambda candidate: native_dropout(candidate.open, "float32"),
         )
 
     @property
@@ -166,16 +166,16 @@ class Suite:
         for name, run in (("digits", self._runs.equivalence), ("repeated", self._runs.repeatability)):
             yield Check(level="runs", name=name, precision="float32", run=run)
 
-    def _check(self, level: str, name: str, precision: str, cases: Callable[[], Sequence[Case]]) -> Check:
-        def run(subject: Subject) -> list[Outcome]:
+    def _check(self, level: str, name: str, precision: str, cases: Callable[[], Sequence[ConformanceCase]]) -> Check:
+        def run(candidate: Candidate) -> list[CheckOutcome]:
             explain = partial(
-                first_difference, open_session=subject.open, reference=self.reference, precision=precision
+                first_difference, open_session=candidate.open, reference=self.reference, precision=precision
             )
             return judge(
                 level,
                 name,
                 cases(),
-                open_session=subject.open,
+                open_session=candidate.open,
                 reference=self.reference,
                 precision=precision,
                 explain=explain if level in ("networks", "trajectories") else None,
@@ -184,11 +184,11 @@ class Suite:
         return Check(level=level, name=name, precision=precision, run=run)
 
 
-def _of_kind(cases: Callable[[], Mapping[str, Sequence[Case]]], kind: str) -> Sequence[Case]:
+def _of_kind(cases: Callable[[], Mapping[str, Sequence[ConformanceCase]]], kind: str) -> Sequence[ConformanceCase]:
     return cases()[kind]
 
 
-def _one(make: Callable[..., Case], *arguments: object) -> Sequence[Case]:
+def _one(make: Callable[..., ConformanceCase], *arguments: object) -> Sequence[ConformanceCase]:
     return [make(*arguments)]
 
 

@@ -13,7 +13,7 @@ import jinja2
 from rich.table import Table
 from rich.text import Text
 
-from harness.conformance.outcome import BackendReport, Outcome, worst
+from harness.conformance.outcome import BackendReport, CheckOutcome, worst
 from harness.conformance.tolerances import Tolerance, tolerance, tolerances
 
 SCHEMA = 2
@@ -72,11 +72,11 @@ def _cell(report: BackendReport, row: Row) -> Text:
     return Text(f"{figures(outcome)} {outcome.status}", style=_STYLES[outcome.status])
 
 
-def _of(report: BackendReport, row: Row) -> list[Outcome]:
+def _of(report: BackendReport, row: Row) -> list[CheckOutcome]:
     return [outcome for outcome in report.outcomes if (outcome.level, outcome.check, outcome.precision) == row]
 
 
-def figures(outcome: Outcome) -> str:
+def figures(outcome: CheckOutcome) -> str:
     """Error and limit: 1.2e-07/1e-05."""
     if outcome.error is None or outcome.limit is None:
         return ""
@@ -89,7 +89,7 @@ def _short(value: float) -> str:
     return f"{value:.1e}" if value < 0.01 else f"{value:.2g}"
 
 
-def line(outcome: Outcome) -> str:
+def line(outcome: CheckOutcome) -> str:
     """One outcome in a line: where, what, how far off, in which case."""
     parts = [f"{outcome.level}: {outcome.check}, {outcome.quantity} in {outcome.precision}: {outcome.status}"]
     if outcome.error is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backends.contract import Arrays, Session, SessionSpec
 from backends.numpy.session import NumpySession
-from harness.conformance.case import Case, Masks, Observation, cast, draw_masks, seeded
+from harness.conformance.case import ConformanceCase, Masks, Observation, cast, draw_masks, seeded
 from harness.conformance.kinks import CLEARANCE, DRAWS, kinks_per_sample, margin
 from harness.datasets import Dataset
 from specs.architecture import Architecture
@@ -59,7 +59,7 @@ class TrajectoryCase:
         return trajectory_spec(self.architecture, self.recipe, precision)
 
     @property
-    def yardstick(self) -> Case:
+    def yardstick(self) -> ConformanceCase:
         """This case; where there are ties, it on images moved by so little that only ties notice, each its own way."""
         if not self.ties:
             return self

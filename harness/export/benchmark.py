@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Subject:
+class FormTimes:
     """One form under measurement: durations in seconds of every counted call, per batch size and round."""
 
     backend: str
@@ -69,10 +69,10 @@ class Subject:
 
 
 @dataclass
-class Outcome:
+class InferenceBenchmark:
     """``failed`` says why a form has no figures."""
 
-    subjects: list[Subject] = field(default_factory=list)
+    subjects: list[FormTimes] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -85,13 +85,13 @@ def benchmark(
     rounds: int = 5,
     seconds: float = 0.5,
     progress: Progress = lambda note: None,
-) -> Outcome:
+) -> InferenceBenchmark:
     """Time ``predict`` of each backend's session, of its exported form, and of ONNX Runtime.
 
     A form that cannot be made or run is left out with the reason; the others go on. Every form's logits are compared
     with the reference first: one that computes something else gets no figures.
     """
-    outcome = Outcome()
+    outcome = InferenceBenchmark()
     images = _images(trained, max(batches))
     with ExitStack() as stack:
         folder = stack.enter_context(plain_folder())
@@ -109,9 +109,9 @@ def benchmark(
 
 def _starts(
     trained: Trained, backends: Sequence[Registration], folder: Path, threads: int, stack: ExitStack
-) -> dict[str, Callable[[], Subject]]:
+) -> dict[str, Callable[[], FormTimes]]:
     """How each subject is started; its worker ends with the stack."""
-    starts: dict[str, Callable[[], Subject]] = {}
+    starts: dict[str, Callable[[], FormTimes]] = {}
     for registration in backends:
         starts[f"{registration.name} {DYNAMIC}"] = partial(_dynamic, registration, trained, threads, stack)
         for form in forms().values():
@@ -122,22 +122,22 @@ def _starts(
     return starts
 
 
-def _dynamic(registration: Registration, trained: Trained, threads: int, stack: ExitStack) -> Subject:
+def _dynamic(registration: Registration, trained: Trained, threads: int, stack: ExitStack) -> FormTimes:
     worker = stack.enter_context(open_worker(registration.name, threads=threads, architecture=trained.architecture))
     session = worker.open(SessionSpec(architecture=trained.architecture, optimizer=SGD(), threads=threads))
     session.load_parameters(trained.parameters)
-    return Subject(registration.name, DYNAMIC, worker.loaded.framework.framework_version, worker, session)
+    return FormTimes(registration.name, DYNAMIC, worker.loaded.framework.framework_version, worker, session)
 
 
-def _static(form: Form, trained: Trained, folder: Path, threads: int, stack: ExitStack) -> Subject:
+def _static(form: Form, trained: Trained, folder: Path, threads: int, stack: ExitStack) -> FormTimes:
     directory = folder / form.name
     directory.mkdir()
     write(form, trained, directory, threads=threads)
     worker, predictor = stack.enter_context(opened(form, directory, trained.architecture, threads=threads))
-    return Subject(form.runner.name, form.name, worker.loaded.framework.framework_version, worker, predictor)
+    return FormTimes(form.runner.name, form.name, worker.loaded.framework.framework_version, worker, predictor)
 
 
-def _checked(start: Callable[[], Subject], trained: Trained) -> Subject:
+def _checked(start: Callable[[], FormTimes], trained: Trained) -> FormTimes:
     subject = start()
     found = difference(subject.predictor, trained)
     if not found <= TOLERANCE:
@@ -146,7 +146,7 @@ def _checked(start: Callable[[], Subject], trained: Trained) -> Subject:
     return subject
 
 
-def _attempt(outcome: Outcome, name: str, work: Callable[[], T]) -> T | None:
+def _attempt(outcome: InferenceBenchmark, name: str, work: Callable[[], T]) -> T | None:
     """What ``work`` gives; None, with the reason noted, where it fails."""
     try:
         return work()
@@ -155,7 +155,7 @@ def _attempt(outcome: Outcome, name: str, work: Callable[[], T]) -> T | None:
         return None
 
 
-def _round(subject: Subject, images: NDArray[np.float32], batches: Sequence[int], seconds: float) -> Subject:
+def _round(subject: FormTimes, images: NDArray[np.float32], batches: Sequence[int], seconds: float) -> FormTimes:
     subject.worker.process.proceed()
     before = counters([subject.worker.process.pid])
     for batch in batches:

@@ -65,7 +65,7 @@ class OnnxModel(Predictor):
         self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
-        """As the contract says."""
+        """Logits [N, classes] in float32 of images [N, C, H, W]."""
         (logits,) = self._session.run(["logits"], {"images": np.ascontiguousarray(images, np.float32)})
         result: NDArray[Any] = logits
         return result

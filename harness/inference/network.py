@@ -81,5 +81,5 @@ def evaluation(predict: Predict, dataset: Dataset, preprocessing: Preprocessing,
         "macro_recall": metrics.macro_recall,
         "macro_f1": metrics.macro_f1,
         "confusion_matrix": metrics.confusion_matrix,
-        "misread": [one.model_dump() for one in metrics.misclassified],
+        "misclassified": [one.model_dump() for one in metrics.misclassified],
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.record import MISREAD, Misread, finite
+from results.record import MISCLASSIFIED, Misclassified, finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class ClassificationMetrics:
     macro_recall: float
     macro_f1: float
     confusion_matrix: tuple[tuple[int, ...], ...]
-    misclassified: tuple[Misread, ...]
+    misclassified: tuple[Misclassified, ...]
 
 
 def classification_metrics(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> ClassificationMetrics:
@@ -38,14 +38,14 @@ def classification_metrics(logits: NDArray[np.float64], labels: NDArray[np.int64
     f1 = 2 * precision * recall / np.where(precision + recall > 0, precision + recall, 1)
     confidence = probabilities(logits).max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
-    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISREAD]
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISCLASSIFIED]
     return ClassificationMetrics(
         macro_precision=float(precision.mean()),
         macro_recall=float(recall.mean()),
         macro_f1=float(f1.mean()),
         confusion_matrix=tuple(tuple(int(v) for v in row) for row in confusion),
         misclassified=tuple(
-            Misread(
+            Misclassified(
                 index=int(i), true=int(labels[i]), predicted=int(predicted[i]), confidence=finite(float(confidence[i]))
             )
             for i in wrong

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.measuring.quota import cpu_quota
-from results.record import Environment
+from results.record import MachineRecord
 from specs.program import CODE, VERSION
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -31,11 +31,11 @@ def default_threads() -> int:
 
 
 @cache
-def machine() -> Environment:
+def machine() -> MachineRecord:
     """What does not change between runs."""
     import psutil
 
-    return Environment(
+    return MachineRecord(
         cpu=cpu_name(),
         cores=available_cpus(),
         cpu_quota=cpu_quota(),

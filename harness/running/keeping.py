@@ -19,9 +19,9 @@ def keep(results: ResultSet, record: Record, dataset: Dataset) -> list[str]:
 
 
 def keep_images(results: ResultSet, record: Record, dataset: Dataset) -> list[str]:
-    """Keep the test images that the run misread as PNG files; returns one line where that failed."""
+    """Keep the test images that the run misclassified as PNG files; returns one line where that failed."""
     try:
-        images = {m.index: png(dataset.test_images[m.index]) for m in record.misread}
+        images = {m.index: png(dataset.test_images[m.index]) for m in record.misclassified}
         results.save_images(dataset.name, images)
     except Exception as error:  # whatever it was: the record is safe, and the gallery shows what there is
         return [f"{record.run_id}: no images for the gallery: {' '.join(str(error).split()) or type(error).__name__}"]

@@ -19,10 +19,10 @@ from harness.running.figures import noise, throughput, time_to_accuracy
 from harness.worker.reports import EpochReport, Figures, Loaded, TrainingReport
 from results.record import (
     SPANS,
-    Environment,
     Epoch,
     Fingerprints,
     LearningCurve,
+    MachineRecord,
     Memory,
     Phases,
     Record,
@@ -109,7 +109,7 @@ def record_of(
         macro_recall=metrics.macro_recall if metrics else None,
         macro_f1=metrics.macro_f1 if metrics else None,
         confusion_matrix=metrics.confusion_matrix if metrics else None,
-        misread=metrics.misclassified if metrics else (),
+        misclassified=metrics.misclassified if metrics else (),
         time_to_accuracy=time_to_accuracy(
             () if plan.resumed else notes.epochs, plan.recipe.targets.get("test_accuracy")
         ),
@@ -159,7 +159,7 @@ def _memory(notes: RunNotes, figures: Figures | None) -> Memory:
     )
 
 
-def _environment(plan: RunPlan, notes: RunNotes) -> Environment:
+def _environment(plan: RunPlan, notes: RunNotes) -> MachineRecord:
     peak = remembered(plan.threads)
     loaded = notes.loaded
     return machine().model_copy(

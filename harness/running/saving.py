@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.checkpoints import NATIVE, Manifest, check_arrays, gathered, write_checkpoint
+from harness.checkpoints import NATIVE, CheckpointManifest, check_arrays, gathered, write_checkpoint
 from harness.datasets import NAMES, Dataset
 from harness.inputs.prepare import PreparedData
 from harness.planning.plan import RunPlan
@@ -38,7 +38,7 @@ def save(
             )
         except ValueError as error:
             raise WorkerFailed("failed", f"broken state from the worker: {error}", kind="ProtocolError") from None
-        manifest = Manifest(
+        manifest = CheckpointManifest(
             run_id=record.run_id,
             backend=record.backend,
             framework_version=record.framework_version,

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, and the images most often misread."""
+"""Which classes are taken for which, and the images most often misclassified."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ def _matrix(ax: Axes, matrix: NDArray[np.float64], most: float, *, numbers: bool
 
 
 def gallery(study: Study, selection: Selection, dataset: str) -> Figure | None:
-    """The test images misread by most runs of any backend, with the true class and the one most often said."""
+    """The test images misclassified by most runs of any backend, with the true class and the one most often said."""
     subjects = [subject for case in study.cases if case.dataset == dataset for subject in case.subjects]
-    records = [record for record in selection.of_subjects(subjects) if record.misread]
+    records = [record for record in selection.of_subjects(subjects) if record.misclassified]
     said: dict[int, Counter[tuple[int, int]]] = {}
     for record in records:
-        for misread in record.misread:
-            said.setdefault(misread.index, Counter())[misread.true, misread.predicted] += 1
+        for misclassified in record.misclassified:
+            said.setdefault(misclassified.index, Counter())[misclassified.true, misclassified.predicted] += 1
     worst = sorted(said, key=lambda index: (-said[index].total(), index))
     pictures = [(index, picture) for index in worst if (picture := _picture(study, dataset, index)) is not None]
     if not pictures:

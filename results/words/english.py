@@ -263,7 +263,7 @@ TEXTS = {
     "caption_accuracy": "Test accuracy of {about} per epoch and against training time. The bands span the runs.",
     "caption_confusion": "Errors on {about}: which class is taken for which. Right answers are left out.",
     "caption_gallery": (
-        "The images of {about} most often misread: true class → the class most often said, and in how many runs."
+        "The images of {about} most often misclassified: true class → the class most often said, and in how many runs."
     ),
     "conformance_passed": "passed",
     "conformance_failed": "failed",

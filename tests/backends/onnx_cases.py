@@ -49,7 +49,7 @@ class OutsideVocabulary(Exception):
 
 
 @dataclass(frozen=True)
-class Case:
+class OnnxCase:
     """One operator with its attributes, inputs and expected outputs, the latter two by the operator's own names."""
 
     name: str
@@ -64,7 +64,7 @@ Comparison = dict[str, tuple[Array, Array]]
 """What is compared: name to (ours, theirs)."""
 
 
-def cases() -> Iterator[Case]:
+def cases() -> Iterator[OnnxCase]:
     """Every case of the package whose model is a single node of an operator that has a translation."""
     # The package's own loader imports the generators of all operators, which takes some ten seconds.
     for module in pkgutil.iter_modules(node_cases.__path__):
@@ -88,7 +88,9 @@ def _tensors(directory: Path, role: str) -> list[Array]:
     return [numpy_helper.to_array(onnx.load_tensor(str(file))) for file in files]
 
 
-def _single_node(name: str, model: onnx.ModelProto, data_sets: list[tuple[list[Array], list[Array]]]) -> Iterator[Case]:
+def _single_node(
+    name: str, model: onnx.ModelProto, data_sets: list[tuple[list[Array], list[Array]]]
+) -> Iterator[OnnxCase]:
     if len(model.graph.node) != 1 or model.graph.node[0].op_type not in _TRANSLATIONS:
         return
     (node,) = model.graph.node
@@ -99,7 +101,7 @@ def _single_node(name: str, model: onnx.ModelProto, data_sets: list[tuple[list[A
     for inputs, outputs in data_sets:
         given = constants | dict(zip(free, inputs, strict=True))
         wanted = dict(zip((value.name for value in model.graph.output), outputs, strict=True))
-        yield Case(
+        yield OnnxCase(
             name=name,
             operator=node.op_type,
             opset=domain_version,
@@ -116,7 +118,7 @@ def _formal(parameters: Any, position: int) -> str:
     return f"{parameters[-1].name}_{position - len(parameters) + 1}"
 
 
-def compare(case: Case) -> Comparison:
+def compare(case: OnnxCase) -> Comparison:
     """Compute the case with the reference in float64. Raises OutsideVocabulary."""
     return _TRANSLATIONS[case.operator](case)
 
@@ -133,26 +135,26 @@ def _layer(layer: Callable[..., Layer], **options: Any) -> Layer:
         raise OutsideVocabulary(str(error)) from None
 
 
-def _elementwise(layer: Layer) -> Callable[[Case], Comparison]:
-    def translate(case: Case) -> Comparison:
+def _elementwise(layer: Layer) -> Callable[[OnnxCase], Comparison]:
+    def translate(case: OnnxCase) -> Comparison:
         (x,), (y,) = case.inputs.values(), case.outputs.values()
         return {"Y": (forward(layer, _floats(x)).output, y)}
 
     return translate
 
 
-def _leaky_relu(case: Case) -> Comparison:
+def _leaky_relu(case: OnnxCase) -> Comparison:
     layer = LeakyReLU(negative_slope=case.attributes.get("alpha", 0.01))
     return _elementwise(layer)(case)
 
 
-def _gelu(case: Case) -> Comparison:
+def _gelu(case: OnnxCase) -> Comparison:
     if case.attributes.get("approximate", b"none") != b"none":
         raise OutsideVocabulary("the tanh approximation of gelu")
     return _elementwise(GELU())(case)
 
 
-def _softmax(case: Case) -> Comparison:
+def _softmax(case: OnnxCase) -> Comparison:
     x = _floats(case.inputs["input"])
     theirs = case.outputs["output"]
     if case.opset < 13:
@@ -163,14 +165,14 @@ def _softmax(case: Case) -> Comparison:
     return {"output": (np.moveaxis(forward(Softmax(), np.moveaxis(x, axis, 1)).output, 1, axis), theirs)}
 
 
-def _flatten(case: Case) -> Comparison:
+def _flatten(case: OnnxCase) -> Comparison:
     x = _floats(case.inputs["input"])
     if case.attributes.get("axis", 1) % x.ndim != 1:
         raise OutsideVocabulary(f"flatten from axis {case.attributes['axis']} of {x.ndim}")
     return {"output": (forward(Flatten(), x).output, case.outputs["output"])}
 
 
-def _gemm(case: Case) -> Comparison:
+def _gemm(case: OnnxCase) -> Comparison:
     a, b = (_floats(case.inputs[name]) for name in "AB")
     x = a.T if case.attributes.get("transA", 0) else a
     weight = case.attributes.get("alpha", 1.0) * (b if case.attributes.get("transB", 0) else b.T)
@@ -184,11 +186,11 @@ def _gemm(case: Case) -> Comparison:
     }
 
 
-def _global_avg_pool(case: Case) -> Comparison:
+def _global_avg_pool(case: OnnxCase) -> Comparison:
     return {"Y": (forward(GlobalAvgPool(), _floats(case.inputs["X"])).output, case.outputs["Y"][:, :, 0, 0])}
 
 
-def _windows(case: Case, x: Array, kernel: tuple[int, ...]) -> dict[str, Any]:
+def _windows(case: OnnxCase, x: Array, kernel: tuple[int, ...]) -> dict[str, Any]:
     """kernel_size, stride and padding as pairs."""
     if x.ndim not in (3, 4):
         raise OutsideVocabulary(f"{x.ndim - 2}-D windows")
@@ -223,7 +225,7 @@ def _image(array: Array) -> Array:
     return array[:, :, None] if array.ndim == 3 else array
 
 
-def _conv(case: Case) -> Comparison:
+def _conv(case: OnnxCase) -> Comparison:
     x, weight = _floats(case.inputs["X"]), _floats(case.inputs["W"])
     if case.attributes.get("group", 1) != 1:
         raise OutsideVocabulary("groups")
@@ -233,7 +235,7 @@ def _conv(case: Case) -> Comparison:
     return {"Y": (forward(layer, _image(x), values).output, _image(case.outputs["Y"]))}
 
 
-def _avg_pool(case: Case) -> Comparison:
+def _avg_pool(case: OnnxCase) -> Comparison:
     x = _floats(case.inputs["X"])
     options = _windows(case, x, tuple(case.attributes["kernel_shape"]))
     count = bool(case.attributes.get("count_include_pad", 0))
@@ -241,7 +243,7 @@ def _avg_pool(case: Case) -> Comparison:
     return {"Y": (forward(layer, _image(x)).output, _image(case.outputs["Y"]))}
 
 
-def _max_pool(case: Case) -> Comparison:
+def _max_pool(case: OnnxCase) -> Comparison:
     x = _floats(case.inputs["X"])
     computed = forward(_layer(MaxPool2d, **_windows(case, x, tuple(case.attributes["kernel_shape"]))), _image(x))
     comparison = {"Y": (computed.output, _image(case.outputs["Y"]))}
@@ -256,7 +258,7 @@ def _max_pool(case: Case) -> Comparison:
     return comparison
 
 
-def _batch_norm(case: Case) -> Comparison:
+def _batch_norm(case: OnnxCase) -> Comparison:
     names = ("gamma", "beta", "running_mean", "running_variance")
     x, *arrays = map(_floats, case.inputs.values())
     values = dict(zip(names, arrays, strict=True))
@@ -278,7 +280,7 @@ def _batch_norm(case: Case) -> Comparison:
     return comparison
 
 
-def _dropout(case: Case) -> Comparison:
+def _dropout(case: OnnxCase) -> Comparison:
     x = _floats(case.inputs["data"])
     ratio = float(case.inputs.get("ratio", case.attributes.get("ratio", 0.5)))
     y = case.outputs["output"]
@@ -289,7 +291,7 @@ def _dropout(case: Case) -> Comparison:
     return {"output": (forward(Dropout(p=ratio), x, training=mask is not None, mask=mask).output, y)}
 
 
-def _cross_entropy(case: Case) -> Comparison:
+def _cross_entropy(case: OnnxCase) -> Comparison:
     if "weights" in case.inputs:
         raise OutsideVocabulary("class weights")
     labels = case.inputs["labels"]
@@ -309,7 +311,7 @@ def _cross_entropy(case: Case) -> Comparison:
     return {"output": (ours, case.outputs["output"])}
 
 
-def _optimizer_arguments(case: Case, slots: int) -> Iterator[tuple[list[Array], list[Array]]]:
+def _optimizer_arguments(case: OnnxCase, slots: int) -> Iterator[tuple[list[Array], list[Array]]]:
     """Per parameter: [parameter, gradient, each slot] before, and [parameter, each slot] after."""
     arrays = [_floats(a) for name, a in case.inputs.items() if name not in ("R", "T")]
     results = list(case.outputs.values())
@@ -318,7 +320,7 @@ def _optimizer_arguments(case: Case, slots: int) -> Iterator[tuple[list[Array], 
         yield arrays[i::parameters], results[i::parameters]
 
 
-def _adagrad(case: Case) -> Comparison:
+def _adagrad(case: OnnxCase) -> Comparison:
     at = case.attributes
     rule = Adagrad(weight_decay=at["norm_coefficient"], epsilon=at["epsilon"])
     rate = float(case.inputs["R"]) / (1 + float(case.inputs["T"]) * at["decay_factor"])
@@ -329,7 +331,7 @@ def _adagrad(case: Case) -> Comparison:
     return comparison
 
 
-def _momentum(case: Case) -> Comparison:
+def _momentum(case: OnnxCase) -> Comparison:
     at = case.attributes
     if at["beta"] != 1 and case.inputs["T"] > 0:
         raise OutsideVocabulary("dampening")
@@ -341,7 +343,7 @@ def _momentum(case: Case) -> Comparison:
     return comparison
 
 
-def _adam(case: Case) -> Comparison:
+def _adam(case: OnnxCase) -> Comparison:
     at = case.attributes
     if case.inputs["T"] > 0:
         raise OutsideVocabulary("Adam with epsilon under the bias correction")
@@ -354,7 +356,7 @@ def _adam(case: Case) -> Comparison:
     return comparison
 
 
-_TRANSLATIONS: dict[str, Callable[[Case], Comparison]] = {
+_TRANSLATIONS: dict[str, Callable[[OnnxCase], Comparison]] = {
     "Adagrad": _adagrad,
     "Adam": _adam,
     "AveragePool": _avg_pool,

@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 
 from tests.backends.numerics import relative_error
-from tests.backends.onnx_cases import Case, OutsideVocabulary, cases, compare
+from tests.backends.onnx_cases import OnnxCase, OutsideVocabulary, cases, compare
 
 # Their expected values are float32: a half unit in the last place is 6e-8, and their longest sums have 144 products.
 TOLERANCE = 5e-7
@@ -36,15 +36,15 @@ COMPARED = {
 
 
 @pytest.fixture(scope="module")
-def by_operator() -> dict[str, list[Case]]:
-    found: dict[str, list[Case]] = defaultdict(list)
+def by_operator() -> dict[str, list[OnnxCase]]:
+    found: dict[str, list[OnnxCase]] = defaultdict(list)
     for case in cases():
         found[case.operator].append(case)
     return found
 
 
 @pytest.mark.parametrize("operator", COMPARED)
-def test_reference_agrees_with_onnx(operator: str, by_operator: dict[str, list[Case]]) -> None:
+def test_reference_agrees_with_onnx(operator: str, by_operator: dict[str, list[OnnxCase]]) -> None:
     compared, outside = 0, []
     for case in by_operator[operator]:
         try:

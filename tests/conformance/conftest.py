@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from backends.contract import MANNERS, Manner
 from backends.registry import find, frameworks
-from harness.conformance.judge import Subject
+from harness.conformance.judge import Candidate
 from harness.conformance.running import Workplace
 from harness.conformance.suite import FULL, QUICK, Suite
 from harness.datasets import find_mnist
@@ -64,9 +64,9 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def subject(used: tuple[str, Manner], backend_python: Callable[[str], Path]) -> Iterator[Subject]:
+def candidate(used: tuple[str, Manner], backend_python: Callable[[str], Path]) -> Iterator[Candidate]:
     """A backend in one manner, in a worker of its own environment; skipped with the reason where there is none."""
     backend, manner = used
     backend_python(backend)
     with Workplace(backend, manner) as workplace:
-        yield Subject(name=f"{backend}, {manner}", open=workplace.open)
+        yield Candidate(name=f"{backend}, {manner}", open=workplace.open)

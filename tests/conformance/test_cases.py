@@ -14,7 +14,7 @@ import pytest
 from backends.contract import SessionSpec
 from backends.numpy.session import NumpySession
 from harness.conformance import drawn_layers, graph_cases, join_cases, layer_cases, network_cases
-from harness.conformance.case import Case, cast
+from harness.conformance.case import ConformanceCase, cast
 from harness.conformance.kinks import CLEARANCE, kinks_per_sample, margin
 from harness.conformance.optimizer_cases import BATCH, NETWORK, OPTIMIZERS, fifty_steps, probe, problem
 from harness.conformance.suite import FULL, Suite
@@ -47,7 +47,7 @@ def test_case_names_are_unique() -> None:
     networks = [*network_cases.bundled_cases(), *network_cases.corner_cases(), *network_cases.drawn_cases(24)]
     graphs = graph_cases.graph_cases(4)
     optimizers = [make(optimizer) for optimizer in OPTIMIZERS for make in (probe, fifty_steps)]
-    cases: list[Case] = [*layers, *drawn, *networks, *graphs, *optimizers]
+    cases: list[ConformanceCase] = [*layers, *drawn, *networks, *graphs, *optimizers]
     names = [case.name for case in cases]
     assert len(names) == len(set(names))
 

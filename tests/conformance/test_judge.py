@@ -16,7 +16,7 @@ from harness.conformance.layer_cases import layer_case
 from harness.conformance.locate import first_difference
 from harness.conformance.network_cases import bundled_cases
 from harness.conformance.norms import relative_errors
-from harness.conformance.outcome import Outcome
+from harness.conformance.outcome import CheckOutcome
 from harness.conformance.reference import Reference
 from harness.conformance.runs import equivalent
 from harness.conformance.trajectories import on_dataset
@@ -65,7 +65,7 @@ def test_wrong_precision_does_not_pass() -> None:
     assert measure("", "logits", {"logits": single}, {"logits": double}, "float32").error == 0
 
 
-def outcomes(open_session: Callable[[SessionSpec], Session]) -> list[Outcome]:
+def outcomes(open_session: Callable[[SessionSpec], Session]) -> list[CheckOutcome]:
     reference = Reference()
     return judge("layers", "linear", [CASE], open_session=open_session, reference=reference, precision="float32")
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from backends.numpy.session import NumpySession
-from harness.conformance.judge import Subject
-from harness.conformance.outcome import LEVELS, Outcome
+from harness.conformance.judge import Candidate
+from harness.conformance.outcome import LEVELS, CheckOutcome
 from harness.conformance.suite import FULL, Suite
 from harness.conformance.table import line
 from tests.conformance.mutants import FURTHER, MUTANTS
@@ -21,15 +21,15 @@ def suite() -> Suite:
     return Suite(replace(FULL, drawn_layers_per_kind=0, drawn_networks=4, drawn_graphs=4, recipes=("lenet5", "mlp")))
 
 
-def judged(suite: Suite, level: str, subject: Subject) -> list[Outcome]:
+def judged(suite: Suite, level: str, candidate: Candidate) -> list[CheckOutcome]:
     """What the float32 checks of a level find."""
     checks = [check for check in suite.checks([level]) if check.precision == "float32"]
-    return [outcome for check in checks for outcome in check.run(subject)]
+    return [outcome for check in checks for outcome in check.run(candidate)]
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_numpy_in_float32_passes(suite: Suite, level: str) -> None:
-    outcomes = judged(suite, level, Subject(name="numpy in float32", open=NumpySession))
+    outcomes = judged(suite, level, Candidate(name="numpy in float32", open=NumpySession))
     assert outcomes
     assert [line(outcome) for outcome in outcomes if outcome.status != "pass"] == []
 
@@ -38,7 +38,7 @@ def test_numpy_in_float32_passes(suite: Suite, level: str) -> None:
 def test_mistake_is_caught(suite: Suite, mutant: Mutant, record_property: Callable[[str, str], None]) -> None:
     record_property("planted", "planted mistakes" if mutant in MUTANTS else "further mistakes")
     record_property("mistake", mutant.name)
-    outcomes = judged(suite, mutant.level, Subject(name=mutant.name, open=mutant.open))
+    outcomes = judged(suite, mutant.level, Candidate(name=mutant.name, open=mutant.open))
     assert [line(outcome) for outcome in outcomes if outcome.quantity == "completion"] == [], (
         "it broke, which is easier"
     )

@@ -11,29 +11,29 @@ from rich.console import Console
 
 from harness.cli.conform import conform
 from harness.conformance import running, standing
-from harness.conformance.outcome import LEVELS, BackendReport, Outcome
+from harness.conformance.outcome import LEVELS, BackendReport, CheckOutcome
 from harness.conformance.table import ConformanceTable, drawn, lines, to_json, write_report
 from specs.errors import RequestError
 
-PASSED = Outcome(
+PASSED = CheckOutcome(
     level="layers", check="conv2d", quantity="logits", precision="float32", status="pass",
     error=1.2e-7, limit=1e-5, worst_case="conv2d on 3x3x8x8", where="logits", cases=10,
 )  # fmt: skip
-BETTER = Outcome(
+BETTER = CheckOutcome(
     level="layers", check="conv2d", quantity="loss", precision="float32", status="pass",
     error=1e-8, limit=1e-5, worst_case="conv2d <odd> on 1x1x1x1", cases=10,
 )  # fmt: skip
-FAILED = Outcome(
+FAILED = CheckOutcome(
     level="networks", check="bundled architectures", quantity="gradients", precision="float32", status="fail",
     error=0.3, limit=1e-4, worst_case="lenet5", where="conv2d_1.weight", cases=5, detail="first differs at conv2d_1",
 )  # fmt: skip
-REFUSED = Outcome(
+REFUSED = CheckOutcome(
     level="layers", check="conv2d", quantity="completion", precision="float64", status="unsupported",
     unsupported=(("conv2d on 3x3x8x8", "no float64"), ("conv2d on 1x3x6x7", "no float64")), detail="no float64",
 )  # fmt: skip
 
 
-def table(*outcomes: Outcome) -> ConformanceTable:
+def table(*outcomes: CheckOutcome) -> ConformanceTable:
     report = BackendReport(
         backend="torch",
         tuning="expert",
@@ -83,7 +83,7 @@ def test_json_holds_everything() -> None:
 
 
 def test_json_of_an_infinite_error_is_valid() -> None:
-    infinite = Outcome(
+    infinite = CheckOutcome(
         level="layers", check="c", quantity="loss", precision="float32", status="fail", error=float("inf"), limit=1e-5
     )
     assert json.loads(to_json(table(infinite)), parse_constant=pytest.fail)["passed"] is False

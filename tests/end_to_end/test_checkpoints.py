@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from backends.contract import SessionSpec
 from backends.registry import BACKENDS, find
-from harness.checkpoints import NATIVE, Checkpoint, Manifest, gathered, read_checkpoint, write_checkpoint
+from harness.checkpoints import NATIVE, Checkpoint, CheckpointManifest, gathered, read_checkpoint, write_checkpoint
 from harness.datasets import load_dataset
 from harness.inference.network import logits_of
 from harness.planning.plan import RunPlan
@@ -71,7 +71,7 @@ class Place:
             assert session.save(partial / NATIVE)
             write_checkpoint(
                 partial,
-                manifest=Manifest(
+                manifest=CheckpointManifest(
                     run_id=place.name,
                     backend=backend,
                     dataset="digits",

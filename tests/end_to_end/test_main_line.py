@@ -112,7 +112,7 @@ def test_real_mnist(tmp_path: Path, backend_python: Callable[[str], Path]) -> No
     assert kept.test_accuracy is not None
     assert kept.test_accuracy > 0.7
     images = tmp_path / "results" / "runs" / "images" / "mnist"
-    assert {file.stem for file in images.iterdir()} == {str(m.index) for m in kept.misread}
+    assert {file.stem for file in images.iterdir()} == {str(m.index) for m in kept.misclassified}
 
 
 WRONG = [

@@ -153,8 +153,8 @@ def check(folder: Path, runs: list[FakeRun]) -> None:
 
 def check_images(folder: Path, record: Record) -> None:
     """The images that the record names for the gallery are there."""
-    assert record.misread
-    lost = [m.index for m in record.misread if not (folder / "images" / "tiny" / f"{m.index}.png").exists()]
+    assert record.misclassified
+    lost = [m.index for m in record.misclassified if not (folder / "images" / "tiny" / f"{m.index}.png").exists()]
     assert lost == [], f"{record.run_id} is recorded without its images {lost}"
 
 

@@ -161,7 +161,7 @@ def interpreter(folder: Path, deed: str) -> Path:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FaultRuns:
     """The records of a matrix of good and faulty runs by run id, in order, its folder, and processes left behind."""
 
     records: dict[str, Record]
@@ -170,7 +170,7 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
     """One matrix: a good run before, between and after all the faults, in one parent that survives them all."""
     folder = tmp_path_factory.mktemp("faults")
     with pytest.MonkeyPatch.context() as patched:
@@ -185,7 +185,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
             runs += [run, FakeRun(f"good-{number}")]
         records = carry_out(folder / "set", runs)
     marked = {p.pid for p in psutil.process_iter() if _belongs(p, folder)}
-    return Outcome({record.run_id: record for record in records}, folder / "set", marked)
+    return FaultRuns({record.run_id: record for record in records}, folder / "set", marked)
 
 
 def _belongs(process: psutil.Process, folder: Path) -> bool:
@@ -200,7 +200,7 @@ def test_enough_faults_are_injected() -> None:
 
 
 @pytest.mark.parametrize("fault", ALL, ids=lambda fault: fault.name)
-def test_a_fault_has_its_record_and_its_neighbours_are_intact(fault: Fault, outcome: Outcome) -> None:
+def test_a_fault_has_its_record_and_its_neighbours_are_intact(fault: Fault, outcome: FaultRuns) -> None:
     names = list(outcome.records)
     record = outcome.records[fault.name]
     assert record.status == fault.status, record.error
@@ -222,11 +222,11 @@ def test_a_fault_has_its_record_and_its_neighbours_are_intact(fault: Fault, outc
         assert good.fingerprints == outcome.records["good-0"].fingerprints
 
 
-def test_no_process_is_left(outcome: Outcome) -> None:
+def test_no_process_is_left(outcome: FaultRuns) -> None:
     assert outcome.left == set()
 
 
-def test_the_log_of_a_flood_is_bounded_and_keeps_the_last_words(outcome: Outcome) -> None:
+def test_the_log_of_a_flood_is_bounded_and_keeps_the_last_words(outcome: FaultRuns) -> None:
     log = outcome.folder / "runs" / "train-flood-past-limit" / "worker.log"
     assert KEPT_BYTES < log.stat().st_size < KEPT_BYTES + 2 * TAIL_BYTES
     assert b"bytes left out here" in log.read_bytes()[KEPT_BYTES:]
@@ -236,11 +236,11 @@ def test_the_log_of_a_flood_is_bounded_and_keeps_the_last_words(outcome: Outcome
     assert error.log_tail.endswith("the last words\n")
 
 
-def test_the_step_of_a_divergence_is_recorded(outcome: Outcome) -> None:
+def test_the_step_of_a_divergence_is_recorded(outcome: FaultRuns) -> None:
     error = outcome.records["train-nan"].error
     assert error is not None
     assert error.step == 2
 
 
-def test_inputs_of_runs_are_removed(outcome: Outcome) -> None:
+def test_inputs_of_runs_are_removed(outcome: FaultRuns) -> None:
     assert list(outcome.folder.glob("runs/*/inputs")) == []

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from results.manifest import BackendConformance
 from results.record import (
     STEP_SAMPLES,
-    Environment,
     Epoch,
     Fingerprints,
     LearningCurve,
+    MachineRecord,
     Memory,
-    Misread,
+    Misclassified,
     Noise,
     Phases,
     Record,
@@ -139,8 +139,10 @@ def record(
         macro_recall=float(accuracies[-1]),
         macro_f1=float(accuracies[-1]),
         confusion_matrix=_confusion(shared, float(accuracies[-1])),
-        misread=tuple(
-            Misread(index=int(i), true=int(i) % 10, predicted=int(i * 7 + 3) % 10, confidence=round(0.99 - 0.01 * k, 2))
+        misclassified=tuple(
+            Misclassified(
+                index=int(i), true=int(i) % 10, predicted=int(i * 7 + 3) % 10, confidence=round(0.99 - 0.01 * k, 2)
+            )
             for k, i in enumerate(shared.permutation(40)[:24])
             if int(i) % 10 != int(i * 7 + 3) % 10
         ),
@@ -172,7 +174,7 @@ def record(
         ),
         busy_threads=round(threads * 0.95, 2),
         noise=Noise(load_before=0.4, steal=0.004, other_cpu=0.01, involuntary_context_switches=120, noisy=False),
-        environment=Environment(
+        environment=MachineRecord(
             cpu="Intel(R) Xeon(R) Processor @ 2.60GHz",
             cores=2,
             ram_mb=24_000.0,
@@ -253,7 +255,7 @@ def write(path: Path, records: Iterable[Record], *, name: str = "demo", images: 
     )
     if images:
         for dataset in {r.dataset for r in records}:
-            made.save_images(dataset, {m.index: digit(m.index) for r in records for m in r.misread})
+            made.save_images(dataset, {m.index: digit(m.index) for r in records for m in r.misclassified})
     return made
 
 

@@ -48,7 +48,7 @@ def test_a_study_has_every_plot(tmp_path: Path) -> None:
 
 def test_what_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
     assert drawn(tmp_path / "a", [fault("crashed")]) == {}
-    bare = record(epochs=1, curve=None, confusion_matrix=None, misread=())
+    bare = record(epochs=1, curve=None, confusion_matrix=None, misclassified=())
     assert set(drawn(tmp_path / "b", [bare])) == {
         "throughput", "memory", "phases", "accuracy-mnist-mlp-mlp-cpu-float32-2",
     }  # fmt: skip

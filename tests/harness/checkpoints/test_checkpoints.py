@@ -15,7 +15,7 @@ from hypothesis import given
 from safetensors.numpy import load_file, save_file
 
 from backends.contract import Arrays
-from harness.checkpoints import Checkpoint, Manifest, gathered, read_checkpoint, write_checkpoint
+from harness.checkpoints import Checkpoint, CheckpointManifest, gathered, read_checkpoint, write_checkpoint
 from harness.checkpoints.tensors import model_tensors, optimizer_tensors
 from results.files import StoreError
 from results.record import Fingerprints
@@ -56,7 +56,7 @@ def write(
     place: Path, architecture: Architecture = NORMED, recipe: Recipe = RECIPE, precision: str = "float32"
 ) -> tuple[Arrays, Arrays]:
     parameters, state = arrays(architecture, recipe, precision)
-    manifest = Manifest(
+    manifest = CheckpointManifest(
         run_id="run-1",
         backend="numpy",
         dataset="digits",

@@ -40,7 +40,7 @@ def test_evaluate_says_what_the_record_says(trained: tuple[Path, Record]) -> Non
     for figure in ("test_accuracy", "test_loss", "macro_precision", "macro_recall", "macro_f1"):
         assert said[figure] == pytest.approx(getattr(record, figure), rel=1e-6), figure
     assert said["confusion_matrix"] == [list(row) for row in record.confusion_matrix or ()]
-    assert [one["index"] for one in said["misread"]] == [one.index for one in record.misread]
+    assert [one["index"] for one in said["misclassified"]] == [one.index for one in record.misclassified]
 
 
 def test_evaluate_prints_tables(trained: tuple[Path, Record]) -> None:

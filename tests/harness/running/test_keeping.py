@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from harness.running.keeping import complete_last, keep, png
-from results.record import Misread
+from results.record import Misclassified
 from results.store import ResultSet, StoreError
 from tests.harness.plans import dataset
 from tests.results.records import record
@@ -27,7 +27,7 @@ def test_images_of_any_number_of_channels_have_a_picture(tmp_path: Path, channel
 
 def test_a_picture_that_fails_costs_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = ResultSet.create(tmp_path / "set", name="s", study={})
-    made = record(dataset="tiny").model_copy(update={"misread": (Misread(index=3, true=0, predicted=1),)})
+    made = record(dataset="tiny").model_copy(update={"misclassified": (Misclassified(index=3, true=0, predicted=1),)})
 
     def refuse(*_: object) -> None:
         raise StoreError("no space left")
