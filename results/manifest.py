@@ -19,8 +19,21 @@ SIZE_LIMIT = 8 * 2**20
 """Bytes of the largest file that is read here."""
 
 
+class Earlier(BaseModel):
+    """What was asked of a set until it grew."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    until: Name  # UTC, ISO 8601
+    command: Command | None = None
+    study: dict[str, Any] = Field(default_factory=dict)
+
+
 class SetManifest(BaseModel):
-    """set.json. ``study`` holds the choices the set was made with, as plain data; ``command`` makes it again."""
+    """set.json. ``study`` holds the choices of the set, as plain data; ``command`` makes it again.
+
+    ``history`` has those that held before the set grew, the oldest first.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -29,12 +42,19 @@ class SetManifest(BaseModel):
     created: Name  # UTC, ISO 8601
     command: Command | None = None
     study: dict[str, Any] = Field(default_factory=dict)
+    history: tuple[Earlier, ...] = Field(default=(), max_length=1000)
 
     @classmethod
     def new(cls, name: str, study: Mapping[str, Any], command: str | None) -> SetManifest:
         """The manifest of a set made now."""
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return cls(name=name, created=now, command=command, study=dict(study))
+        return cls(name=name, created=_now(), command=command, study=dict(study))
+
+    def grown(self, study: Mapping[str, Any], command: str) -> SetManifest:
+        """The manifest of the set when more is asked of it."""
+        earlier = Earlier(until=_now(), command=self.command, study=self.study)
+        return self.model_copy(
+            update={"study": dict(study), "command": command, "history": (*self.history, earlier)[-1000:]}
+        )
 
     @classmethod
     def read(cls, file: Path) -> SetManifest:
@@ -54,6 +74,10 @@ class SetManifest(BaseModel):
     def write(self, file: Path) -> None:
         """Write set.json whole. Raises StoreError."""
         write_atomic(file, self.model_dump_json(by_alias=True, indent=2) + "\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class BackendConformance(BaseModel):

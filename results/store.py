@@ -1,6 +1,6 @@
 """A result set: a folder that holds the records of a study and everything derived from them.
 
-    set.json          what it is: schema, name, time of creation, the study
+    set.json          what it is: schema, name, time of creation, the study, what was asked before it grew
     records.jsonl     one record a line, appended as runs end, never rewritten
     samples.jsonl     the raw samples of each run (spans, single steps, losses), which no table needs; sets of before
                       schema 3 have them within their records
@@ -149,6 +149,14 @@ class ResultSet:
             yield
         finally:
             lock.release()
+
+    def grow(self, study: Mapping[str, Any], command: str) -> None:
+        """Have the set say that ``study`` is asked of it; nothing is written where it was. Raises StoreError."""
+        if dict(study) == self.manifest.study:
+            return
+        self._still_there(self.path / "set.json")
+        self.manifest = self.manifest.grown(study, command)
+        self.manifest.write(self.path / "set.json")
 
     def append(self, record: Record) -> None:
         """Add a record durably: once this returns it survives a power cut. Raises StoreError; then none was added."""

@@ -25,6 +25,7 @@ from harness.cli import (
     profile,
     race,
     report,
+    results,
     run,
     setup,
     show,
@@ -57,6 +58,7 @@ app.command("benchmark-inference")(benchmark_inference.benchmark_inference)
 app.command("peak")(peak.peak)
 app.command("profile")(profile.profile)
 app.add_typer(data.app, name="data")
+app.add_typer(results.app, name="results")
 
 
 def _print_version(wanted: bool) -> None:

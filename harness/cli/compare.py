@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,10 @@ def compare(
     chosen: Chosen[ComparisonChoices],
     study: Annotated[Path | None, typer.Argument(help="A study's YAML file, in place of the choices below.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where result sets lie; default: results/runs.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a set: run what has no record yet.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Continue a set: what has no record yet, and what is added."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and an estimate of time, run nothing.")
     ] = False,
@@ -50,17 +52,21 @@ def compare(
     from specs.errors import unknown
 
     check_form(json=json, csv=csv)
-    asked = _study(study, chosen)
+    sets = out or options.SETS
+    given = _given(study, chosen)
+    results = _to_resume(sets, given) if resume else None
+    asked = _study(given, results)
     if "baseline" in chosen.given and asked.baseline not in asked.backends:
         raise unknown("baseline", asked.baseline, asked.backends, where="--baseline")
     plans = matrix(asked)
     tell(Matrix.check(plans))
-    place = (out or options.SETS) / asked.name
+    place = sets / asked.name
     if dry_run:
-        print_plan(asked, plans, place)
+        print_plan(asked, Matrix(asked, plans, results).remaining() if results else plans, place)
         return 0
-    results = _result_set(place, asked, study, _command(asked, out), resume=resume)
+    results = results or _new(place, asked, study, _command(asked, out))
     with results.claim():
+        results.grow(asked.to_dict(), _command(asked, out))
         runs = Matrix(asked, plans, results)
         threads = plans[0][1].threads
         if remembered(threads) is None:
@@ -97,22 +103,34 @@ def _report(place: Path) -> Any:
         return None
 
 
-def _study(file: Path | None, chosen: Chosen[ComparisonChoices]) -> Study:
-    from datetime import UTC, datetime
+def _given(file: Path | None, chosen: Chosen[ComparisonChoices]) -> Mapping[str, Any]:
+    """The choices as flags or as a study's file give them."""
+    from dataclasses import asdict
 
-    from harness.planning.study import Study, load_study
+    from harness.planning.study import load_study
     from specs.errors import RequestError
 
     name = chosen.given.get("name")
     if name is not None:
         _check_name(name)
-    if file is not None:
-        if others := [field for field in chosen.given if field != "name"]:
-            option = others[0].replace("_", "-")
-            raise RequestError(f"--{option} and a study file were both given: put the choice into {file}")
-        loaded = load_study(file)
-        return loaded if name is None else replace(loaded, name=name)
-    return Study(**here({"name": datetime.now(UTC).strftime("compare-%Y%m%d-%H%M%S"), **chosen.given}))
+    if file is None:
+        return chosen.given
+    if others := [field for field in chosen.given if field != "name"]:
+        option = others[0].replace("_", "-")
+        raise RequestError(f"--{option} and a study file were both given: put the choice into {file}")
+    return {**asdict(load_study(file)), **chosen.given}
+
+
+def _study(given: Mapping[str, Any], results: ResultSet | None) -> Study:
+    """What is asked of a new set, or of ``results`` with what was given added to it."""
+    from datetime import UTC, datetime
+
+    from harness.planning.growing import grown
+    from harness.planning.study import Study
+
+    if results is not None:
+        return grown(results, here(given) if "backends" in given else given)
+    return Study(**here({"name": datetime.now(UTC).strftime("compare-%Y%m%d-%H%M%S"), **given}))
 
 
 def here(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,23 +155,22 @@ def _check_name(name: str) -> None:
         raise RequestError(f"--name may hold letters, digits, '.', '_' and '-', got {name!r}")
 
 
-def _result_set(place: Path, study: Study, file: Path | None, command: str, *, resume: bool) -> ResultSet:
+def _to_resume(sets: Path, given: Mapping[str, Any]) -> ResultSet:
+    from results.sets import find_set
+    from results.store import ResultSet
+    from specs.errors import RequestError
+
+    if "name" not in given:
+        raise RequestError("--resume continues a set: give its --name (results list shows them)")
+    return ResultSet.open(find_set(given["name"], sets))
+
+
+def _new(place: Path, study: Study, file: Path | None, command: str) -> ResultSet:
     import shutil
 
     from results.files import explained
     from results.store import ResultSet
-    from specs.errors import RequestError
 
-    if resume and (place / "set.json").exists():
-        results = ResultSet.open(place)
-        before = type(study).from_dict(results.manifest.study).to_dict()
-        changed = [key for key, value in study.to_dict().items() if before.get(key) != value]
-        if changed:
-            raise RequestError(
-                f"--resume: {place} was made with another choice of {', '.join(changed)}; "
-                "resume it with the same choices, or choose another --name"
-            )
-        return results
     results = ResultSet.create(place, name=study.name, study=study.to_dict(), command=command)
     if file is not None:
         with explained("write", place / "study.yaml"):
