@@ -66,7 +66,7 @@ def write_atomic(path: Path, content: bytes | str, *, safe: str = "") -> None:
 
 
 def _temporary(folder: Path) -> tuple[Path, int]:
-    """A new file and its descriptor, locked until that is closed: ``sweep`` then knows that its writer lives."""
+    """A new file and its descriptor, locked until that is closed: ``remove_temporary`` then knows its writer lives."""
     while True:
         temporary = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -76,7 +76,7 @@ def _temporary(folder: Path) -> tuple[Path, int]:
         os.close(descriptor)  # swept in the moment between the two calls
 
 
-def sweep(folder: Path) -> None:
+def remove_temporary(folder: Path) -> None:
     """Delete the files anywhere below ``folder`` that killed writers left half written; links are not followed."""
     for place, _, names in os.walk(folder):
         for name in names:

@@ -268,7 +268,7 @@ class Misclassified(_Part):
 class Noise(_Part):
     """What else the machine was doing.
 
-    ``load_before`` is the one-minute load average before the run (earlier runs of a matrix count in it), ``steal`` the
+    ``load_before`` is the one-minute load average before the run (earlier runs of a sweep count in it), ``steal`` the
     share of the machine's CPU time the hypervisor took away while training, ``other_cpu`` the share that other
     processes used, ``thermal_throttles`` how often cores slowed down because of heat. ``noisy`` is the harness's
     verdict and ``reasons`` says which threshold was passed.

@@ -31,7 +31,7 @@ import filelock
 from pydantic import BaseModel, Field, ValidationError
 
 from results.collector import paused
-from results.files import TEMPORARY, StoreError, explained, read_bounded, sweep, sync_folder, write_atomic
+from results.files import TEMPORARY, StoreError, explained, read_bounded, remove_temporary, sync_folder, write_atomic
 from results.manifest import (
     BackendConformance,
     SetManifest,
@@ -131,7 +131,7 @@ class ResultSet:
 
     @contextmanager
     def claim(self) -> Iterator[None]:
-        """Hold the set while a matrix runs. Raises RequestError where another process holds it.
+        """Hold the set while a sweep runs. Raises RequestError where another process holds it.
 
         The kernel drops the lock with its process, so one left behind by a dead process does not count; the files that
         such a process left half written are deleted.
@@ -145,7 +145,7 @@ class ResultSet:
                     f"{self.path} is in use by another harness process: wait for it, or choose another --name"
                 ) from None
         try:
-            sweep(self.path)
+            remove_temporary(self.path)
             yield
         finally:
             lock.release()

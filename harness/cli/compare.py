@@ -1,4 +1,4 @@
-"""``compare``: the matrix of backends and models, repeats interleaved, ending in tables and a report."""
+"""``compare``: the sweep of backends and models, repeats interleaved, ending in tables and a report."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def compare(
     Example: `python -m harness compare --backends torch,keras --models lenet5 --datasets digits --epochs 2 --repeats 3`
     """
     from harness.cli.checkpoint_options import tell
-    from harness.cli.matrix_display import MatrixDisplay, print_plan
     from harness.cli.race_display import RaceDisplay
     from harness.cli.report import check_form, print_report
+    from harness.cli.sweep_display import SweepDisplay, print_plan
     from harness.conformance.standing import standings
     from harness.measuring.peak import measure, remembered
-    from harness.planning.study import matrix
+    from harness.planning.study import plans_of
     from harness.racing.cases import race_set
-    from harness.running.matrix import Interrupted, Matrix
+    from harness.running.sweep import Interrupted, Sweep
     from specs.errors import unknown
 
     check_form(json=json, csv=csv)
@@ -58,21 +58,21 @@ def compare(
     asked = _study(given, results)
     if "baseline" in chosen.given and asked.baseline not in asked.backends:
         raise unknown("baseline", asked.baseline, asked.backends, where="--baseline")
-    plans = matrix(asked)
-    tell(Matrix.check(plans))
+    plans = plans_of(asked)
+    tell(Sweep.check(plans))
     place = sets / asked.name
     if dry_run:
-        print_plan(asked, Matrix(asked, plans, results).remaining() if results else plans, place)
+        print_plan(asked, Sweep(asked, plans, results).remaining() if results else plans, place)
         return 0
     results = results or _new(place, asked, study, _command(asked, out))
     with results.claim():
         results.grow(asked.to_dict(), _command(asked, out))
-        runs = Matrix(asked, plans, results)
+        runs = Sweep(asked, plans, results)
         threads = plans[0][1].threads
         if remembered(threads) is None:
             measure(threads)
         try:
-            with MatrixDisplay(runs, quiet=quiet) as display:
+            with SweepDisplay(runs, quiet=quiet) as display:
                 runs.run(display, display.finished)
             if asked.race:
                 race_set(asked, plans, results, RaceDisplay(quiet=quiet))

@@ -24,18 +24,18 @@ def race(chosen: Chosen[RaceChoices], json: options.Json = False, quiet: options
     from harness.cli.compare import here
     from harness.cli.race_display import RaceDisplay, print_race
     from harness.datasets import load_dataset
-    from harness.planning.study import Study, matrix
+    from harness.planning.study import Study, plans_of
     from harness.racing.cases import cases, rules_of
     from harness.racing.workers import run_race
-    from harness.running.matrix import Matrix
+    from harness.running.sweep import Sweep
     from specs.errors import RequestError
 
     asked = Study(name="race", repeats=1, **here(chosen.given))
-    plans = matrix(asked)
+    plans = plans_of(asked)
     groups = cases(plan for _, plan in plans)
     if not groups:
         raise RequestError("a race takes two at the least: name several --backends, or --tuning all")
-    tell(Matrix.check(plans))
+    tell(Sweep.check(plans))
     display = RaceDisplay(quiet=quiet)
     races = []
     for group in groups:

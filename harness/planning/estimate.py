@@ -1,4 +1,4 @@
-"""How long a matrix will take, from runs that were made before, else from FLOPs at an assumed rate."""
+"""How long a sweep will take, from runs that were made before, else from FLOPs at an assumed rate."""
 
 from __future__ import annotations
 

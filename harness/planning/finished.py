@@ -1,4 +1,4 @@
-"""Which runs of a matrix have their record: a record is told by what was computed from what, never by a name."""
+"""Which runs of a sweep have their record: a record is told by what was computed from what, never by a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study: the choices of a comparison, from flags or a YAML file, and the matrix of runs they ask for."""
+"""A study: the choices of a comparison, from flags or a YAML file, and the sweep of runs they ask for."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Study(ComparisonChoices):
 
     @property
     def runs(self) -> int:
-        """How many runs the matrix has."""
+        """How many runs the sweep has."""
         total = self.repeats * sum(len(manners_of(find(backend), self.tuning)) for backend in self.backends)
         for choices in (self.models, self.datasets, self.seeds):
             total *= len(choices)
@@ -106,7 +106,7 @@ def load_study(path: Path) -> Study:
     )
 
 
-def matrix(study: Study) -> list[tuple[str, RunPlan]]:
+def plans_of(study: Study) -> list[tuple[str, RunPlan]]:
     """Every run under its name, in the order of running: one round of all, then the next.
 
     Within a round the backends of one comparison follow each other, so that drift of the machine falls on all alike.

@@ -1,1 +1,1 @@
-"""Runs and whole matrices carried out, each ending in a record, whatever happens."""
+"""Runs and whole sweeps carried out, each ending in a record, whatever happens."""

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from unittest.mock import patch
 
-from harness.planning.study import Study, matrix
+from harness.planning.study import Study, plans_of
 from harness.processes.launcher import WorkerProcess
 from harness.running import run
-from harness.running.matrix import Matrix
+from harness.running.sweep import Sweep
 from results.record import Record
 from results.store import ResultSet
 
@@ -48,7 +48,7 @@ def measure() -> list[float]:
 
     with tempfile.TemporaryDirectory() as folder, patch.object(run, "WorkerProcess", Timed):
         results = ResultSet.create(Path(folder) / "set", name=STUDY.name, study=STUDY.to_dict())
-        runs = Matrix(STUDY, matrix(STUDY), results)
+        runs = Sweep(STUDY, plans_of(STUDY), results)
         started = time.monotonic()
         runs.run(lambda event: None, finished)
     return seconds[1:]

@@ -1,4 +1,4 @@
-"""Kills the process that runs a matrix with SIGKILL, again and again, at random moments, and resumes it every time.
+"""Kills the process that runs a sweep with SIGKILL, again and again, at random moments, and resumes it every time.
 
 ``python -m tests.reliability.killed_parent FOLDER KILLS SEED`` prints one line of JSON. This process imports the
 harness once and forks each parent from it: a fork is as killable as a process started afresh, and starts in
@@ -20,18 +20,18 @@ from pathlib import Path
 from unittest.mock import patch
 
 from harness.measuring.machine import machine
-from harness.running.matrix import Matrix
+from harness.running.sweep import Sweep
 from results import store
 from results.record import Record
 from tests.reliability.canned import canned_worker
-from tests.reliability.matrices import FakeRun, fake_matrix
+from tests.reliability.sweeps import FakeRun, fake_sweep
 
 RUNS = 60
 LONGEST_S = 0.06  # about two runs
 
 
 def fork_parent(folder: Path, runs: list[FakeRun], generator: random.Random, moment: str) -> int:
-    """A process that carries out what remains of the matrix.
+    """A process that carries out what remains of the sweep.
 
     At the ``moment`` "torn" it dies within the writing of a record, "unsynced" before some file is on the disk.
     """
@@ -42,12 +42,12 @@ def fork_parent(folder: Path, runs: list[FakeRun], generator: random.Random, mom
     status = 1
     try:
         os.setsid()
-        with fake_matrix(folder, runs) as (matrix, listen), matrix.results.claim():
+        with fake_sweep(folder, runs) as (sweep, listen), sweep.results.claim():
             if moment == "torn":
                 patch.object(store, "_write_all", _Tearing(whole, share)).start()
             if moment == "unsynced":
                 patch.object(os, "fsync", _Unsynced(whole)).start()
-            matrix.run(listen, lambda record: None)
+            sweep.run(listen, lambda record: None)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -143,10 +143,10 @@ def check(folder: Path, runs: list[FakeRun]) -> None:
     assert {record.status for record in records} == {"ok"}
     for record in records:
         check_images(folder, record)
-    with fake_matrix(folder, runs) as (matrix, _):
-        assert isinstance(matrix, Matrix)
-        assert matrix.remaining() == []
-        assert matrix.results.rows()[1] == []
+    with fake_sweep(folder, runs) as (sweep, _):
+        assert isinstance(sweep, Sweep)
+        assert sweep.remaining() == []
+        assert sweep.results.rows()[1] == []
     left = [*left_over(folder), *folder.rglob("inputs")]
     assert left == [], left
 

@@ -1,4 +1,4 @@
-"""Faults of a run, injected for real: each ends in its own record, and its neighbours in the matrix are untouched."""
+"""Faults of a run, injected for real: each ends in its own record, and its neighbours in the sweep are untouched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from harness.processes.worker_log import KEPT_BYTES, TAIL_BYTES
 from results.record import Record
 from tests.fakes import VARIABLE
-from tests.reliability.matrices import FakeRun, carry_out
+from tests.reliability.sweeps import FakeRun, carry_out
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Fault:
 
     @property
     def run(self) -> FakeRun:
-        """Its place in the matrix."""
+        """Its place in the sweep."""
         deed = {} if self.place == "python" else {self.place: self.deed}
         return FakeRun(self.name, {**deed, **self.behaviour}, {"timeout_s": 120.0, **self.choices})
 
@@ -162,7 +162,7 @@ def interpreter(folder: Path, deed: str) -> Path:
 
 @dataclass(frozen=True)
 class FaultRuns:
-    """The records of a matrix of good and faulty runs by run id, in order, its folder, and processes left behind."""
+    """The records of a sweep of good and faulty runs by run id, in order, its folder, and processes left behind."""
 
     records: dict[str, Record]
     folder: Path
@@ -171,7 +171,7 @@ class FaultRuns:
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
-    """One matrix: a good run before, between and after all the faults, in one parent that survives them all."""
+    """One sweep: a good run before, between and after all the faults, in one parent that survives them all."""
     folder = tmp_path_factory.mktemp("faults")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("XDG_CACHE_HOME", str(folder / "cache"))

@@ -17,7 +17,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.planning.study import Study, load_study, matrix
+from harness.planning.study import Study, load_study, plans_of
 from harness.worker.protocol import MAGIC, MAX_HEADER_BYTES, Channel, ChannelClosed, ChannelTimeout, ProtocolError
 from results.store import ResultSet
 from specs.errors import RequestError
@@ -92,7 +92,7 @@ def test_any_study(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "study.yaml"
         path.write_bytes(content)
-        accepts_or_refuses(lambda: matrix(load_study(path)))
+        accepts_or_refuses(lambda: plans_of(load_study(path)))
 
 
 def frame(header: bytes, rest: bytes = b"") -> bytes:

@@ -1,4 +1,4 @@
-"""The parent killed with SIGKILL at 200 random moments of a fast matrix, and resumed after each.
+"""The parent killed with SIGKILL at 200 random moments of a fast sweep, and resumed after each.
 
 HARNESS_KILLS asks for more (``make test-full``: 1,000).
 """

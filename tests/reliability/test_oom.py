@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reliability.matrices import FakeRun, carry_out
+from tests.reliability.sweeps import FakeRun, carry_out
 
 LIMIT = 400 * 2**20
 # Version 1 mounts every controller apart; version 2 has one tree.

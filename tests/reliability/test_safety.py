@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.cli import matrix_display, progress
+from harness.cli import progress, sweep_display
 from harness.datasets import load_dataset
 from harness.inputs.prepare import prepare_data
-from harness.planning.study import Study, load_study, matrix
+from harness.planning.study import Study, load_study, plans_of
 from results.export import write_tables
 from results.files import StoreError
 from results.record import Record, RunError
@@ -47,7 +47,7 @@ def on_terminal(show: object, monkeypatch: pytest.MonkeyPatch) -> str:
     """What a function prints on a terminal of 300 columns."""
     stream = io.StringIO()
     console = Console(file=stream, width=300, force_terminal=True, color_system=None, highlight=False)
-    for module in (progress, matrix_display):
+    for module in (progress, sweep_display):
         monkeypatch.setattr(module, "console", console)
     assert callable(show)
     show()
@@ -60,8 +60,8 @@ def test_escape_sequences_and_markup_do_not_reach_the_terminal(tmp_path: Path, m
     for show in (
         lambda: progress.summary(good, tmp_path / "runs" / "x"),
         lambda: progress.summary(bad, tmp_path / "runs" / "x"),
-        lambda: progress.console.print(matrix_display.rows_table(list(results.rows()[0]), 120)),
-        lambda: progress.console.print(matrix_display._line(bad)),
+        lambda: progress.console.print(sweep_display.rows_table(list(results.rows()[0]), 120)),
+        lambda: progress.console.print(sweep_display._line(bad)),
     ):
         said = on_terminal(show, monkeypatch)
         assert MARKUP in said
@@ -158,7 +158,7 @@ def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
         )
     models = tuple(str(tmp_path / folder / "net.yaml") for folder in ("a", "b"))
     with pytest.raises(RequestError, match="two runs would both be called numpy-net-digits-s0-r0"):
-        matrix(Study(name="s", backends=("numpy",), models=models, datasets=("digits",)))
+        plans_of(Study(name="s", backends=("numpy",), models=models, datasets=("digits",)))
 
 
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:

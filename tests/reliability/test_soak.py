@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.reliability.canned import canned_worker
-from tests.reliability.matrices import FakeRun, carry_out, fake_matrix
+from tests.reliability.sweeps import FakeRun, carry_out, fake_sweep
 
 RUNS = int(os.environ.get("HARNESS_SOAK_RUNS", "100"))
 WARM_UP = 20
@@ -51,11 +51,11 @@ def test_memory_is_flat_and_nothing_leaks(tmp_path: Path, monkeypatch: pytest.Mo
     python = canned_worker(tmp_path / "canned")
     runs = [FakeRun(f"run-{number}", {}, {"python": python}) for number in range(RUNS + WARM_UP)]
     carry_out(tmp_path / "set", runs[:WARM_UP])
-    with fake_matrix(tmp_path / "set", runs) as (matrix, listen):
+    with fake_sweep(tmp_path / "set", runs) as (sweep, listen):
         before, memory = Holdings.now(temporary), _memory_mb()
-        matrix.run(listen, lambda record: None)
+        sweep.run(listen, lambda record: None)
         after, growth = Holdings.now(temporary), _memory_mb() - memory
-        rows, damaged = matrix.results.rows()
+        rows, damaged = sweep.results.rows()
     print(f"{RUNS} runs: memory grew by {growth:.1f} MiB; {asdict(after)}")
     assert [(row.run_id, row.status) for row in rows] == [(run.name, "ok") for run in runs]
     assert damaged == []

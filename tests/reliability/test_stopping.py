@@ -1,4 +1,4 @@
-"""Stopping a matrix from outside, with real signals to a real process, and two processes on one output folder."""
+"""Stopping a sweep from outside, with real signals to a real process, and two processes on one output folder."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def hang(folder: Path) -> dict[str, Any]:
 
 
 def stopped_by(number: signal.Signals, folder: Path, start: Callable[..., Parent]) -> tuple[ResultSet, str]:
-    """A matrix of a good run and one that hangs, stopped in the second: its set, and what it said."""
+    """A sweep of a good run and one that hangs, stopped in the second: its set, and what it said."""
     parent = start(f"compare --backends numpy,fake --repeats 1 --name mine {CHOICES}", **hang(folder))
     worker = parent.wait_for_hang(folder / "hung")
     parent.process.send_signal(number)
@@ -151,7 +151,7 @@ def test_a_single_run_that_is_stopped_has_its_record(tmp_path: Path, start: Call
     assert row.error.advice.startswith("Run it again: python -m harness run --backend fake")
 
 
-def test_one_set_has_one_matrix_at_a_time_and_a_dead_one_does_not_count(
+def test_one_set_has_one_sweep_at_a_time_and_a_dead_one_does_not_count(
     tmp_path: Path, start: Callable[..., Parent]
 ) -> None:
     words = f"compare --backends fake --repeats 1 --name mine {CHOICES}"

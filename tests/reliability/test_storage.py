@@ -24,7 +24,7 @@ from specs.recipe import Preprocessing
 from tests.harness.cli.commands import harness
 from tests.harness.plans import TINY, dataset
 from tests.reliability.canned import canned_worker
-from tests.reliability.matrices import FakeRun, fake_matrix
+from tests.reliability.sweeps import FakeRun, fake_sweep
 from tests.results import records
 
 SAFE = "the records written before are safe, continue with --resume"
@@ -66,11 +66,11 @@ def statuses(folder: Path) -> list[str]:
     return [row.status for row in rows]
 
 
-def test_a_record_that_does_not_fit_leaves_the_others_whole_and_the_matrix_resumes(disk: Path, tmp_path: Path) -> None:
+def test_a_record_that_does_not_fit_leaves_the_others_whole_and_the_sweep_resumes(disk: Path, tmp_path: Path) -> None:
     """The disk fills while the second run trains."""
     folder, runs = disk / "set", runs_on(tmp_path)
     fillers: list[Path] = []
-    with fake_matrix(folder, runs) as (matrix, listen):
+    with fake_sweep(folder, runs) as (sweep, listen):
 
         def full_in_the_second(event: dict[str, Any]) -> None:
             listen(event)
@@ -78,13 +78,13 @@ def test_a_record_that_does_not_fit_leaves_the_others_whole_and_the_matrix_resum
                 fillers.append(fill(disk))
 
         with pytest.raises(StoreError) as stopped:
-            matrix.run(full_in_the_second, lambda record: None)
+            sweep.run(full_in_the_second, lambda record: None)
     assert "no space left; free some" in str(stopped.value)
     assert str(stopped.value).endswith(SAFE)
     assert len(statuses(folder)) < 3
     fillers[0].unlink()
-    with fake_matrix(folder, runs) as (matrix, listen):
-        matrix.run(listen, lambda record: None)
+    with fake_sweep(folder, runs) as (sweep, listen):
+        sweep.run(listen, lambda record: None)
     assert statuses(folder) == ["ok"] * 3
 
 
@@ -174,9 +174,9 @@ def test_a_full_disk_costs_log_lines_and_no_run(disk: Path) -> None:
 
 
 @pytest.mark.parametrize("when", [Begun, EpochReport])
-def test_a_set_that_goes_away_stops_the_matrix_with_one_line(when: type, tmp_path: Path) -> None:
+def test_a_set_that_goes_away_stops_the_sweep_with_one_line(when: type, tmp_path: Path) -> None:
     folder = tmp_path / "set"
-    with fake_matrix(folder, runs_on(tmp_path)) as (matrix, listen):
+    with fake_sweep(folder, runs_on(tmp_path)) as (sweep, listen):
 
         def vanish(event: RunEvent) -> None:
             listen(event)
@@ -184,7 +184,7 @@ def test_a_set_that_goes_away_stops_the_matrix_with_one_line(when: type, tmp_pat
                 shutil.rmtree(folder)
 
         with pytest.raises(StoreError, match="not there any more") as stopped:
-            matrix.run(vanish, lambda record: None)
+            sweep.run(vanish, lambda record: None)
     assert "\n" not in str(stopped.value)
     assert not folder.exists()
 
@@ -208,8 +208,8 @@ def test_what_a_killed_process_left_in_the_cache_is_cleared_and_a_broken_cache_n
     again = prepare_data(dataset(), Preprocessing())
     assert again == prepared
     assert not partial.exists()
-    with fake_matrix(tmp_path / "set", runs_on(tmp_path, 1)) as (matrix, listen):
+    with fake_sweep(tmp_path / "set", runs_on(tmp_path, 1)) as (sweep, listen):
         folder = prepare_data(dataset(20), Preprocessing()).folder
         (folder / "test_labels.npy").write_bytes(b"broken")
         with pytest.raises(StoreError, match=r"broken prepared data: delete .*, it is made again"):
-            matrix.run(listen, lambda record: None)
+            sweep.run(listen, lambda record: None)

@@ -219,7 +219,7 @@ def study(
     seeds: Sequence[int] = (0,),
     faults: bool = True,
 ) -> list[Record]:
-    """A matrix in the order it runs; with faults: a crash of MindSpore, a time-out of Paddle and a noisy run."""
+    """A sweep in the order it runs; with faults: a crash of MindSpore, a time-out of Paddle and a noisy run."""
     records = []
     for repeat in range(rounds):
         for seed in seeds:

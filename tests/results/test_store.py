@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.files import TEMPORARY, StoreError, sweep, write_atomic
+from results.files import TEMPORARY, StoreError, remove_temporary, write_atomic
 from results.manifest import BackendConformance
 from results.record import Record
 from results.store import LINE_LIMIT, ResultSet
@@ -331,7 +331,7 @@ def test_a_writer_whose_new_file_is_swept_makes_another(tmp_path: Path, monkeypa
     def flock(descriptor: int, operation: int) -> None:
         if not came:
             came.append(descriptor)
-            sweep(tmp_path)
+            remove_temporary(tmp_path)
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)

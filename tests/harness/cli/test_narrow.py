@@ -1,8 +1,8 @@
-"""What a narrow terminal shows of a matrix: whole words of what matters first."""
+"""What a narrow terminal shows of a sweep: whole words of what matters first."""
 
 from rich.console import Console
 
-from harness.cli.matrix_display import rows_table
+from harness.cli.sweep_display import rows_table
 from results.record import Record
 from tests.results.records import study
 

@@ -16,7 +16,7 @@ from harness.checkpoints import read_checkpoint
 from harness.cli.choosing import Chosen, takes
 from harness.planning.choices import Choices, ComparisonChoices, RunChoices, command_line, table
 from harness.planning.resolve import plan_run
-from harness.planning.study import Study, matrix
+from harness.planning.study import Study, plans_of
 from results.record import Record
 from tests.harness.cli.commands import assert_one_line, harness
 
@@ -128,8 +128,8 @@ def test_a_comparison_is_planned_again(files: Path) -> None:
     )
     again = Study(**vars(parsed(ComparisonChoices, command_line("compare", study, "--out", "o p", "--resume"))))
     assert again == study
-    assert matrix(again) == matrix(study)
-    for _, plan in matrix(study):  # each run of it alone
+    assert plans_of(again) == plans_of(study)
+    for _, plan in plans_of(study):  # each run of it alone
         alone, _ = plan_run(parsed(RunChoices, plan.command()))
         assert alone == replace(plan, round=0)
 

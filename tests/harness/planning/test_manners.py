@@ -11,7 +11,7 @@ from backends.allocator import KEEP_FREED_MEMORY
 from backends.contract import MANNERS
 from backends.registry import BACKENDS, find
 from harness.planning.manners import manner, manners
-from harness.planning.study import Study, matrix
+from harness.planning.study import Study, plans_of
 from results.record import Manner, Record, Tuning
 from specs.errors import RequestError
 from tests.fakes import FakeBackend, registered
@@ -39,7 +39,7 @@ def test_former_words_are_understood_and_told(capsys: pytest.CaptureFixture[str]
 
 def test_all_takes_what_each_backend_has() -> None:
     study = Study(name="s", backends=("torch", "numpy"), models=("mlp",), repeats=1, tuning=("all",))
-    planned = [(plan.backend.name, plan.tuning) for _, plan in matrix(study)]
+    planned = [(plan.backend.name, plan.tuning) for _, plan in plans_of(study)]
     assert planned == [
         ("torch", "default"),
         ("numpy", "default"),
@@ -48,7 +48,7 @@ def test_all_takes_what_each_backend_has() -> None:
         ("torch", "expert"),
     ]
     assert study.runs == 5
-    assert [plan.tuning for _, plan in matrix(Study(name="s", backends=("torch",), models=("mlp",), repeats=1))] == [
+    assert [plan.tuning for _, plan in plans_of(Study(name="s", backends=("torch",), models=("mlp",), repeats=1))] == [
         "recommended"
     ]
 

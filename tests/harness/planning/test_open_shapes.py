@@ -9,7 +9,7 @@ import pytest
 
 from harness.planning.choices import Choices
 from harness.planning.resolve import resolve_model
-from harness.planning.study import Study, matrix
+from harness.planning.study import Study, plans_of
 from specs.errors import RequestError
 from specs.shapes import parameter_count
 
@@ -34,7 +34,7 @@ def test_a_bundled_model_on_other_images_and_classes(colours: str) -> None:
 
 def test_a_study_resolves_every_model_on_every_data_set(colours: str) -> None:
     study = Study(name="s", backends=("numpy",), models=("mlp", "lenet5"), datasets=("digits", colours), repeats=1)
-    found = {(plan.model, plan.dataset): plan.architecture.input for _, plan in matrix(study)}
+    found = {(plan.model, plan.dataset): plan.architecture.input for _, plan in plans_of(study)}
     shapes = {"digits": (1, 28, 28), colours: (3, 32, 32)}
     assert found == {(model, name): shape for model in ("mlp", "lenet5") for name, shape in shapes.items()}
 

@@ -1,4 +1,4 @@
-"""Running a matrix: one run after another, each ending in a record, resumable at any point."""
+"""Running a sweep: one run after another, each ending in a record, resumable at any point."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from specs.errors import RequestError
 
 
 class Interrupted(Exception):
-    """The user stopped the matrix; every finished run is recorded."""
+    """The user stopped the sweep; every finished run is recorded."""
 
 
-class Matrix:
+class Sweep:
     """The runs of a study in a result set. Made after everything that the user could have got wrong is checked."""
 
     def __init__(self, study: Study, plans: list[Planned], results: ResultSet) -> None:

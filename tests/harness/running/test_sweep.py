@@ -1,4 +1,4 @@
-"""A matrix: interleaved, resumable, and not stopped by a run that fails."""
+"""A sweep: interleaved, resumable, and not stopped by a run that fails."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 from backends.registry import frameworks
 from harness.planning.finished import remaining
-from harness.planning.study import Study, load_study, matrix
-from harness.running import matrix as matrix_module
+from harness.planning.study import Study, load_study, plans_of
+from harness.running import sweep as sweep_module
 from harness.running.events import RunEvent
-from harness.running.matrix import Interrupted, Matrix
+from harness.running.sweep import Interrupted, Sweep
 from harness.worker.reports import EpochReport
 from results.record import Record
 from results.store import ResultSet
@@ -35,11 +35,11 @@ def planned(fake: Any, repeats: int = 3, names: tuple[str, ...] = ("a", "b")) ->
 
 
 @contextmanager
-def tiny_matrix(folder: Path, fake: Any, *, retry_noisy: int = 0, open_set: bool = False) -> Iterator[Matrix]:
+def tiny_sweep(folder: Path, fake: Any, *, retry_noisy: int = 0, open_set: bool = False) -> Iterator[Sweep]:
     study = Study(name="tiny", datasets=("tiny",), retry_noisy=retry_noisy)
     results = ResultSet.open(folder) if open_set else ResultSet.create(folder, name="tiny", study=study.to_dict())
-    with patch.object(matrix_module, "load_dataset", lambda name, data_dir: dataset()):
-        yield Matrix(study, planned(fake), results)
+    with patch.object(sweep_module, "load_dataset", lambda name, data_dir: dataset()):
+        yield Sweep(study, planned(fake), results)
 
 
 def ignore(event: object) -> None:
@@ -53,7 +53,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rounds_are_interleaved() -> None:
     study = Study(name="s", backends=("torch", "keras"), models=("mlp", "lenet5"), datasets=("digits",), repeats=2)
-    names = [run_id for run_id, _ in matrix(study)]
+    names = [run_id for run_id, _ in plans_of(study)]
     assert names == [
         "torch-mlp-digits-s0-r0",
         "keras-mlp-digits-s0-r0",
@@ -71,7 +71,7 @@ def test_all_and_aliases() -> None:
     study = Study(name="s", backends=("all", "pytorch", "np"), models=("all",), tuning=("all",), seeds=(0, 1))
     assert study.backends == (*frameworks(), "numpy")
     assert study.models == architecture_names()
-    assert study.runs == len(matrix(study)) == (4 * 3 + 2) * len(study.models) * 2 * 3
+    assert study.runs == len(plans_of(study)) == (4 * 3 + 2) * len(study.models) * 2 * 3
     assert Study.from_dict(study.to_dict()) == study
 
 
@@ -108,7 +108,7 @@ def test_paths_in_a_study_are_looked_for_beside_it(tmp_path: Path, monkeypatch: 
 
 
 def test_a_run_that_crashes_does_not_stop_the_others(tmp_path: Path) -> None:
-    with registered(train="segfault", after_steps=3) as fake, tiny_matrix(tmp_path / "set", fake) as runs:
+    with registered(train="segfault", after_steps=3) as fake, tiny_sweep(tmp_path / "set", fake) as runs:
         runs.run(ignore, ignore)
         rows, damaged = runs.results.rows()
     assert [row.run_id for row in rows] == [run_id for run_id, _ in runs.plans]
@@ -124,10 +124,10 @@ def test_interrupted_then_resumed_every_run_is_there_once(tmp_path: Path) -> Non
             raise KeyboardInterrupt
 
     with registered() as fake:
-        with tiny_matrix(tmp_path / "set", fake) as runs, pytest.raises(Interrupted):
+        with tiny_sweep(tmp_path / "set", fake) as runs, pytest.raises(Interrupted):
             runs.run(stop_in_the_third, finished.append)
         assert [record.run_id for record in finished] == ["a-r0", "b-r0"]
-        with tiny_matrix(tmp_path / "set", fake, open_set=True) as runs:
+        with tiny_sweep(tmp_path / "set", fake, open_set=True) as runs:
             assert [run_id for run_id, _ in runs.remaining()] == ["a-r1", "b-r1", "a-r2", "b-r2"]
             runs.run(ignore, ignore)
             rows, _ = runs.results.rows()
@@ -138,7 +138,7 @@ def test_interrupted_then_resumed_every_run_is_there_once(tmp_path: Path) -> Non
 
 def test_what_changed_under_its_name_is_run_under_another(tmp_path: Path) -> None:
     """A model's file that was edited, say: the records of the set are of another training."""
-    with registered() as fake, tiny_matrix(tmp_path / "set", fake) as runs:
+    with registered() as fake, tiny_sweep(tmp_path / "set", fake) as runs:
         runs.run(ignore, ignore)
         run_id, first = runs.plans[0]
         assert remaining([(run_id, first)], runs.results.rows()[0], lambda name: dataset()) == []
@@ -163,7 +163,7 @@ def test_what_changed_under_its_name_is_run_under_another(tmp_path: Path) -> Non
 
 
 def test_records_without_the_fingerprint_of_a_training_are_known_by_their_inputs(tmp_path: Path) -> None:
-    with registered() as fake, tiny_matrix(tmp_path / "set", fake) as runs:
+    with registered() as fake, tiny_sweep(tmp_path / "set", fake) as runs:
         runs.run(ignore, ignore)
         old = [
             row.model_copy(update={"fingerprints": row.fingerprints.model_copy(update={"training": None})})
@@ -176,7 +176,7 @@ def test_records_without_the_fingerprint_of_a_training_are_known_by_their_inputs
 
 
 def test_a_noisy_run_is_repeated_and_both_are_kept(tmp_path: Path) -> None:
-    execute = matrix_module.execute
+    execute = sweep_module.execute
     calls = 0
 
     def noisy_at_first(*arguments: Any, **more: Any) -> Record:
@@ -188,8 +188,8 @@ def test_a_noisy_run_is_repeated_and_both_are_kept(tmp_path: Path) -> None:
 
     with (
         registered() as fake,
-        tiny_matrix(tmp_path / "set", fake, retry_noisy=2) as runs,
-        patch.object(matrix_module, "execute", noisy_at_first),
+        tiny_sweep(tmp_path / "set", fake, retry_noisy=2) as runs,
+        patch.object(sweep_module, "execute", noisy_at_first),
     ):
         runs.run(ignore, ignore)
         rows, _ = runs.results.rows()
@@ -198,18 +198,18 @@ def test_a_noisy_run_is_repeated_and_both_are_kept(tmp_path: Path) -> None:
 
 def test_a_set_is_never_silently_replaced(tmp_path: Path) -> None:
     with registered() as fake:
-        with tiny_matrix(tmp_path / "set", fake):
+        with tiny_sweep(tmp_path / "set", fake):
             pass
-        with pytest.raises(RequestError, match="already holds a result set"), tiny_matrix(tmp_path / "set", fake):
+        with pytest.raises(RequestError, match="already holds a result set"), tiny_sweep(tmp_path / "set", fake):
             pass
 
 
 def test_a_model_that_does_not_suit_the_data_is_told_before_any_run(tmp_path: Path) -> None:
     study = Study(name="s", backends=("numpy",), models=("lenet5",), datasets=("digits",))
-    plans = matrix(study)
+    plans = plans_of(study)
     with (
-        patch.object(matrix_module, "load_dataset", lambda name, data_dir: dataset()),
+        patch.object(sweep_module, "load_dataset", lambda name, data_dir: dataset()),
         pytest.raises(RequestError, match=r"takes images \[1, 28, 28\], dataset 'tiny' has \[1, 4, 4\]"),
     ):
-        Matrix.check(plans)
+        Sweep.check(plans)
     assert TINY.input == (1, 4, 4)

@@ -1,4 +1,4 @@
-"""What a person sees of a matrix: a bar for all of it, one for the current run, the table filling in."""
+"""What a person sees of a sweep: a bar for all of it, one for the current run, the table filling in."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from harness.planning.estimate import Estimator
 from harness.planning.finished import Planned
 from harness.planning.study import Study
 from harness.running.events import Begun, RunEvent, Sized, Trouble
-from harness.running.matrix import Matrix
+from harness.running.sweep import Sweep
 from harness.worker.reports import Phase
 from harness.worker.reports import Progress as Advance
 from results.record import Record, Row
 from results.store import ResultSet
 
 
-class MatrixDisplay:
+class SweepDisplay:
     """Live on a terminal, one line per finished run elsewhere. Called with events; ``finished`` with each record."""
 
-    def __init__(self, matrix: Matrix, *, quiet: bool) -> None:
-        rows, _ = matrix.results.rows()
+    def __init__(self, sweep: Sweep, *, quiet: bool) -> None:
+        rows, _ = sweep.results.rows()
         self._rows: list[Row] = list(rows)
         self._quiet = quiet
         self._estimator = Estimator(rows)
-        self._left = [plan for _, plan in matrix.remaining()]
-        total = len(matrix.plans)
+        self._left = [plan for _, plan in sweep.remaining()]
+        total = len(sweep.plans)
         self._overall = Progress(
-            TextColumn("matrix"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
+            TextColumn("sweep"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
         )
         self._all = self._overall.add_task("", total=total, completed=total - len(self._left), note="")
         self._current = Progress(

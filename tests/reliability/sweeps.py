@@ -1,4 +1,4 @@
-"""A fast matrix of fake runs, each with a behaviour of its own."""
+"""A fast sweep of fake runs, each with a behaviour of its own."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 from unittest.mock import patch
 
 from harness.planning.study import Study
-from harness.running import matrix as matrix_module
+from harness.running import sweep as sweep_module
 from harness.running.events import Begun, RunEvent
-from harness.running.matrix import Matrix
+from harness.running.sweep import Sweep
 from results.record import Record
 from results.store import ResultSet
 from tests.fakes import VARIABLE, registered
@@ -31,8 +31,8 @@ class FakeRun:
 
 
 @contextmanager
-def fake_matrix(folder: Path, runs: list[FakeRun], *, epochs: int = 1) -> Iterator[tuple[Matrix, Callable[..., None]]]:
-    """The matrix in the result set ``folder``, made or continued, and the listener that hands out the behaviours.
+def fake_sweep(folder: Path, runs: list[FakeRun], *, epochs: int = 1) -> Iterator[tuple[Sweep, Callable[..., None]]]:
+    """The sweep in the result set ``folder``, made or continued, and the listener that hands out the behaviours.
 
     The folder is part of each behaviour, so that processes left behind can be told by their variables.
     """
@@ -44,7 +44,7 @@ def fake_matrix(folder: Path, runs: list[FakeRun], *, epochs: int = 1) -> Iterat
 
     with (
         registered() as fake,
-        patch.object(matrix_module, "load_dataset", lambda name, data_dir: dataset(20)),
+        patch.object(sweep_module, "load_dataset", lambda name, data_dir: dataset(20)),
     ):
         study = Study(name="tiny", datasets=("tiny",))
         plans = [(run.name, plan(fake, epochs=epochs, round=n, **run.choices)) for n, run in enumerate(runs)]
@@ -52,13 +52,13 @@ def fake_matrix(folder: Path, runs: list[FakeRun], *, epochs: int = 1) -> Iterat
             results = ResultSet.open(folder)
         else:
             results = ResultSet.create(folder, name="tiny", study=study.to_dict())
-        yield Matrix(study, plans, results), listen
+        yield Sweep(study, plans, results), listen
 
 
 def carry_out(folder: Path, runs: list[FakeRun]) -> list[Record]:
-    """Run what remains of the matrix; its records."""
-    with fake_matrix(folder, runs) as (matrix, listen):
-        matrix.run(listen, lambda record: None)
-        records, damaged = matrix.results.records()
+    """Run what remains of the sweep; its records."""
+    with fake_sweep(folder, runs) as (sweep, listen):
+        sweep.run(listen, lambda record: None)
+        records, damaged = sweep.results.records()
     assert damaged == []
     return records
