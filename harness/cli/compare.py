@@ -75,7 +75,8 @@ def compare(
             with SweepDisplay(runs, quiet=quiet) as display:
                 runs.run(display, display.finished)
             if asked.race:
-                race_set(asked, plans, results, RaceDisplay(quiet=quiet))
+                with RaceDisplay(quiet=quiet) as watch:
+                    race_set(asked, plans, results, watch)
         except (Interrupted, KeyboardInterrupt):
             print(f"interrupted; finished runs are safe in {place}. Continue with:", file=sys.stderr)
             print(f"  {_command(asked, out, '--resume')}", file=sys.stderr)

@@ -36,18 +36,16 @@ def race(chosen: Chosen[RaceChoices], json: options.Json = False, quiet: options
     if not groups:
         raise RequestError("a race takes two at the least: name several --backends, or --tuning all")
     tell(Sweep.check(plans))
-    display = RaceDisplay(quiet=quiet)
     races = []
     for group in groups:
-        display.begun(group)
         dataset = load_dataset(group[0].dataset, group[0].data_dir)
         try:
-            races.append(run_race(group, dataset, rules_of(asked), display.standing, baseline=asked.baseline))
+            with RaceDisplay(quiet=quiet) as display:
+                display.begun(group)
+                races.append(run_race(group, dataset, rules_of(asked), display.standing, baseline=asked.baseline))
         except KeyboardInterrupt:
             print("interrupted; its workers are ended", file=sys.stderr)
             return 130
-        finally:
-            display.stop()
         if not json:
             print_race(races[-1])
     if json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Group
 from rich.live import Live
@@ -26,6 +26,12 @@ class RaceDisplay:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
 
     def begun(self, plans: Sequence[RunPlan]) -> None:
         """Workers are being opened."""
@@ -51,13 +57,12 @@ class RaceDisplay:
 
     def finished(self, race: Race) -> None:
         """The race has ended."""
-        self.stop()
+        self._stop()
         if not (self._quiet or console.is_terminal):
             for sentence in sentences(race, Words(), lambda racer: name(race, racer)):
                 console.print(Text(plain(f"{race.model} on {race.dataset}: {sentence}", 1000)))
 
-    def stop(self) -> None:
-        """Take the live table away."""
+    def _stop(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
