@@ -40,8 +40,12 @@ def chain(draw: Draw) -> Architecture:
     shape: Shape = start
     layers: list[Layer] = []
     for _ in range(draw.integer(2, 5)):
-        layers.append(_image_layer(draw, shape))
-        shape = output_shape(layers[-1], shape)
+        layer = _image_layer(draw, shape)
+        # Between two batch norms the first's beta has a gradient of 0: rounding alone would be left to compare.
+        while isinstance(layer, BatchNorm2d) and layers and isinstance(layers[-1], BatchNorm2d):
+            layer = _image_layer(draw, shape)
+        layers.append(layer)
+        shape = output_shape(layer, shape)
     to_features: tuple[Layer, ...] = (Flatten(), Flatten(), GlobalAvgPool())
     layers.append(draw.choice(to_features))
     for _ in range(draw.integer(0, 3)):
