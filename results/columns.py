@@ -65,7 +65,6 @@ RUN_COLUMNS: tuple[Column, ...] = (
     _column("threads", "integer"),
     _column("tuning", "text", "tuning.manner"),
     _column("seed", "integer"),
-    _column("repeat", "integer"),
     _column("round", "integer"),
     _column("attempt", "integer"),
     _column("started_at", "time"),
@@ -159,7 +158,7 @@ CASE = CaseKey._fields
 SUBJECT = SubjectKey._fields
 NAMES = ("model", "dataset", "recipe")
 """What a case is called, by its first run: names are labels and decide nothing."""
-PAIR = ("seed", "repeat", "round")
+PAIR = ("seed", "round")
 """What two runs must share beside the case to be a pair: measured close together, from the same start."""
 
 

@@ -16,7 +16,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 # Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
 # ``results.store`` refuses sets of another number unless it is one of Schema, whose records are read as they are.
-#   3  tuning.manner, in place of tuning.enabled; specs; fingerprints.training; train_samples and test_samples
+#   3  tuning.manner, in place of tuning.enabled; specs; fingerprints.training; train_samples and test_samples;
+#      no repeat, which always held what round holds
 #   2  resumed_from; phases.augment_s and place_s; wanted_threads; noise.cpu_mhz_* and cpu_celsius_*,
 #      noise.thermal_throttles; in 1 no run was resumed or augmented
 #   1  the first
@@ -313,11 +314,11 @@ class MachineRecord(_Part):
 
 
 class Row(_Row):
-    """One run without its raw samples. ``repeat`` counts from 0 among runs alike but for it.
+    """One run without its raw samples. ``round`` counts from 0 the interleaved rounds of a sweep.
 
-    ``round`` is the interleaved round it ran in. ``attempt`` counts from 1: a noisy run that is repeated keeps its
-    record, and the last attempt counts. ``run_id`` names the folder of the run inside its result set. A run with
-    ``resumed_from`` continued another one's checkpoint: its epochs and its figures are of what it did itself.
+    ``attempt`` counts from 1: a noisy run that is repeated keeps its record, and the last attempt counts. ``run_id``
+    names the folder of the run inside its result set. A run with ``resumed_from`` continued another one's checkpoint:
+    its epochs and its figures are of what it did itself.
     """
 
     schema_version: Schema = Field(default=SCHEMA, alias="schema")
@@ -333,7 +334,6 @@ class Row(_Row):
     dataset: PathName
     recipe: Name
     seed: Count
-    repeat: Count = 0
     round: Count = 0
     attempt: Annotated[int, Field(ge=1)] = 1
     resumed_from: Name | None = None  # the run_id of the checkpoint
@@ -404,6 +404,12 @@ class Record(Row, _Part):
     # rows: true class, columns: predicted class
     confusion_matrix: Annotated[tuple[_Counts, ...], Field(max_length=CLASSES)] | None = None
     misclassified: Annotated[tuple[Misclassified, ...], Field(max_length=MISCLASSIFIED, alias="misread")] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_repeat(cls, data: Any) -> Any:
+        """Until schema 3 there was a field that always held what ``round`` holds."""
+        return {key: value for key, value in data.items() if key != "repeat"} if isinstance(data, dict) else data
 
     def to_json(self) -> str:
         """One line of JSON without the newline."""

@@ -46,13 +46,13 @@ class Selection:
         return [record for subject in subjects for record in self.whole(subject.ok)]
 
     def at_common_start(self, case: Case) -> list[tuple[Subject, Record]]:
-        """One run per subject, all of the same seed, repeat and round, of those subjects that have it."""
+        """One run per subject, all of the same seed and round, of those subjects that have it."""
         start = common_start(case)
         return [(subject, record) for subject in case.subjects for record in self.whole(_at(subject, start))[:1]]
 
 
 def common_start(case: Case) -> tuple[int, ...]:
-    """Seed, repeat and round for which most subjects have a run that went well; the earliest of equals."""
+    """Seed and round for which most subjects have a run that went well; the earliest of equals."""
     counts: dict[tuple[int, ...], int] = {}
     for subject in case.subjects:
         for key in subject.ok[list(PAIR)].drop_duplicates().itertuples(index=False, name=None):

@@ -1,7 +1,7 @@
 """The summary: what the repeats of each backend on each case amount to, and how they stand to the baseline.
 
-Runs are pooled only if they are of one training and agree in everything but seed, repeat, round and attempt. A ratio to
-the baseline is taken within rounds. What a training's seed decides (accuracies, losses) is one sample per seed, however
+Runs are pooled only if they are of one training and agree in everything but seed, round and attempt. A ratio to the
+baseline is taken within rounds. What a training's seed decides (accuracies, losses) is one sample per seed, however
 often the seed was repeated.
 """
 

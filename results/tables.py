@@ -35,7 +35,7 @@ EPOCH_COLUMNS = (
 )  # fmt: skip
 _epoch_values = attrgetter(*EPOCH_COLUMNS)
 _EPOCH_KEYS = ("set", "run_id", "status", "backend", "version", "model", "dataset", "recipe", "device",
-               "precision", "threads", "tuning", "training", "seed", "repeat", "round", "noisy")  # fmt: skip
+               "precision", "threads", "tuning", "training", "seed", "round", "noisy")  # fmt: skip
 
 
 class Results:
@@ -94,7 +94,7 @@ class Results:
         runs["started_at"] = pd.to_datetime(runs["started_at"], format="ISO8601", utc=True)
         runs["training"] = pd.Series(trainings(rows), dtype="object")
         runs["version"] = _versions(runs)
-        latest = runs.groupby([*CASE, *SUBJECT, *PAIR[:2]], dropna=False)["attempt"].transform("max")
+        latest = runs.groupby([*CASE, *SUBJECT, *PAIR], dropna=False)["attempt"].transform("max")
         runs["current"] = (runs["attempt"] == latest).astype(bool)
         return runs
 

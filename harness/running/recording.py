@@ -86,7 +86,6 @@ def record_of(
         dataset=plan.dataset,
         recipe=plan.recipe.name,
         seed=plan.seed,
-        repeat=plan.round,
         resumed_from=plan.resumed.manifest.run_id if plan.resumed else None,
         round=plan.round,
         device=plan.device,

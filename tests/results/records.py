@@ -99,7 +99,6 @@ def record(
         dataset=dataset,
         recipe=model,
         seed=seed,
-        repeat=repeat,
         round=repeat,
         threads=threads,
         tuning=Tuning(
@@ -207,7 +206,7 @@ def fault(status: str, backend: str = "torch", model: str = "mlp", **choices: ob
         update={"advice": ADVICE.get(status), "log_tail": f"[{backend}] warming up\n[{backend}] step 17\n"}
     )
     kept = {"run_id", "started_at", "command", "backend", "framework_version", "model", "dataset", "recipe", "seed",
-            "repeat", "round", "threads", "tuning", "fingerprints", "environment"}  # fmt: skip
+            "round", "threads", "tuning", "fingerprints", "environment"}  # fmt: skip
     return Record(status=status, error=error, **{name: getattr(good, name) for name in kept})  # type: ignore[arg-type]
 
 

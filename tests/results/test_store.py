@@ -101,12 +101,12 @@ def test_a_line_torn_anywhere_costs_that_record_alone(results: ResultSet) -> Non
     for length in [*range(1, len(line), 97), len(line) - 1]:
         results.records_file.write_bytes(whole + line[:length])
         rows, damaged = results.rows()
-        assert [row.repeat for row in rows] == [0]
+        assert [row.round for row in rows] == [0]
         assert [str(d) for d in damaged] == [
             f"{results.records_file}:2: torn: its writer was killed before the record was whole"
         ]
         results.append(numbered(2))
-        assert [row.repeat for row in results.rows()[0]] == [0, 2]
+        assert [row.round for row in results.rows()[0]] == [0, 2]
         assert results.rows()[1] == []
 
 
@@ -116,7 +116,7 @@ def test_a_record_that_lacks_only_its_newline_is_kept(results: ResultSet) -> Non
         file.write(numbered(1).to_json().encode())
     assert len(results.rows()[0]) == 2
     results.append(numbered(2))
-    assert [row.repeat for row in results.rows()[0]] == [0, 1, 2]
+    assert [row.round for row in results.rows()[0]] == [0, 1, 2]
 
 
 def test_damage_in_the_middle_costs_those_lines_alone(results: ResultSet) -> None:
@@ -134,7 +134,7 @@ def test_damage_in_the_middle_costs_those_lines_alone(results: ResultSet) -> Non
     ]
     results.records_file.write_bytes(b"\n".join([lines[0], *garbage, lines[1], lines[2], lines[1], lines[3]]) + b"\n")
     rows, damaged = results.rows()
-    assert [row.repeat for row in rows] == [0, 1, 2, 3]
+    assert [row.round for row in rows] == [0, 1, 2, 3]
     said = {d.line: d.reason for d in damaged}
     assert set(said) == {3, 4, 5, 6, 8, 9, 10, 11, 13}
     assert said[6] == "written under schema 9, this harness knows 3: upgrade the harness to read it"
