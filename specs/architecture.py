@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from specs import nest
+from specs.errors import FieldError
 
 MOST_NODES = 1_000
 MOST_DEPTH = 8
@@ -24,15 +25,17 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if len(self.input) != 3 or min(self.input) < 1:
-            raise ValueError(f"input must be three positive integers [channels, height, width], got {list(self.input)}")
+            raise FieldError(
+                "input", f"must be three positive integers [channels, height, width], got {list(self.input)}"
+            )
         if self.classes < 2:
-            raise ValueError(f"classes must be at least 2, got {self.classes}")
+            raise FieldError("classes", f"must be at least 2, got {self.classes}")
         if not self.layers:
-            raise ValueError("layers must not be empty")
+            raise FieldError("layers", "must not be empty")
         if (levels := nest.depth(self.layers)) > MOST_DEPTH:
-            raise ValueError(f"layers are nested {levels} levels deep, at most {MOST_DEPTH} are allowed")
+            raise FieldError("layers", f"are nested {levels} levels deep, at most {MOST_DEPTH} are allowed")
         if (nodes := nest.count_nodes(self.layers)) > MOST_NODES:
-            raise ValueError(f"layers are {nodes:,} with all repeats, at most {MOST_NODES:,} are allowed")
+            raise FieldError("layers", f"are {nodes:,} with all repeats, at most {MOST_NODES:,} are allowed")
         object.__setattr__(self, "input", tuple(self.input))
         object.__setattr__(self, "layers", tuple(self.layers))
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from specs.errors import FieldError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Elastic:
@@ -44,7 +46,7 @@ class Erasing:
         _between("ratio", self.ratio, 0.01, 1)
         object.__setattr__(self, "area", tuple(float(share) for share in self.area))
         if len(self.area) != 2 or not 0 < self.area[0] <= self.area[1] <= 1:
-            raise ValueError(f"area must be [least, most], shares of the image above 0 and up to 1, got {self.area}")
+            raise FieldError("area", f"must be [least, most], shares of the image above 0 and up to 1, got {self.area}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,4 +79,4 @@ class Augmentation:
 
 def _between(name: str, value: float, least: float, most: float) -> None:
     if not (math.isfinite(value) and least <= value <= most):
-        raise ValueError(f"{name} must be from {least:g} to {most:g}, got {value:g}")
+        raise FieldError(name, f"must be from {least:g} to {most:g}, got {value:g}")

@@ -14,6 +14,14 @@ class RequestError(ValueError):
     """
 
 
+class FieldError(RequestError):
+    """A field of a spec has a value that it cannot have; the message is ``field``, ``joint`` and ``reason``."""
+
+    def __init__(self, field: str, reason: str, *, joint: str = " ") -> None:
+        super().__init__(f"{field}{joint}{reason}")
+        self.field = field
+
+
 def unknown(
     kind: str, name: str, choices: Iterable[str], *, where: str = "", meant: Mapping[str, str] | None = None
 ) -> RequestError:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specs.architecture import Architecture
+from specs.errors import FieldError
 from specs.nodes import Shape
 from specs.shapes import infer
 
@@ -37,7 +38,7 @@ def _normal(generator: np.random.Generator, shape: Shape, std: float) -> Float32
 
 def _finite(name: str, value: float) -> None:
     if not (0 <= value < math.inf):
-        raise ValueError(f"{name} must be non-negative and finite, got {value}")
+        raise FieldError(name, f"must be non-negative and finite, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
+from specs.errors import FieldError
+
 Pair = tuple[int, int]
 
 
@@ -22,15 +24,15 @@ def _pair(owner: object, field: str, *, least: int) -> None:
         or len(items) != 2
         or not all(isinstance(v, int) and not isinstance(v, bool) for v in items)
     ):
-        raise ValueError(f"{field} must be an integer or a pair [height, width], got {value!r}")
+        raise FieldError(field, f"must be an integer or a pair [height, width], got {value!r}")
     if min(items) < least:
-        raise ValueError(f"{field} must be at least {least}, got {value!r}")
+        raise FieldError(field, f"must be at least {least}, got {value!r}")
     object.__setattr__(owner, field, tuple(items))
 
 
-def _check(condition: bool, message: str) -> None:
+def _check(condition: bool, field: str, reason: str) -> None:
     if not condition:
-        raise ValueError(message)
+        raise FieldError(field, reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ class Conv2d:
     bias: bool = True
 
     def __post_init__(self) -> None:
-        _check(self.out_channels >= 1, f"out_channels must be at least 1, got {self.out_channels}")
+        _check(self.out_channels >= 1, "out_channels", f"must be at least 1, got {self.out_channels}")
         _pair(self, "kernel_size", least=1)
         _pair(self, "stride", least=1)
         _pair(self, "padding", least=0)
@@ -63,7 +65,7 @@ class Linear:
     bias: bool = True
 
     def __post_init__(self) -> None:
-        _check(self.out_features >= 1, f"out_features must be at least 1, got {self.out_features}")
+        _check(self.out_features >= 1, "out_features", f"must be at least 1, got {self.out_features}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ class _Pool2d:
         _pair(self, "stride", least=1)
         _pair(self, "padding", least=0)
         for kernel, padding in zip(self.kernel_size, self.padding, strict=True):
-            _check(2 * padding <= kernel, f"padding {self.padding} is more than half the kernel {self.kernel_size}")
+            _check(2 * padding <= kernel, "padding", f"{self.padding} is more than half the kernel {self.kernel_size}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +123,10 @@ class BatchNorm2d:
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        _check(0 < self.momentum <= 1, f"momentum (the weight of the new value) must be in (0, 1], got {self.momentum}")
-        _check(self.epsilon > 0 and math.isfinite(self.epsilon), f"epsilon must be positive, got {self.epsilon}")
+        _check(
+            0 < self.momentum <= 1, "momentum", f"(the weight of the new value) must be in (0, 1], got {self.momentum}"
+        )
+        _check(self.epsilon > 0 and math.isfinite(self.epsilon), "epsilon", f"must be positive, got {self.epsilon}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +137,7 @@ class Dropout:
     p: float
 
     def __post_init__(self) -> None:
-        _check(0 <= self.p < 1, f"p (the probability of zeroing) must be in [0, 1), got {self.p}")
+        _check(0 <= self.p < 1, "p", f"(the probability of zeroing) must be in [0, 1), got {self.p}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +162,7 @@ class LeakyReLU:
     negative_slope: float = 0.01
 
     def __post_init__(self) -> None:
-        _check(0 <= self.negative_slope < 1, f"negative_slope must be in [0, 1), got {self.negative_slope}")
+        _check(0 <= self.negative_slope < 1, "negative_slope", f"must be in [0, 1), got {self.negative_slope}")
 
 
 @dataclass(frozen=True, kw_only=True)

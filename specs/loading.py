@@ -18,7 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from specs import nest
 from specs.architecture import Architecture
 from specs.document import Document, beside, read_document
-from specs.errors import RequestError, unknown
+from specs.errors import FieldError, RequestError, unknown
 from specs.foreign import EXPECTED, EXPLAINED, FOREIGN
 from specs.form import MNIST, FormOf, closed
 from specs.initializers import DISTRIBUTIONS, Distribution
@@ -146,8 +146,7 @@ def _build(document: Document, place: Place, cls: type[T], given: dict[str, Any]
     try:
         return cls(**values)
     except ValueError as error:
-        culprit = re.match(r"\w+", str(error))
-        field_place = (*place, culprit[0]) if culprit and culprit[0] in given else place
+        field_place = (*place, error.field) if isinstance(error, FieldError) and error.field in given else place
         raise RequestError(f"{document.where(field_place)}: {title}: {error}") from None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, get_args
 
+from specs.errors import FieldError
 from specs.layers import JOINS, LAYERS, Layer
 
 
@@ -25,7 +26,7 @@ class Residual:
 
     def __post_init__(self) -> None:
         if not self.layers:
-            raise ValueError("layers must not be empty")
+            raise FieldError("layers", "must not be empty")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +39,11 @@ class Branches:
 
     def __post_init__(self) -> None:
         if self.join not in JOINS:
-            raise ValueError(f"join must be {' or '.join(JOINS)}, got {self.join!r}")
+            raise FieldError("join", f"must be {' or '.join(JOINS)}, got {self.join!r}")
         if len(self.paths) < 2:
-            raise ValueError(f"paths must be at least 2, got {len(self.paths)}")
+            raise FieldError("paths", f"must be at least 2, got {len(self.paths)}")
         if sum(not path for path in self.paths) > 1:
-            raise ValueError("paths may hold one empty path (the identity), not more")
+            raise FieldError("paths", "may hold one empty path (the identity), not more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +56,9 @@ class Repeat:
 
     def __post_init__(self) -> None:
         if self.times < 1:
-            raise ValueError(f"times must be at least 1, got {self.times}")
+            raise FieldError("times", f"must be at least 1, got {self.times}")
         if not self.layers:
-            raise ValueError("layers must not be empty")
+            raise FieldError("layers", "must not be empty")
 
 
 Nest = Residual | Branches | Repeat

@@ -10,15 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, get_args
 
+from specs.errors import FieldError
+
 
 def _positive(name: str, value: float) -> None:
     if not (0 < value < float("inf")):
-        raise ValueError(f"{name} must be positive and finite, got {value}")
+        raise FieldError(name, f"must be positive and finite, got {value}")
 
 
 def _fraction(name: str, value: float) -> None:
     if not (0 <= value < 1):
-        raise ValueError(f"{name} must be in [0, 1), got {value}")
+        raise FieldError(name, f"must be in [0, 1), got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class _Optimizer:
     def __post_init__(self) -> None:
         _positive("learning_rate", self.learning_rate)
         if not (0 <= self.weight_decay < float("inf")):
-            raise ValueError(f"weight_decay must be non-negative and finite, got {self.weight_decay}")
+            raise FieldError("weight_decay", f"must be non-negative and finite, got {self.weight_decay}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class SGD(_Optimizer):
         super().__post_init__()
         _fraction("momentum", self.momentum)
         if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov needs a momentum above 0")
+            raise FieldError("nesterov", "needs a momentum above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

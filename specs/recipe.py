@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specs.augmentation import Augmentation
-from specs.errors import RequestError, unknown
+from specs.errors import FieldError, RequestError, unknown
 from specs.initializers import Initializer
 from specs.optimizers import Optimizer
 from specs.schedule import Constant, Schedule
@@ -38,13 +38,13 @@ class Preprocessing:
                 continue
             object.__setattr__(self, name, tuple(float(value) for value in values))
             if not all(math.isfinite(value) for value in values):
-                raise ValueError(f"{name} must be finite, got {list(values)}")
+                raise FieldError(name, f"must be finite, got {list(values)}")
         if len(self.scale) != 2 or self.scale[0] >= self.scale[1]:
-            raise ValueError(f"scale must be [low, high] with low below high, got {list(self.scale)}")
+            raise FieldError("scale", f"must be [low, high] with low below high, got {list(self.scale)}")
         if (self.mean is None) != (self.std is None) or len(self.mean or ()) != len(self.std or ()):
-            raise ValueError("mean and std must be given together, with one number per channel each")
+            raise FieldError("mean", "and std must be given together, with one number per channel each")
         if self.std is not None and (not self.std or min(self.std) <= 0):
-            raise ValueError(f"std must be positive, got {list(self.std)}")
+            raise FieldError("std", f"must be positive, got {list(self.std)}")
 
     def apply(self, images: NDArray[np.uint8], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """float32[N, C, H, W] of uint8[N, C, H, W], written into ``out`` when given (a memory map, say).
@@ -98,12 +98,14 @@ class Recipe:
         for name, most in (("epochs", MOST_EPOCHS), ("batch_size", MOST_SAMPLES_PER_BATCH)):
             value = getattr(self, name)
             if not 1 <= value <= most:
-                raise RequestError(f"{name} must be from 1 to {most}, got {value}")
+                raise FieldError(name, f"must be from 1 to {most}, got {value}")
         if self.learning_rate_schedule.warmup_epochs > self.epochs:
             warmup = self.learning_rate_schedule.warmup_epochs
-            raise RequestError(f"learning_rate_schedule: warmup_epochs {warmup:g} exceeds epochs {self.epochs}")
+            raise FieldError(
+                "learning_rate_schedule", f"warmup_epochs {warmup:g} exceeds epochs {self.epochs}", joint=": "
+            )
         for name, value in self.targets.items():
             if name not in TARGETS:
-                raise unknown("target", name, TARGETS, where="targets")
+                raise FieldError("targets", str(unknown("target", name, TARGETS)), joint=": ")
             if not 0 < value <= 1:
-                raise RequestError(f"targets: {name} must be in (0, 1], got {value}")
+                raise FieldError("targets", f"{name} must be in (0, 1], got {value}", joint=": ")

@@ -14,6 +14,8 @@ from typing import ClassVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from specs.errors import FieldError
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Schedule:
@@ -21,7 +23,7 @@ class _Schedule:
 
     def __post_init__(self) -> None:
         if not (0 <= self.warmup_epochs < math.inf):
-            raise ValueError(f"warmup_epochs must be non-negative and finite, got {self.warmup_epochs}")
+            raise FieldError("warmup_epochs", f"must be non-negative and finite, got {self.warmup_epochs}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +48,9 @@ class Step(_Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.every_epochs < 1:
-            raise ValueError(f"every_epochs must be at least 1, got {self.every_epochs}")
+            raise FieldError("every_epochs", f"must be at least 1, got {self.every_epochs}")
         if not (0 < self.gamma <= 1):
-            raise ValueError(f"gamma must be in (0, 1], got {self.gamma}")
+            raise FieldError("gamma", f"must be in (0, 1], got {self.gamma}")
 
     def factors(self, epochs: int, steps_per_epoch: int) -> NDArray[np.float64]:
         """lr(t) / base without the warm-up, float64[epochs * steps_per_epoch]."""
@@ -70,7 +72,7 @@ class Cosine(_Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (0 <= self.final_fraction <= 1):
-            raise ValueError(f"final_fraction must be in [0, 1], got {self.final_fraction}")
+            raise FieldError("final_fraction", f"must be in [0, 1], got {self.final_fraction}")
 
     def factors(self, epochs: int, steps_per_epoch: int) -> NDArray[np.float64]:
         """lr(t) / base without the warm-up, float64[epochs * steps_per_epoch]."""

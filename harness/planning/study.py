@@ -17,7 +17,7 @@ from harness.planning.resolve import resolve_model, resolve_threads
 from results.record import utf8
 from specs.codec import to_plain
 from specs.document import beside
-from specs.errors import RequestError, unknown
+from specs.errors import FieldError, RequestError, unknown
 from specs.loading import architecture_names, load_dataclass
 
 MOST_RUNS = 100_000
@@ -40,20 +40,20 @@ class Study(ComparisonChoices):
         for field in ("backends", "models", "datasets", "seeds", "tuning"):
             values = getattr(self, field)
             if not values:
-                raise RequestError(f"{field}: at least one is needed")
+                raise FieldError(field, "at least one is needed", joint=": ")
             object.__setattr__(self, field, tuple(dict.fromkeys(values)))
         object.__setattr__(self, "data_dir", None if self.data_dir is None else Path(self.data_dir))
         object.__setattr__(self, "precision", self.precision or "float32")
         object.__setattr__(self, "baseline", find(self.baseline).name)
         object.__setattr__(self, "tuning", manners(self.tuning))
         if not 1 <= self.repeats <= 1000:
-            raise RequestError(f"repeats must be from 1 to 1000, got {self.repeats}")
+            raise FieldError("repeats", f"must be from 1 to 1000, got {self.repeats}")
         if not 0 <= self.retry_noisy <= 10:
-            raise RequestError(f"retry_noisy must be from 0 to 10, got {self.retry_noisy}")
+            raise FieldError("retry_noisy", f"must be from 0 to 10, got {self.retry_noisy}")
         if not 1 <= self.budget <= MOST_BUDGET_S:
-            raise RequestError(f"budget must be from 1 to {MOST_BUDGET_S:g} seconds, got {self.budget:g}")
+            raise FieldError("budget", f"must be from 1 to {MOST_BUDGET_S:g} seconds, got {self.budget:g}")
         if not 0.1 <= self.precision_target <= 50:
-            raise RequestError(f"precision_target must be from 0.1 to 50 per cent, got {self.precision_target:g}")
+            raise FieldError("precision_target", f"must be from 0.1 to 50 per cent, got {self.precision_target:g}")
         if self.runs > MOST_RUNS:
             raise RequestError(f"the study asks for {self.runs:,} runs, more than {MOST_RUNS:,}")
 
