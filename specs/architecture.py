@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from specs import nest
 from specs.errors import FieldError
@@ -17,11 +16,11 @@ class Architecture:
     """A network. ``input`` is [channels, height, width]; the last layer gives ``classes`` features."""
 
     name: str
+    title: str = ""
+    source: str = ""
     input: tuple[int, int, int]
     classes: int
     layers: nest.Sequence
-    title: str = ""
-    source: str = ""
 
     def __post_init__(self) -> None:
         if len(self.input) != 3 or min(self.input) < 1:
@@ -38,19 +37,3 @@ class Architecture:
             raise FieldError("layers", f"are {nodes:,} with all repeats, at most {MOST_NODES:,} are allowed")
         object.__setattr__(self, "input", tuple(self.input))
         object.__setattr__(self, "layers", tuple(self.layers))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, every default written out; ``from_dict`` reads it back unchanged."""
-        return {
-            "name": self.name,
-            "title": self.title,
-            "source": self.source,
-            "input": list(self.input),
-            "classes": self.classes,
-            "layers": nest.to_data(self.layers),
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Architecture:
-        """The inverse of ``to_dict``. Raises KeyError or TypeError on data that ``to_dict`` did not write."""
-        return cls(**{**data, "input": tuple(data["input"]), "layers": nest.from_data(data["layers"])})

@@ -20,7 +20,7 @@ def architecture_sha256(architecture: Architecture) -> str:
     nodes = infer(architecture)
     content: dict[str, Any] = {"input": list(architecture.input), "classes": architecture.classes}
     if is_chain(nodes):
-        content["layers"] = nest.to_data(nest.unrolled(architecture.layers))
+        content["layers"] = to_plain(nest.unrolled(architecture.layers))
     else:
         content["nodes"] = [[node.name, {node.layer.kind: asdict(node.layer)}, list(node.inputs)] for node in nodes]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -5,9 +5,8 @@ Only ``specs`` sees the nest; everyone else works on the nodes that ``specs.shap
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, get_args
+from dataclasses import dataclass
+from typing import ClassVar, get_args
 
 from specs.errors import FieldError
 from specs.layers import JOINS, LAYERS, Layer
@@ -101,39 +100,3 @@ def unrolled(items: Sequence) -> Sequence:
     return tuple(
         one for item in items for one in (unrolled(item.layers) * item.times if isinstance(item, Repeat) else (item,))
     )
-
-
-def to_data(items: Sequence) -> list[dict[str, Any]]:
-    """Plain data for JSON and YAML: {kind: {every field}} for each item."""
-    return [{item.kind: _fields(item)} for item in items]
-
-
-def _fields(item: Item) -> dict[str, Any]:
-    match item:
-        case Residual():
-            return {"layers": to_data(item.layers), "shortcut": to_data(item.shortcut)}
-        case Branches():
-            return {"join": item.join, "paths": [to_data(path) for path in item.paths]}
-        case Repeat():
-            return {"times": item.times, "layers": to_data(item.layers)}
-        case _:
-            return asdict(item)
-
-
-def from_data(data: list[dict[str, Any]]) -> Sequence:
-    """The inverse of ``to_data``. Raises KeyError or TypeError on data that it did not write."""
-    return tuple(_item(kind, fields) for entry in data for kind, fields in entry.items())
-
-
-_READ: dict[str, Callable[[Any], Any]] = {
-    "layers": from_data,
-    "shortcut": from_data,
-    "paths": lambda paths: tuple(map(from_data, paths)),
-}
-
-
-def _item(kind: str, fields: dict[str, Any]) -> Item:
-    if kind in NESTS:
-        fields = {name: _READ[name](value) if name in _READ else value for name, value in fields.items()}
-    item: Item = ITEMS[kind](**fields)
-    return item

@@ -53,7 +53,7 @@ def write_checkpoint(
     with explained("write", folder):
         write_tensors(folder / "model.safetensors", parameters)
         write_tensors(folder / "optimizer.safetensors", optimizer_state)
-        (folder / "architecture.yaml").write_text(to_yaml(architecture.to_dict()), encoding="utf-8")
+        (folder / "architecture.yaml").write_text(to_yaml(to_plain(architecture)), encoding="utf-8")
         (folder / "recipe.yaml").write_text(to_yaml(to_plain(recipe)), encoding="utf-8")
         content = json.loads(manifest.model_dump_json(exclude={"sha256"}))
         content["sha256"] = digests(folder, content)

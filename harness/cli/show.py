@@ -40,7 +40,7 @@ def _description(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
     from specs.shapes import forward_flops, infer, parameter_count, train_flops
 
     return {
-        "architecture": architecture.to_dict(),
+        "architecture": to_plain(architecture),
         "layers": [
             {
                 "name": node.name,

@@ -93,7 +93,7 @@ def record_of(
         precision=plan.precision,
         tuning=Tuning(manner=plan.tuning, applied=(*(figures.tuning if figures else ()), *notes.variables_for_speed)),
         fingerprints=notes.fingerprints,
-        specs=Specs.of(plan.architecture.to_dict(), to_plain(plan.recipe)),
+        specs=Specs.of(to_plain(plan.architecture), to_plain(plan.recipe)),
         train_samples=notes.train_samples,
         test_samples=notes.test_samples,
         parameters=parameter_count(plan.architecture),

@@ -22,6 +22,7 @@ from harness.conformance.tolerances import tolerances
 from harness.conformance.trajectories import STEPS, initial, on_random_data, rates_of
 from specs import nest
 from specs.architecture import Architecture
+from specs.codec import to_plain
 from specs.layers import JOINS, LAYERS, Flatten, Linear, MaxPool2d, ReLU
 from specs.loading import default_recipe, load_architecture
 from specs.nodes import INPUT
@@ -65,7 +66,7 @@ def test_drawn_graphs_are_at_least_forty_and_nest_three_levels_of_everything() -
     nodes = [node for case in cases for node in infer(case.architecture)]
     assert {node.layer.kind for node in nodes} >= set(LAYERS | JOINS) - {"softmax"}
     assert {nest.depth(case.architecture.layers) for case in cases} == {3}
-    text = json.dumps([case.architecture.to_dict() for case in cases])
+    text = json.dumps([to_plain(case.architecture) for case in cases])
     assert all(f'"{kind}"' in text for kind in nest.NESTS)
     assert any(INPUT in node.inputs for node in nodes if node.layer.kind in JOINS)
     assert any(len(node.inputs) > 2 for node in nodes)
@@ -74,8 +75,8 @@ def test_drawn_graphs_are_at_least_forty_and_nest_three_levels_of_everything() -
 def test_drawn_cases_are_these_ones_whatever_is_installed() -> None:
     """Their structure comes from a generator of our own; this holds it still."""
     layers = [case.name for cases in drawn_layers.drawn_cases(3).values() for case in cases]
-    chains = [case.architecture.to_dict() for case in network_cases.drawn_cases(FULL.drawn_networks)]
-    graphs = [case.architecture.to_dict() for case in graph_cases.graph_cases(FULL.drawn_graphs)]
+    chains = [to_plain(case.architecture) for case in network_cases.drawn_cases(FULL.drawn_networks)]
+    graphs = [to_plain(case.architecture) for case in graph_cases.graph_cases(FULL.drawn_graphs)]
     text = json.dumps([layers, chains, graphs], sort_keys=True)
     assert hashlib.sha256(text.encode()).hexdigest() == DRAWN
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from specs.architecture import Architecture
+from specs.codec import from_plain, to_plain
 from specs.errors import RequestError
 from specs.identity import architecture_sha256
 from specs.layers import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Layer, Linear, MaxPool2d, ReLU, Softmax
@@ -203,7 +204,7 @@ def test_a_nest_survives_json() -> None:
         Repeat(times=2, layers=(BLOCK, BatchNorm2d())),
         Branches(join="concat", paths=((), (Residual(layers=(conv(4),), shortcut=(conv(4),)),))),
     )
-    assert Architecture.from_dict(json.loads(json.dumps(net.to_dict()))) == net
+    assert from_plain(Architecture, json.loads(json.dumps(to_plain(net)))) == net
 
 
 def test_the_committed_records_still_hold_the_fingerprints_of_their_networks() -> None:

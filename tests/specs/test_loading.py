@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from specs.codec import to_plain
 from specs.errors import RequestError
 from specs.form import Form
 from specs.initializers import HeUniform, Normal
@@ -115,7 +116,7 @@ def test_a_users_recipe(spec) -> None:
 
 def test_what_was_loaded_can_be_written_and_loaded_again(spec) -> None:
     architecture = load_architecture(spec(EVERY_LAYER))
-    plain = yaml.safe_dump(architecture.to_dict()).replace("!!python/tuple", "")
+    plain = yaml.safe_dump(to_plain(architecture))
     assert load_architecture(spec(plain)) == architecture
 
 

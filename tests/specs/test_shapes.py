@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from specs.architecture import Architecture
+from specs.codec import to_plain
 from specs.errors import RequestError
 from specs.layers import (
     AvgPool2d,
@@ -159,7 +160,7 @@ COUNTED = {name: load_architecture(name) for name in PARAMETERS} | {
 @pytest.fixture(scope="module")
 def torch_counts(backend_python: Callable[[str], Path]) -> dict[str, dict[str, int]]:
     script = Path(__file__).parent / "scripts" / "torch_flops.py"
-    data = json.dumps([architecture.to_dict() for architecture in COUNTED.values()])
+    data = json.dumps([to_plain(architecture) for architecture in COUNTED.values()])
     done = subprocess.run([backend_python("torch"), script], input=data, stdout=subprocess.PIPE, text=True, check=True)
     return dict(zip(COUNTED, json.loads(done.stdout), strict=True))
 

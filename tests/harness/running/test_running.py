@@ -74,7 +74,7 @@ def test_the_record_explains_the_run_alone(tmp_path: Path) -> None:
     record, _ = run(find("numpy"), tmp_path / "a", epochs=1, limit_train=30)
     planned = plan(find("numpy"), epochs=1)
     assert record.specs is not None
-    assert Architecture.from_dict(dict(record.specs.architecture)) == planned.architecture
+    assert from_plain(Architecture, dict(record.specs.architecture)) == planned.architecture
     assert from_plain(Recipe, record.specs.recipe) == planned.recipe
     assert (record.train_samples, record.test_samples) == (30, 20)
     assert Record.from_json(record.to_json()) == record

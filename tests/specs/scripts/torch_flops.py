@@ -1,6 +1,6 @@
 """Run in torch's interpreter: what torch's own counter says of one training step of one sample.
 
-In, on stdin: a JSON list of architectures as ``Architecture.to_dict`` writes them. Out, on stdout: the JSON list of
+In, on stdin: a JSON list of architectures as ``specs.codec.to_plain`` writes them. Out, on stdout: the JSON list of
 {"forward": FLOPs, "train": FLOPs, "parameters": count}.
 """
 
