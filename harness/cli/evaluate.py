@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from harness.cli.checkpoint_options import Backend, CheckpointFolder
 from harness.planning import options
+
+if TYPE_CHECKING:
+    from harness.inference.network import Evaluation
 
 
 def evaluate(
@@ -52,16 +55,16 @@ def evaluate(
         "framework_version": model.version,
         "model": loaded.architecture.name,
         "dataset": data.name,
-        **found,
     }
     if json:
-        print(encoder.dumps(report))
+        mistakes = [one.model_dump() for one in found.misclassified]
+        print(encoder.dumps({**report, **vars(found), "misclassified": mistakes}))
     else:
-        _print(report)
+        _print(report, found)
     return 0
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(report: dict[str, str], found: Evaluation) -> None:
     from harness.cli.tables import print_table
 
     trained = "" if report["backend"] == report["trained_with"] else f", trained with {report['trained_with']}"
@@ -73,9 +76,9 @@ def _print(report: dict[str, Any]) -> None:
         "macro_recall": "macro recall",
         "macro_f1": "macro F1",
     }
-    rows = [[text, f"{report[key]:.4f}"] for key, text in names.items()]
-    print_table(title, ["figure", "value"], [*rows, ["test images", f"{report['samples']:,}"]], right=["value"])
-    confusion = report["confusion_matrix"]
+    rows = [[text, f"{getattr(found, key):.4f}"] for key, text in names.items()]
+    print_table(title, ["figure", "value"], [*rows, ["test images", f"{found.samples:,}"]], right=["value"])
+    confusion = found.confusion_matrix
     classes = [str(number) for number in range(len(confusion))]
     print_table(
         "Confusion: true classes down, predicted classes across",

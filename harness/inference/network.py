@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backends.contract import SessionSpec
 from harness.checkpoints import Checkpoint
 from harness.datasets import Dataset
-from harness.measuring.classification_metrics import classification_metrics
+from harness.measuring.classification_metrics import ClassificationMetrics, classification_metrics
 from harness.processes.remote import open_worker
 from harness.worker.evaluation import EVAL_BATCH, loss_and_accuracy
 from specs.recipe import Preprocessing
@@ -29,6 +29,15 @@ class Model:
 
     predict: Predict
     version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(ClassificationMetrics):
+    """What a network makes of a test part; its fields are named as in a record."""
+
+    samples: int
+    test_accuracy: float
+    test_loss: float
 
 
 @contextmanager
@@ -64,22 +73,10 @@ def logits_of(predict: Predict, images: NDArray[np.uint8], preprocessing: Prepro
     return np.concatenate(batches).astype(np.float64)
 
 
-def evaluation(predict: Predict, dataset: Dataset, preprocessing: Preprocessing, *, limit: int) -> dict[str, Any]:
-    """Accuracy, loss, macro averages, confusion matrix and mistakes on the first ``limit`` test images.
-
-    Named as in a record.
-    """
+def evaluation(predict: Predict, dataset: Dataset, preprocessing: Preprocessing, *, limit: int) -> Evaluation:
+    """Figures of the first ``limit`` test images."""
     labels = dataset.test_labels[:limit]
     logits = logits_of(predict, dataset.test_images[:limit], preprocessing)
     loss, accuracy = loss_and_accuracy(logits, labels)
     metrics = classification_metrics(logits, labels)
-    return {
-        "samples": len(labels),
-        "test_accuracy": accuracy,
-        "test_loss": loss,
-        "macro_precision": metrics.macro_precision,
-        "macro_recall": metrics.macro_recall,
-        "macro_f1": metrics.macro_f1,
-        "confusion_matrix": metrics.confusion_matrix,
-        "misclassified": [one.model_dump() for one in metrics.misclassified],
-    }
+    return Evaluation(samples=len(labels), test_accuracy=accuracy, test_loss=loss, **vars(metrics))
