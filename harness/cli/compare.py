@@ -49,6 +49,7 @@ def compare(
     from harness.planning.study import plans_of
     from harness.racing.cases import race_set
     from harness.running.sweep import Interrupted, Sweep
+    from results.store import ResultSet
     from specs.errors import unknown
 
     check_form(json=json, csv=csv)
@@ -64,9 +65,12 @@ def compare(
     if dry_run:
         print_plan(asked, Sweep(asked, plans, results).remaining() if results else plans, place)
         return 0
-    results = results or _new(place, asked, study, _command(asked, out))
+    command = _command(asked, out)
+    results = results or ResultSet.create(place, name=asked.name, study=asked.to_dict(), command=command)
     with results.claim():
-        results.grow(asked.to_dict(), _command(asked, out))
+        results.grow(asked.to_dict(), command)
+        if study is not None:
+            _keep_file(study, place / "study.yaml")
         runs = Sweep(asked, plans, results)
         threads = plans[0][1].threads
         if remembered(threads) is None:
@@ -166,17 +170,13 @@ def _to_resume(sets: Path, given: Mapping[str, Any]) -> ResultSet:
     return ResultSet.open(find_set(given["name"], sets))
 
 
-def _new(place: Path, study: Study, file: Path | None, command: str) -> ResultSet:
+def _keep_file(file: Path, place: Path) -> None:
     import shutil
 
     from results.files import explained
-    from results.store import ResultSet
 
-    results = ResultSet.create(place, name=study.name, study=study.to_dict(), command=command)
-    if file is not None:
-        with explained("write", place / "study.yaml"):
-            shutil.copyfile(file, place / "study.yaml")
-    return results
+    with explained("write", place):
+        shutil.copyfile(file, place)
 
 
 def _command(study: Study, out: Path | None, *more: str) -> str:

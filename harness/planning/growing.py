@@ -24,7 +24,10 @@ def grown(results: ResultSet, given: Mapping[str, Any]) -> Study:
     """
     if not results.manifest.study:
         raise RequestError(f"--resume: {results.path} holds single runs and is no comparison: choose another --name")
-    before = Study.from_dict(results.manifest.study)
+    try:
+        before = Study.from_dict(results.manifest.study)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"{results.path / 'set.json'}: not a study: {error}") from error
     asked = replace(before, **given)
     more: dict[str, Any] = {name: (*getattr(before, name), *getattr(asked, name)) for name in LISTS}
     whole = replace(asked, **more, repeats=max(before.repeats, asked.repeats))

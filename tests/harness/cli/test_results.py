@@ -60,6 +60,30 @@ def test_what_cannot_be_resumed(made: Path, tmp_path: Path) -> None:
     assert_one_line(harness(*resume, "--name", "single", cwd=tmp_path), "no comparison")
 
 
+def test_the_study_of_a_set_that_somebody_spoiled(made: Path, tmp_path: Path) -> None:
+    for spoiled in ({"repeats": "x"}, {"models": 5}, {"name": None}, {"colour": 1}):
+        file = made / "set.json"
+        whole = file.read_text()
+        data = json.loads(whole)
+        data["study"].update(spoiled)
+        if "name" in spoiled:
+            del data["study"]["name"]
+        file.write_text(json.dumps(data))
+        assert_one_line(harness("compare", "--name", "mine", "--resume", cwd=tmp_path), "set.json: not a study")
+        file.write_text(whole)
+
+
+def test_a_study_file_that_grew_is_kept_as_it_is_now(tmp_path: Path) -> None:
+    study = "name: s\nbackends: [numpy]\nmodels: [mlp]\ndatasets: [digits]\nepochs: 1\nlimit_train: 40\nrace: false\n"
+    for repeats, resume in ((1, ()), (2, ("--resume",))):
+        (tmp_path / "s.yaml").write_text(f"{study}repeats: {repeats}\n")
+        done = harness("compare", "s.yaml", "-q", *resume, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    place = tmp_path / "results" / "runs" / "s"
+    assert (place / "study.yaml").read_text().endswith("repeats: 2\n")
+    assert len(ResultSet.open(place).rows()[0]) == 2
+
+
 def test_sets_are_listed_shown_and_deleted(made: Path, tmp_path: Path) -> None:
     (made / "notes.txt").write_text("mine")
     (made.parent / "broken").mkdir()
