@@ -62,11 +62,11 @@ def print_report(made: Report, *, json: bool = False, csv: bool = False) -> None
     if json or csv:
         print(as_json(made) if json else as_csv(made.summary), end="")
         return
-    for table in text_tables(made.study):
+    for table in text_tables(made.analysis):
         print_table(table.title, table.columns, table.rows, right=table.right)
-    for race in made.study.races.values():
+    for race in made.analysis.races.values():
         print_ranks(race)
-    for sentence in chief_findings(made.study, TOLD):
+    for sentence in chief_findings(made.analysis, TOLD):
         print(f"- {sentence}")
     print(made.html)
 

@@ -1,7 +1,7 @@
 """What the runs say in plain sentences: who was fastest, whether accuracies are equal, what failed, what to beware of.
 
-Each rule is one short function from a ``Study`` to findings, with its threshold named; the findings are collected once
-and rendered once, in the reader's language (``results.words``).
+Each rule is one short function from an ``Analysis`` to findings, with its threshold named; the findings are collected
+once and rendered once, in the reader's language (``results.words``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import get_args
 
-from results.findings.finding import Finding, Level, Study
+from results.findings.finding import Analysis, Finding, Level
 from results.findings.leaving import leaving
 from results.findings.outcome import accuracy, memory, targets
 from results.findings.racing import raced
@@ -25,19 +25,19 @@ from results.findings.trust import (
     threads,
 )
 
-__all__ = ["LEVELS", "Finding", "Study", "collect"]
+__all__ = ["LEVELS", "Analysis", "Finding", "collect"]
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 
-RULES: tuple[Callable[[Study], Iterator[Finding]], ...] = (
+RULES: tuple[Callable[[Analysis], Iterator[Finding]], ...] = (
     changes, raced, fastest, ladder, far_slower, accuracy, leaving, memory, failed, nonconforming_backends, namesakes,
     fingerprints, noisy, threads, machines, first_step, targets, wide, damaged,
 )  # fmt: skip
 
 
-def collect(study: Study) -> list[Finding]:
+def collect(analysis: Analysis) -> list[Finding]:
     """Every finding, in the order of LEVELS."""
-    if study.results.runs.empty:
-        return [study.say("no_runs", "problem"), *damaged(study)]
-    found = [finding for rule in RULES for finding in rule(study)]
+    if analysis.results.runs.empty:
+        return [analysis.say("no_runs", "problem"), *damaged(analysis)]
+    found = [finding for rule in RULES for finding in rule(analysis)]
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))

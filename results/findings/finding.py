@@ -1,4 +1,4 @@
-"""What a finding is, the study that the rules look at, and the words they share."""
+"""What a finding is, the analysis that the rules look at, and the words they share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Study:
+class Analysis:
     """The runs as findings and plots look at them."""
 
     results: Results
@@ -142,9 +142,9 @@ def extent(column: str, values: Sequence[float]) -> str:
     return f"{cell(column, min(values))}–{figure(column, max(values))}"
 
 
-def some(study: Study, names: Sequence[str]) -> str:
+def some(analysis: Analysis, names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     shown = [plain(name) for name in names[:NAMED]]
     if len(names) <= NAMED:
-        return study.words.join(shown)
-    return study.words("and_more", names=study.words("comma").join(shown), count=len(names) - NAMED)
+        return analysis.words.join(shown)
+    return analysis.words("and_more", names=analysis.words("comma").join(shown), count=len(names) - NAMED)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.findings.finding import Finding, Study
+from results.findings.finding import Analysis, Finding
 from results.formatting import significant
 from results.record import Record
 from results.summary import Subject
@@ -31,28 +31,28 @@ class _Path:
     farthest: float  # the step where it was farthest
 
 
-def leaving(study: Study) -> Iterator[Finding]:
+def leaving(analysis: Analysis) -> Iterator[Finding]:
     """Per case, of runs that started alike: who leaves the reference while others stay, or that all leave it."""
-    for case in study.cases:
+    for case in analysis.cases:
         runs = [
             (s, record, record.curve)
-            for s, record in study.selection.at_common_start(case)
+            for s, record in analysis.selection.at_common_start(case)
             if record.curve and record.curve.first
         ]
         if len(runs) < 2:
             continue
-        reference, expected = reference_of([(s, curve) for s, _, curve in runs], study.baseline)
+        reference, expected = reference_of([(s, curve) for s, _, curve in runs], analysis.baseline)
         paths = [_path(s, record, *gaps(curve, expected)) for s, record, curve in runs if s is not reference]
         left = [path for path in paths if path.far > FAR]
-        name = study.labels.subject(reference.key)
+        name = analysis.labels.subject(reference.key)
         for path in left:
             rest = max((other.far for other in paths if other is not path), default=None)
             stayed = rest is not None and rest * APART < path.far
-            others = study.words("others_stay", far=significant(rest, 2)) if stayed and rest is not None else ""
-            yield study.say(
+            others = analysis.words("others_stay", far=significant(rest, 2)) if stayed and rest is not None else ""
+            yield analysis.say(
                 "leaves", "warning" if stayed else "note", case, path.subject, reference=name,
                 step=f"{path.start or path.farthest:,.0f}", far=significant(path.far, 2),
-                farthest=f"{path.farthest:,.0f}", others=others, ties=_ties(study, path),
+                farthest=f"{path.farthest:,.0f}", others=others, ties=_ties(analysis, path),
             )  # fmt: skip
 
 
@@ -64,13 +64,13 @@ def _path(subject: Subject, record: Record, steps: np.ndarray, apart: np.ndarray
     return _Path(subject, record, start, float(known[worst]), float(steps[worst]))
 
 
-def _ties(study: Study, path: _Path) -> str:
+def _ties(analysis: Analysis, path: _Path) -> str:
     """Whether ties explain it, or what of that is known: the records do not hold the data."""
-    standing = study.conformance(path.subject.key)
+    standing = analysis.conformance(path.subject.key)
     if path.record.specs is None:
-        return study.words("ties_unknown")
+        return analysis.words("ties_unknown")
     if "max_pool" not in json.dumps(path.record.specs.architecture):
-        return study.words("ties_none")
+        return analysis.words("ties_none")
     if standing is None or standing.failures:
-        return study.words("ties_unchecked")
-    return study.words("ties_possible", passed=standing.passed)
+        return analysis.words("ties_unchecked")
+    return analysis.words("ties_possible", passed=standing.passed)

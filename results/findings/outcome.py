@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from results.findings.finding import Finding, Study, extent
+from results.findings.finding import Analysis, Finding, extent
 from results.formatting import figure, interval
 from results.statistics import EQUIVALENCE_MARGIN, Verdict
 from results.summary import Subject, accuracy_equivalence, per_seed, speed_ratio
 
 
-def accuracy(study: Study) -> Iterator[Finding]:
+def accuracy(analysis: Analysis) -> Iterator[Finding]:
     """Per case: which backends reach the baseline's accuracy within the margin, and which cannot be said to."""
     margin = f"{100 * EQUIVALENCE_MARGIN:g}"
-    for case in study.cases:
-        peer = case.baseline(study.baseline)
+    for case in analysis.cases:
+        peer = case.baseline(analysis.baseline)
         equal: list[Subject] = []
         untested: dict[Subject, int] = {}
         for subject in case.subjects:
@@ -28,45 +28,45 @@ def accuracy(study: Study) -> Iterator[Finding]:
             elif found.equivalent:
                 equal.append(subject)
             else:
-                yield study.say(
+                yield analysis.say(
                     "accuracy_differs" if found.differs else "accuracy_unsure",
                     "warning" if found.differs else "accuracy",
                     case,
                     subject,
-                    baseline=study.labels.subject(peer.key),
+                    baseline=analysis.labels.subject(peer.key),
                     difference=figure("accuracy_difference", found.difference),
                     interval=interval("accuracy_difference", found.low, found.high),
                     margin=margin,
                 )
         if equal and peer:
-            yield study.say("accuracy_equivalent", "accuracy", case, backends=study.names([peer, *equal]),
+            yield analysis.say("accuracy_equivalent", "accuracy", case, backends=analysis.names([peer, *equal]),
                             medians=_medians([peer, *equal]), margin=margin)  # fmt: skip
         if untested and peer:
             seeds = max(untested.values())
-            yield study.say("accuracy_untested", "accuracy", case, backends=study.names([peer, *untested]),
-                            medians=_medians([peer, *untested]), seeds=study.words(f"seeds_{seeds}"))  # fmt: skip
+            yield analysis.say("accuracy_untested", "accuracy", case, backends=analysis.names([peer, *untested]),
+                            medians=_medians([peer, *untested]), seeds=analysis.words(f"seeds_{seeds}"))  # fmt: skip
 
 
 def _medians(subjects: Sequence[Subject]) -> str:
     return extent("accuracy", [float(np.median(per_seed(subject.ok, "test_accuracy"))) for subject in subjects])
 
 
-def targets(study: Study) -> Iterator[Finding]:
+def targets(analysis: Analysis) -> Iterator[Finding]:
     """Accuracy targets that some runs of a case reached and others did not."""
-    for case in study.cases:
-        for column in (c for c in study.results.runs.columns if c.startswith("reached_")):
+    for case in analysis.cases:
+        for column in (c for c in analysis.results.runs.columns if c.startswith("reached_")):
             counts = {s: (int(s.ok[column].fillna(False).sum()), len(s.ok[column].dropna())) for s in case.subjects}
             if not any(reached for reached, _ in counts.values()):
                 continue
             for subject, (reached, runs) in counts.items():
                 if reached < runs:
-                    yield study.say("target_missed", "note", case, subject, reached=reached, runs=runs,
+                    yield analysis.say("target_missed", "note", case, subject, reached=reached, runs=runs,
                                     target=figure("accuracy", float(column.removeprefix("reached_"))))  # fmt: skip
 
 
-def memory(study: Study) -> Iterator[Finding]:
+def memory(analysis: Analysis) -> Iterator[Finding]:
     """Per case and manner: the least peak and the greatest; that one needs less is said only where it is sure."""
-    for case in study.cases:
+    for case in analysis.cases:
         for subjects in case.in_manners():
             peaks = {s: s.ok["peak_rss_mb"].median() for s in subjects if s.ok["peak_rss_mb"].notna().any()}
             if len(peaks) < 2:
@@ -74,8 +74,8 @@ def memory(study: Study) -> Iterator[Finding]:
             least, most = min(peaks, key=peaks.__getitem__), max(peaks, key=peaks.__getitem__)
             others = [speed_ratio(other, least, "peak_rss_mb").verdict for other in peaks if other is not least]
             others += [speed_ratio(most, other, "peak_rss_mb").verdict for other in peaks if other is not most]
-            yield study.say(
+            yield analysis.say(
                 "memory" if set(others) == {Verdict.FASTER} else "memory_measured", "memory", case,
-                least=study.labels.subject(least.key), least_mb=figure("peak_rss_mb", peaks[least]),
-                most=study.labels.subject(most.key), most_mb=figure("peak_rss_mb", peaks[most]),
+                least=analysis.labels.subject(least.key), least_mb=figure("peak_rss_mb", peaks[least]),
+                most=analysis.labels.subject(most.key), most_mb=figure("peak_rss_mb", peaks[most]),
             )  # fmt: skip

@@ -11,7 +11,7 @@ import pandas as pd
 
 from results.columns import CaseKey, SubjectKey
 from results.comparison import compare
-from results.findings.finding import Finding, Study, some, speed
+from results.findings.finding import Analysis, Finding, some, speed
 from results.formatting import cell, duration, figure, interval, plain
 from results.ladder import RATE, ladders
 from results.palette import REFERENCE
@@ -28,43 +28,43 @@ WIDE_INTERVAL = 0.25
 """Width of an interval, as a share of its median, from which more repeats are worth their time."""
 
 
-def changes(study: Study) -> Iterator[Finding]:
+def changes(analysis: Analysis) -> Iterator[Finding]:
     """Of two sets: what became faster, what slower, what stayed and what cannot be compared."""
-    if len(study.results.sets) != 2:
+    if len(analysis.results.sets) != 2:
         return
     said: dict[str, list[str]] = {}
-    for row in compare(study.results).to_dict("records"):
-        case = study.labels.case(CaseKey(**{name: row.get(name, "") for name in CaseKey._fields}))
-        values = {"case": case, "backend": _changed(study, row), "ratio": cell("ratio", row["ratio"]),
+    for row in compare(analysis.results).to_dict("records"):
+        case = analysis.labels.case(CaseKey(**{name: row.get(name, "") for name in CaseKey._fields}))
+        values = {"case": case, "backend": _changed(analysis, row), "ratio": cell("ratio", row["ratio"]),
                   "interval": interval("ratio", row["ratio_low"], row["ratio_high"]),
-                  "reason": study.words.reason(row["reason"])}  # fmt: skip
-        said.setdefault(row["verdict"], []).append(study.words(f"change_{row['verdict']}", **values))
-    before, after = (plain(name) for name in study.results.names)
+                  "reason": analysis.words.reason(row["reason"])}  # fmt: skip
+        said.setdefault(row["verdict"], []).append(analysis.words(f"change_{row['verdict']}", **values))
+    before, after = (plain(name) for name in analysis.results.names)
     for verdict in Verdict:
         if verdict in said:
-            what = some(study, said[verdict])
-            yield study.say(f"changes_{verdict}", "change", before=before, after=after, what=what)
+            what = some(analysis, said[verdict])
+            yield analysis.say(f"changes_{verdict}", "change", before=before, after=after, what=what)
 
 
-def _changed(study: Study, row: Mapping[Any, Any]) -> str:
-    several = study.results.runs["tuning"].nunique() > 1
+def _changed(analysis: Analysis, row: Mapping[Any, Any]) -> str:
+    several = analysis.results.runs["tuning"].nunique() > 1
     name = plain(row["backend"])
-    return f"{name} ({study.labels.manner(row['tuning'])})" if several else name
+    return f"{name} ({analysis.labels.manner(row['tuning'])})" if several else name
 
 
-def fastest(study: Study) -> Iterator[Finding]:
+def fastest(analysis: Analysis) -> Iterator[Finding]:
     """Per case and manner: the fastest to train, how many times as fast as each of the others, and what cannot be told.
 
     A backend that failed conformance has no rank: it may be fast at computing something else. Where a race gave a
     verdict on the case, that counts, and training runs rank nobody.
     """
-    for case in study.cases:
-        if case.key in study.races and study.races[case.key].ranked:
+    for case in analysis.cases:
+        if case.key in analysis.races and analysis.races[case.key].ranked:
             continue
         for subjects in case.in_manners():
-            ranked = _ranked([s for s in subjects if speed(s) is not None and not _nonconforming(study, s)])
+            ranked = _ranked([s for s in subjects if speed(s) is not None and not _nonconforming(analysis, s)])
             if ranked and ranked[1]:
-                yield from _ranking(study, case, *ranked)
+                yield from _ranking(analysis, case, *ranked)
 
 
 def _ranked(subjects: list[Subject]) -> tuple[Subject, list[tuple[Subject, Ratio]]] | None:
@@ -77,37 +77,39 @@ def _ranked(subjects: list[Subject]) -> tuple[Subject, list[tuple[Subject, Ratio
     return None  # each is beaten by another: they ran in rounds of their own
 
 
-def _ranking(study: Study, case: Case, best: Subject, others: Sequence[tuple[Subject, Ratio]]) -> Iterator[Finding]:
+def _ranking(
+    analysis: Analysis, case: Case, best: Subject, others: Sequence[tuple[Subject, Ratio]]
+) -> Iterator[Finding]:
     same = [other for other, r in others if r.verdict is Verdict.NO_DIFFERENCE]
     untold = [(other, r) for other, r in others if r.verdict in (Verdict.CANNOT_TELL, Verdict.NOT_COMPARABLE)]
     slower = [
-        study.words(
+        analysis.words(
             "times_as_fast_as",
             ratio=cell("ratio", r.estimate.median),
             interval=interval("ratio", r.estimate.low, r.estimate.high),
-            backend=study.labels.subject(other.key),
+            backend=analysis.labels.subject(other.key),
         )
         for other, r in others
         if r.verdict is Verdict.FASTER and r.estimate is not None
     ]
     values = {
         "rate": figure(RATE, speed(best)),
-        "others": study.words.join(slower),
-        "leaders": study.names([best, *same]),
+        "others": analysis.words.join(slower),
+        "leaders": analysis.names([best, *same]),
         "margin": f"{100 * (SAME_SPEED - 1):.0f}",
         "rounds": max((r.estimate.n for _, r in others if r.estimate), default=0),
     }
     if same:
-        yield study.say("level_ahead" if slower else "level", "speed", case, best, **values)
+        yield analysis.say("level_ahead" if slower else "level", "speed", case, best, **values)
     elif slower:
-        yield study.say("ahead" if untold else "fastest", "speed", case, best, **values)
+        yield analysis.say("ahead" if untold else "fastest", "speed", case, best, **values)
     else:
-        yield study.say("highest", "speed", case, best, **values)
-    yield from _undecided(study, case, best, untold)
+        yield analysis.say("highest", "speed", case, best, **values)
+    yield from _undecided(analysis, case, best, untold)
 
 
 def _undecided(
-    study: Study, case: Case, subject: Subject, others: Sequence[tuple[Subject, Ratio]]
+    analysis: Analysis, case: Case, subject: Subject, others: Sequence[tuple[Subject, Ratio]]
 ) -> Iterator[Finding]:
     """From whom it cannot be told apart in speed: what is wide, why, and how many rounds more would do."""
     without_interval: dict[str, list[Subject]] = {}
@@ -118,33 +120,33 @@ def _undecided(
             continue
         wanted = rounds_wanted(size)
         more = (
-            study.words("too_many_rounds", most=MOST)
+            analysis.words("too_many_rounds", most=MOST)
             if wanted is None
-            else study.words("more_rounds", more=wanted - size.n, total=wanted)
+            else analysis.words("more_rounds", more=wanted - size.n, total=wanted)
         )
         key = "undecided_disturbed" if size.disturbed else "undecided"
-        yield study.say(
-            key, "speed", case, subject, other=study.labels.subject(other.key), low=cell("ratio", size.low),
-            high=cell("ratio", size.high), rounds=size.n, why=_why(study, subject, other), more=more,
+        yield analysis.say(
+            key, "speed", case, subject, other=analysis.labels.subject(other.key), low=cell("ratio", size.low),
+            high=cell("ratio", size.high), rounds=size.n, why=_why(analysis, subject, other), more=more,
         )  # fmt: skip
     for reason, peers in without_interval.items():
-        yield study.say(
+        yield analysis.say(
             "single" if reason == "single" else "unpaired", "speed", case, subject,
-            reason=study.words.reason(reason), others=study.names(peers),
+            reason=analysis.words.reason(reason), others=analysis.names(peers),
         )  # fmt: skip
 
 
-def _why(study: Study, first: Subject, second: Subject) -> str:
+def _why(analysis: Analysis, first: Subject, second: Subject) -> str:
     """Whose rates vary most from round to round, and how many of its runs were disturbed."""
     both = pairs(first, second, RATE)
     spread = {first: _spread(both["subject"]), second: _spread(both["peer"])}
     uneven = max(spread, key=lambda subject: spread[subject])
-    said = study.words(
-        "uneven", backend=study.labels.subject(uneven.key), spread=f"{100 * (math.exp(spread[uneven]) - 1):.0f}"
+    said = analysis.words(
+        "uneven", backend=analysis.labels.subject(uneven.key), spread=f"{100 * (math.exp(spread[uneven]) - 1):.0f}"
     )
     if not uneven.noisy:
         return said
-    return f"{said} {study.words('uneven_disturbed', count=uneven.noisy, runs=len(uneven.ok))}"
+    return f"{said} {analysis.words('uneven_disturbed', count=uneven.noisy, runs=len(uneven.ok))}"
 
 
 def _spread(rates: pd.Series[float]) -> float:
@@ -152,22 +154,22 @@ def _spread(rates: pd.Series[float]) -> float:
     return float(np.log(rates).std())
 
 
-def _nonconforming(study: Study, subject: Subject) -> bool:
-    status = study.conformance(subject.key)
+def _nonconforming(analysis: Analysis, subject: Subject) -> bool:
+    status = analysis.conformance(subject.key)
     return status is not None and bool(status.failures)
 
 
-def ladder(study: Study) -> Iterator[Finding]:
+def ladder(analysis: Analysis) -> Iterator[Finding]:
     """Per case what each manner of using a framework brought over the one below it, where backends ran in several."""
-    for case in study.cases:
+    for case in analysis.cases:
         steps: dict[tuple[str, str], list[tuple[Subject, Subject, Ratio]]] = {}
         for lower, higher, found in (step for one in ladders(case) for step in one.steps()):
             steps.setdefault((lower.key.tuning, higher.key.tuning), []).append((lower, higher, found))
         for (lower_manner, higher_manner), climbed in steps.items():
             told = [
-                study.words(
+                analysis.words(
                     "ladder_same" if found.verdict is Verdict.NO_DIFFERENCE else "ladder_step",
-                    backend=study.labels.framework(higher.backend, higher.key.version),
+                    backend=analysis.labels.framework(higher.backend, higher.key.version),
                     ratio=cell("ratio", found.estimate.median),
                     interval=interval("ratio", found.estimate.low, found.estimate.high),
                     margin=f"{100 * (SAME_SPEED - 1):.0f}",
@@ -176,53 +178,54 @@ def ladder(study: Study) -> Iterator[Finding]:
                 if found.estimate and found.verdict in (Verdict.FASTER, Verdict.SLOWER, Verdict.NO_DIFFERENCE)
             ]
             if told:
-                names = {"lower": study.labels.manner(lower_manner), "higher": study.labels.manner(higher_manner)}
-                yield study.say("ladder", "speed", case, climbed[0][1], **names, told=study.words.join(told))
+                names = {"lower": analysis.labels.manner(lower_manner), "higher": analysis.labels.manner(higher_manner)}
+                yield analysis.say("ladder", "speed", case, climbed[0][1], **names, told=analysis.words.join(told))
             for lower, higher, found in climbed:
                 if found.verdict in (Verdict.CANNOT_TELL, Verdict.NOT_COMPARABLE):
-                    yield from _undecided(study, case, higher, [(lower, found)])
+                    yield from _undecided(analysis, case, higher, [(lower, found)])
 
 
-def far_slower(study: Study) -> Iterator[Finding]:
+def far_slower(analysis: Analysis) -> Iterator[Finding]:
     """Backends far behind the fastest of the same manner, beyond doubt; the reference in float64 is slow by nature."""
-    for case in study.cases:
+    for case in analysis.cases:
         for manner in case.in_manners():
             subjects = [s for s in manner if speed(s) is not None and s.backend != REFERENCE]
             best = max(subjects, key=lambda s: speed(s) or 0.0, default=None)
             for subject in subjects:
                 found = speed_ratio(best, subject, RATE).estimate if best and best is not subject else None
                 if found is not None and found.low is not None and found.low >= FAR_SLOWER:
-                    yield study.say("far_slower", "warning", case, subject, times=cell("ratio", found.median),
+                    yield analysis.say("far_slower", "warning", case, subject, times=cell("ratio", found.median),
                                     interval=interval("ratio", found.low, found.high))  # fmt: skip
 
 
-def first_step(study: Study) -> Iterator[Finding]:
+def first_step(analysis: Analysis) -> Iterator[Finding]:
     """One finding per subject whose first steps take long, with the cases where they do."""
     slow: dict[str, list[str]] = {}
-    for case in study.cases:
+    for case in analysis.cases:
         for subject in case.subjects:
             first, step = subject.ok["first_step_s"].median(), subject.ok["step_p50_ms"].median()
             if first >= FIRST_STEP_LEAST_S and first * 1000 >= FIRST_STEP_TIMES * step:
-                said = study.words(
+                said = analysis.words(
                     "first_step_of",
-                    case=study.labels.case(case.key),
+                    case=analysis.labels.case(case.key),
                     seconds=duration(first),
                     steps=f"{first * 1000 / step:,.0f}",
                 )
-                slow.setdefault(study.labels.subject(subject.key), []).append(said)
+                slow.setdefault(analysis.labels.subject(subject.key), []).append(said)
     for backend, cases_ in slow.items():
-        yield study.say("first_step", "note", backend=backend, where=some(study, cases_))
+        yield analysis.say("first_step", "note", backend=backend, where=some(analysis, cases_))
 
 
-def wide(study: Study) -> Iterator[Finding]:
+def wide(analysis: Analysis) -> Iterator[Finding]:
     """Throughputs whose intervals are so wide that more repeats are worth their time."""
-    summary = study.summary
+    summary = analysis.summary
     wild = summary["too_disturbed"].str.split().map(lambda names: RATE in names)
     wide = summary[wild | ((summary[f"{RATE}_high"] - summary[f"{RATE}_low"]) / summary[RATE] > WIDE_INTERVAL)]
     if len(wide):
         names = [
-            study.words("of_case", backend=study.labels.subject(SubjectKey(*(row[key] for key in SubjectKey._fields))),
-                        case=study.labels.case(CaseKey(*(row[key] for key in CaseKey._fields))))
+            analysis.words("of_case",
+                        backend=analysis.labels.subject(SubjectKey(*(row[key] for key in SubjectKey._fields))),
+                        case=analysis.labels.case(CaseKey(*(row[key] for key in CaseKey._fields))))
             for _, row in wide.iterrows()
         ]  # fmt: skip
-        yield study.say("wide", "note", names=some(study, names), share=f"{100 * WIDE_INTERVAL:g}")
+        yield analysis.say("wide", "note", names=some(analysis, names), share=f"{100 * WIDE_INTERVAL:g}")

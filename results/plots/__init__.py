@@ -1,4 +1,4 @@
-"""The plots of a study: what to draw, drawn with matplotlib and kept as SVG and PNG.
+"""The plots of a analysis: what to draw, drawn with matplotlib and kept as SVG and PNG.
 
 Habits of the field: readable at half a page, units on the axes, intervals drawn, one colour per backend everywhere
 (``results.palette``). Axis texts are English in every language of the report; its captions are translated.
@@ -18,7 +18,7 @@ from results.words import Words
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from results.findings import Study
+    from results.findings import Analysis
     from results.summary import Case
 
 PANELS = 6
@@ -40,13 +40,13 @@ class Plot:
     png: bytes
 
 
-def draw(study: Study) -> Iterator[Plot]:
+def draw(analysis: Analysis) -> Iterator[Plot]:
     """Every plot that the runs have something for."""
     from results.plots import bars, curves, images, ladders, races
     from results.plots.style import styled
 
-    drawn = replace(study, words=Words("en"))  # matplotlib's own font has no Chinese
-    selection = study.selection
+    drawn = replace(analysis, words=Words("en"))  # matplotlib's own font has no Chinese
+    selection = analysis.selection
     with styled():
         for number, start in enumerate(range(0, len(drawn.cases), PANELS), start=1):
             cases = drawn.cases[start : start + PANELS]
@@ -58,8 +58,8 @@ def draw(study: Study) -> Iterator[Plot]:
             yield from _finished(f"phases{part}", "phases", "", cases, bars.phases(drawn, cases))
         several_sets = len({case.key.set for case in drawn.cases}) > 1
         for case in drawn.cases:
-            about = study.labels.case(case.key)
-            name = _name(study, case, several_sets=several_sets)
+            about = analysis.labels.case(case.key)
+            name = _name(analysis, case, several_sets=several_sets)
             yield from _finished(f"loss-{name}", "loss", about, [case], curves.loss(drawn, selection, case))
             yield from _finished(f"accuracy-{name}", "accuracy", about, [case], curves.accuracy(drawn, case))
             yield from _finished(
@@ -71,9 +71,9 @@ def draw(study: Study) -> Iterator[Plot]:
             yield from _finished(name, "gallery", dataset, shown, images.gallery(drawn, selection, dataset))
 
 
-def _name(study: Study, case: Case, *, several_sets: bool) -> str:
+def _name(analysis: Analysis, case: Case, *, several_sets: bool) -> str:
     """What a case's plots are called: by its names and conditions, and its number where the names are not its alone."""
-    key, number = case.key, study.labels.number(case.key.training)
+    key, number = case.key, analysis.labels.number(case.key.training)
     parts = [case.dataset, case.model, case.recipe, key.device, key.precision, str(key.threads)]
     parts += [key.set] if several_sets else []
     return _slug("-".join(parts)) + (f"-{number}" if number > 1 else "")

@@ -17,7 +17,7 @@ from results.statistics import Estimate, estimate
 from results.summary import Case, Subject
 
 if TYPE_CHECKING:
-    from results.findings import Study
+    from results.findings import Analysis
 
 LONG_NAME = 14
 """Names longer than this leave no room for two panels side by side."""
@@ -32,62 +32,62 @@ _PHASES = {
 }
 
 
-def throughput(study: Study, cases: Sequence[Case]) -> Figure | None:
+def throughput(analysis: Analysis, cases: Sequence[Case]) -> Figure | None:
     """Training samples per second: medians with their 95 % intervals, every run a dot."""
     column = "train_samples_per_second"
     chosen = [(case, _having(case, column)) for case in cases]
     chosen = [(case, subjects) for case, subjects in chosen if subjects]
     if not chosen:
         return None
-    figure, axes = _figure(study, chosen)
+    figure, axes = _figure(analysis, chosen)
     for (case, subjects), ax in zip(chosen, axes, strict=True):
         for place, subject in enumerate(subjects):
             rates = subject.ok[column].dropna()
             found = estimate(rates.tolist())
             if found is None:
                 continue
-            look = study.labels.look(subject.key)
+            look = analysis.labels.look(subject.key)
             ax.barh(place, found.median, height=0.68, color=look.colour, hatch=look.hatch, edgecolor=PAPER, lw=0)
             _interval(ax, place, found)
             if len(rates) > 1:
                 ax.plot(rates, np.full(len(rates), place), "o", ms=2.5, mfc=PAPER, mec=INK, mew=0.6)
             _value(ax, place, max(_end(found), rates.max()), _said(column, found))
-        _finish(study, ax, case, subjects, "samples/s in training")
+        _finish(analysis, ax, case, subjects, "samples/s in training")
     return figure
 
 
-def memory(study: Study, cases: Sequence[Case]) -> Figure | None:
+def memory(analysis: Analysis, cases: Sequence[Case]) -> Figure | None:
     """Peak resident memory, split into what importing the framework takes and what training adds."""
     chosen = [(case, _having(case, "peak_rss_mb")) for case in cases]
     chosen = [(case, subjects) for case, subjects in chosen if subjects]
     if not chosen:
         return None
-    figure, axes = _figure(study, chosen)
+    figure, axes = _figure(analysis, chosen)
     for (case, subjects), ax in zip(chosen, axes, strict=True):
         for place, subject in enumerate(subjects):
             peaks = subject.ok["peak_rss_mb"].dropna()
             found = estimate(peaks.tolist())
             if found is None:
                 continue
-            look = study.labels.look(subject.key)
+            look = analysis.labels.look(subject.key)
             imported = _median(subject, "after_import_rss_mb") or 0.0
             ax.barh(place, imported, height=0.68, color=look.colour, alpha=0.45, lw=0)
             ax.barh(place, found.median - imported, left=imported, height=0.68, color=look.colour, hatch=look.hatch,
                     edgecolor=PAPER, lw=0)  # fmt: skip
             _interval(ax, place, found)
             _value(ax, place, _end(found), _said("peak_rss_mb", found))
-        _finish(study, ax, case, subjects, "peak memory (MiB)")
+        _finish(analysis, ax, case, subjects, "peak memory (MiB)")
     _legend(figure, {"after import": "#bbbbbb", "added by building and training": "#666666"})
     return figure
 
 
-def phases(study: Study, cases: Sequence[Case]) -> Figure | None:
+def phases(analysis: Analysis, cases: Sequence[Case]) -> Figure | None:
     """Where a run's seconds go: medians of each phase, stacked."""
     chosen = [(case, _having(case, *_PHASES)) for case in cases]
     chosen = [(case, subjects) for case, subjects in chosen if subjects]
     if not chosen:
         return None
-    figure, axes = _figure(study, chosen)
+    figure, axes = _figure(analysis, chosen)
     for (case, subjects), ax in zip(chosen, axes, strict=True):
         for place, subject in enumerate(subjects):
             left = 0.0
@@ -96,7 +96,7 @@ def phases(study: Study, cases: Sequence[Case]) -> Figure | None:
                 ax.barh(place, seconds, left=left, height=0.68, color=colour, lw=0)
                 left += seconds
             _value(ax, place, left, cell("total_s", left))
-        _finish(study, ax, case, subjects, "time per run (s)")
+        _finish(analysis, ax, case, subjects, "time per run (s)")
     _legend(figure, dict(_PHASES.values()))
     return figure
 
@@ -105,8 +105,8 @@ def _having(case: Case, *columns: str) -> list[Subject]:
     return [subject for subject in case.subjects if subject.ok[list(columns)].notna().any(axis=None)]
 
 
-def _figure(study: Study, chosen: Sequence[tuple[Case, list[Subject]]]) -> tuple[Figure, list[Axes]]:
-    longest = max(len(study.labels.subject(subject.key)) for _, subjects in chosen for subject in subjects)
+def _figure(analysis: Analysis, chosen: Sequence[tuple[Case, list[Subject]]]) -> tuple[Figure, list[Axes]]:
+    longest = max(len(analysis.labels.subject(subject.key)) for _, subjects in chosen for subject in subjects)
     columns = 2 if longest <= LONG_NAME else 1
     return panels([0.95 + 0.3 * len(subjects) for _, subjects in chosen], columns=columns)
 
@@ -135,9 +135,9 @@ def _value(ax: Axes, place: int, end: float, text: str) -> None:
     ax.annotate(text, (end, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8.5)
 
 
-def _finish(study: Study, ax: Axes, case: Case, subjects: Sequence[Subject], xlabel: str) -> None:
-    ax.set_yticks(range(len(subjects)), [short(study.labels.subject(s.key)) for s in subjects])
-    ax.set(xlabel=xlabel, title=short(study.labels.case(case.key), 36))
+def _finish(analysis: Analysis, ax: Axes, case: Case, subjects: Sequence[Subject], xlabel: str) -> None:
+    ax.set_yticks(range(len(subjects)), [short(analysis.labels.subject(s.key)) for s in subjects])
+    ax.set(xlabel=xlabel, title=short(analysis.labels.case(case.key), 36))
     ax.set_ylim(len(subjects) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)

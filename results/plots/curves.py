@@ -14,13 +14,13 @@ from results.summary import Case
 from results.trajectories import gaps, points, reference_of
 
 if TYPE_CHECKING:
-    from results.findings import Study
+    from results.findings import Analysis
 
 EQUAL = 1e-9
 """Losses closer than this are equal (float32 resolves no less) and leave a gap: a log axis has no zero."""
 
 
-def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
+def loss(analysis: Analysis, selection: Selection, case: Case) -> Figure | None:
     """Training losses of runs that started alike, overlaid, and below how far each is from the reference.
 
     The curves must lie on one another: that is the point. The reference is NumPy where it ran, else the baseline.
@@ -29,41 +29,41 @@ def loss(study: Study, selection: Selection, case: Case) -> Figure | None:
     runs = [(subject, curve) for subject, curve in runs if len(curve.first)]
     if not runs:
         return None
-    reference = reference_of(runs, study.baseline)
+    reference = reference_of(runs, analysis.baseline)
     others = [pair for pair in runs if pair is not reference]
 
     figure = Figure(figsize=(WIDTH, 4.4 if others else 2.9), layout="constrained")
     axes = figure.subplots(2 if others else 1, 1, sharex=True, squeeze=False, height_ratios=[3, 2] if others else [1])
     upper = axes[0, 0]
     for number, (subject, curve) in enumerate(runs):
-        look = study.labels.look(subject.key)
+        look = analysis.labels.look(subject.key)
         steps, losses = points(curve)
         # Curves that coincide would hide one another: the first is drawn widest and each next one narrower on top.
         width = 1.2 + 1.3 * (len(runs) - 1 - number)
         upper.plot(
-            steps, losses, look.dash, color=look.colour, lw=width, label=short(study.labels.subject(subject.key))
+            steps, losses, look.dash, color=look.colour, lw=width, label=short(analysis.labels.subject(subject.key))
         )
     upper.set(ylabel="training loss", xscale="log")
     for line in legend(figure, upper, "upper right").get_lines():
         line.set_linewidth(3)
     for subject, curve in others:
-        look = study.labels.look(subject.key)
+        look = analysis.labels.look(subject.key)
         steps, gap = gaps(curve, reference[1])
         gap[gap < EQUAL] = np.nan
         axes[1, 0].plot(steps, gap, look.dash, color=look.colour, lw=1.1, marker=".", ms=3)
     if others:
-        name = short(study.labels.subject(reference[0].key), 16)
+        name = short(analysis.labels.subject(reference[0].key), 16)
         axes[1, 0].set(ylabel=f"|loss − {name}|", xscale="log", yscale="log")
         log_ticks(axes[1, 0].yaxis)
     log_ticks(axes[-1, 0].xaxis)
     axes[-1, 0].set_xlabel("training step (log scale)")
-    upper.set_title(short(study.labels.case(case.key), 80))
+    upper.set_title(short(analysis.labels.case(case.key), 80))
     return figure
 
 
-def accuracy(study: Study, case: Case) -> Figure | None:
+def accuracy(analysis: Analysis, case: Case) -> Figure | None:
     """Test accuracy per epoch, and against the seconds spent in training; the band spans the runs."""
-    epochs = study.results.epochs
+    epochs = analysis.results.epochs
     epochs = epochs[epochs["test_accuracy"].notna()]
     figure, (left, right) = panels([2.9, 2.9], columns=2)
     right.sharey(left)
@@ -73,7 +73,7 @@ def accuracy(study: Study, case: Case) -> Figure | None:
         if own.empty:
             continue
         drawn = True
-        look = study.labels.look(subject.key)
+        look = analysis.labels.look(subject.key)
         by_epoch = own.groupby("epoch")
         middle = by_epoch["test_accuracy"].median()
         lowest, highest = by_epoch["test_accuracy"].min(), by_epoch["test_accuracy"].max()
@@ -86,11 +86,11 @@ def accuracy(study: Study, case: Case) -> Figure | None:
                 look.dash,
                 color=look.colour,
                 marker=look.marker,
-                label=short(study.labels.subject(subject.key)),
+                label=short(analysis.labels.subject(subject.key)),
             )
     if not drawn:
         return None
-    left.set(xlabel="epoch", ylabel="test accuracy", title=short(study.labels.case(case.key), 40))
+    left.set(xlabel="epoch", ylabel="test accuracy", title=short(analysis.labels.case(case.key), 40))
     left.set_xlim(left.dataLim.x0 - 0.5, left.dataLim.x1 + 0.5)  # wide enough for a tick even of a single epoch
     left.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     left.yaxis.set_major_formatter(PercentFormatter(1.0))

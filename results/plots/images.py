@@ -19,7 +19,7 @@ from results.selection import Selection
 from results.summary import Case, Subject
 
 if TYPE_CHECKING:
-    from results.findings import Study
+    from results.findings import Analysis
 
 CLASSES_SHOWN = 20
 """More classes than this leave no room for numbers."""
@@ -30,7 +30,7 @@ GREY = "grey"
 """What the ids of grey pictures begin with: a dark page inverts them."""
 
 
-def confusion(study: Study, selection: Selection, case: Case) -> Figure | None:
+def confusion(analysis: Analysis, selection: Selection, case: Case) -> Figure | None:
     """Errors per run, true class against predicted: the mean of all backends with numbers, each backend beside it (of
     several manners or versions the recommended one, the first).
 
@@ -44,7 +44,7 @@ def confusion(study: Study, selection: Selection, case: Case) -> Figure | None:
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[4, 3.2])[0]
     large = left.subplots()
     picture = _matrix(large, np.mean([matrix for _, matrix in errors], axis=0), most, numbers=True)
-    large.set(xlabel="predicted class", ylabel="true class", title=f"{short(study.labels.case(case.key), 32)}, all")
+    large.set(xlabel="predicted class", ylabel="true class", title=f"{short(analysis.labels.case(case.key), 32)}, all")
     each = dict(reversed([(subject.backend, (subject, matrix)) for subject, matrix in _recommended_first(errors)]))
     across = 1 if len(each) == 1 else 2
     grid = right.subplots(-(-len(each) // across), across, squeeze=False).ravel()
@@ -52,7 +52,7 @@ def confusion(study: Study, selection: Selection, case: Case) -> Figure | None:
         ax.remove()
     for ax, (subject, matrix) in zip(grid, [each[name] for name in in_order(each)], strict=False):
         _matrix(ax, matrix, most, numbers=False)
-        ax.set_title(short(study.labels.subject(subject.key), 20), fontsize=9)
+        ax.set_title(short(analysis.labels.subject(subject.key), 20), fontsize=9)
     bar = left.colorbar(picture, ax=large, shrink=0.7, aspect=25)
     bar.set_label("test images per run")
     bar.outline.set_visible(False)
@@ -90,16 +90,16 @@ def _matrix(ax: Axes, matrix: NDArray[np.float64], most: float, *, numbers: bool
     return picture
 
 
-def gallery(study: Study, selection: Selection, dataset: str) -> Figure | None:
+def gallery(analysis: Analysis, selection: Selection, dataset: str) -> Figure | None:
     """The test images misclassified by most runs of any backend, with the true class and the one most often said."""
-    subjects = [subject for case in study.cases if case.dataset == dataset for subject in case.subjects]
+    subjects = [subject for case in analysis.cases if case.dataset == dataset for subject in case.subjects]
     records = [record for record in selection.of_subjects(subjects) if record.misclassified]
     said: dict[int, Counter[tuple[int, int]]] = {}
     for record in records:
         for misclassified in record.misclassified:
             said.setdefault(misclassified.index, Counter())[misclassified.true, misclassified.predicted] += 1
     worst = sorted(said, key=lambda index: (-said[index].total(), index))
-    pictures = [(index, picture) for index in worst if (picture := _picture(study, dataset, index)) is not None]
+    pictures = [(index, picture) for index in worst if (picture := _picture(analysis, dataset, index)) is not None]
     if not pictures:
         return None
     pictures = pictures[:GALLERY]
@@ -119,11 +119,11 @@ def gallery(study: Study, selection: Selection, dataset: str) -> Figure | None:
     return figure
 
 
-def _picture(study: Study, dataset: str, index: int) -> NDArray[Any] | None:
+def _picture(analysis: Analysis, dataset: str, index: int) -> NDArray[Any] | None:
     """The pixels kept in one of the sets; None where there are none or they cannot be read."""
     from PIL import Image, UnidentifiedImageError
 
-    for one in study.results.sets:
+    for one in analysis.results.sets:
         file = one.image_file(dataset, index)
         try:
             with Image.open(io.BytesIO(file.read_bytes())) as image:

@@ -20,12 +20,12 @@ from results.statistics import Verdict, estimate
 from results.summary import Case
 
 if TYPE_CHECKING:
-    from results.findings import Study
+    from results.findings import Analysis
 
 _MARKERS = ("o", "s", "D")
 
 
-def ladder(study: Study, cases: Sequence[Case]) -> Figure | None:
+def ladder(analysis: Analysis, cases: Sequence[Case]) -> Figure | None:
     """Training rates per backend, a marker per manner with its 95 % interval, and what each brought over the last."""
     chosen = [(case, found) for case in cases if (found := list(ladders(case)))]
     if not chosen:
@@ -38,7 +38,7 @@ def ladder(study: Study, cases: Sequence[Case]) -> Figure | None:
                        else f"{one.backend} {one.version}") for one in found]  # fmt: skip
         ax.set_yticks(range(len(found)), names)
         ax.set_ylim(len(found) - 0.4, -0.6)
-        ax.set(xlabel="samples/s in training", title=short(study.labels.case(case.key), 60))
+        ax.set(xlabel="samples/s in training", title=short(analysis.labels.case(case.key), 60))
         ax.set_xlim(0, 1.12 * ax.dataLim.x1)
         ax.grid(axis="y", visible=False)
         ax.tick_params(axis="y", length=0)

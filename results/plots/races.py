@@ -16,23 +16,23 @@ from results.race import Race
 from results.summary import Case
 
 if TYPE_CHECKING:
-    from results.findings import Study
+    from results.findings import Analysis
 
 
-def race(study: Study, cases: Sequence[Case]) -> Figure | None:
+def race(analysis: Analysis, cases: Sequence[Case]) -> Figure | None:
     """Ratios to the baseline with their 95 % intervals, fastest first, on a scale where twice and half look alike."""
-    chosen = [(case, found) for case in cases if (found := study.races.get(case.key)) and found.ranked]
+    chosen = [(case, found) for case in cases if (found := analysis.races.get(case.key)) and found.ranked]
     if not chosen:
         return None
     figure, axes = panels([0.95 + 0.3 * len(found.ranked) for _, found in chosen], columns=1)
     for (case, found), ax in zip(chosen, axes, strict=True):
-        _ranks(study, ax, found)
-        base = study.labels.subject(found.racers[found.baseline].key)
-        ax.set(xlabel=f"times as fast as {short(base)}", title=short(study.labels.case(case.key), 60))
+        _ranks(analysis, ax, found)
+        base = analysis.labels.subject(found.racers[found.baseline].key)
+        ax.set(xlabel=f"times as fast as {short(base)}", title=short(analysis.labels.case(case.key), 60))
     return figure
 
 
-def _ranks(study: Study, ax: Axes, found: Race) -> None:
+def _ranks(analysis: Analysis, ax: Axes, found: Race) -> None:
     base = found.racers[found.baseline]
     ax.axvline(1.0, color=INK, lw=0.8, ls=":")
     ends = [1.0]
@@ -48,7 +48,7 @@ def _ranks(study: Study, ax: Axes, found: Race) -> None:
         text = f"{cell('ratio', size.median)} ({interval('ratio', size.low, size.high)})"
         ax.annotate(text, (size.high, place), xytext=(7, 0), textcoords="offset points", va="center", fontsize=8.5)
         ends += [size.low, size.high]
-    ax.set_yticks(range(len(found.ranked)), [short(study.labels.subject(racer.key)) for racer in found.ranked])
+    ax.set_yticks(range(len(found.ranked)), [short(analysis.labels.subject(racer.key)) for racer in found.ranked])
     ax.set_ylim(len(found.ranked) - 0.4, -0.6)
     ax.set_xscale("log")
     ax.set_xlim(min(ends) / 1.15, max(ends) * (max(ends) / min(ends)) ** 0.35 * 1.15)

@@ -11,7 +11,7 @@ import pandas as pd
 from results.collector import paused
 from results.export import write_tables
 from results.files import explained, write_atomic
-from results.findings import Study
+from results.findings import Analysis
 from results.tables import Results
 from results.words import Words
 from specs.errors import RequestError
@@ -24,12 +24,12 @@ class Report:
 
     html: Path
     markdown: Path
-    study: Study
+    analysis: Analysis
 
     @property
     def summary(self) -> pd.DataFrame:
         """One row per case and subject (``results.summary``)."""
-        return self.study.summary
+        return self.analysis.summary
 
 
 def build(
@@ -48,11 +48,11 @@ def build(
     words = Words(lang)
     results = Results.load(paths)
     _check_readable(results)
-    study = Study(results, results.baseline(baseline), words)
+    analysis = Analysis(results, results.baseline(baseline), words)
     folder = Path(out) if out is not None else _folder(results)
-    plots = list(draw(study)) if len(results.runs) else []
+    plots = list(draw(analysis)) if len(results.runs) else []
     with paused():  # a table of ten thousand runs has 130,000 cells
-        page = assemble(study, plots)
+        page = assemble(analysis, plots)
         html, markdown = render(page)
 
     safe = f"the records are safe, make the report again with {PROGRAM} report"
@@ -60,11 +60,11 @@ def build(
         write_atomic(folder / "plots" / f"{plot.name}.svg", plot.svg, safe=safe)
         write_atomic(folder / "plots" / f"{plot.name}.png", plot.png, safe=safe)
     _remove_stale(folder / "plots", {plot.name for plot in plots})
-    tables = {"runs": results.runs, "epochs": results.epochs, "summary": study.summary}
+    tables = {"runs": results.runs, "epochs": results.epochs, "summary": analysis.summary}
     write_tables(folder / "tables", tables, safe=safe)
     write_atomic(folder / "report.md", markdown, safe=safe)
     write_atomic(folder / "report.html", html, safe=safe)
-    return Report(folder / "report.html", folder / "report.md", study)
+    return Report(folder / "report.html", folder / "report.md", analysis)
 
 
 def _check_readable(results: Results) -> None:

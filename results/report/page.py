@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from results.columns import CaseKey, SubjectKey
-from results.findings import LEVELS, Finding, Study, collect
+from results.findings import LEVELS, Analysis, Finding, collect
 from results.formatting import cell, is_absent, moment, plain, plain_lines, unit
 from results.plots import Plot
 from results.record import Row
@@ -78,42 +78,42 @@ class Page:
     runs: Table
 
 
-def assemble(study: Study, plots: Sequence[Plot]) -> Page:
-    """The page of a study with its plots."""
-    words, results = study.words, study.results
+def assemble(analysis: Analysis, plots: Sequence[Plot]) -> Page:
+    """The page of a analysis with its plots."""
+    words, results = analysis.words, analysis.results
     whole = zip(results.rows, results.runs["training"], strict=True)
     bad = [(CaseKey(training, row.device, row.precision, row.threads, name), row) for (name, row), training in whole
            if row.status != "ok"]  # fmt: skip
     tables = [
-        make(study) for make in (page_tables.speed, page_tables.ladder, page_tables.accuracy, page_tables.resources)
+        make(analysis) for make in (page_tables.speed, page_tables.ladder, page_tables.accuracy, page_tables.resources)
     ]
     tables = [table for table in tables if table.rows or table.name != "ladder"]
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return Page(
         words=words,
         title=words.join([plain(name) for name in results.names]),
-        sets=list(_sets(study)),
+        sets=list(_sets(analysis)),
         made=words("made", when=now, runs=f"{len(results.runs):,}"),
-        findings=_findings(study, tables, plots),
-        changes=page_tables.changes(study),
+        findings=_findings(analysis, tables, plots),
+        changes=page_tables.changes(analysis),
         tables=tables,
         plots=[(plot, words(f"caption_{plot.kind}", about=plain(plot.about))) for plot in plots],
-        conformance=page_tables.conformance(study),
-        failures=[_failure(study, key, row) for key, row in bad[:FAILURES]],
+        conformance=page_tables.conformance(analysis),
+        failures=[_failure(analysis, key, row) for key, row in bad[:FAILURES]],
         more_failures=max(0, len(bad) - FAILURES),
-        machine=_machine(study),
-        software=list(_software(study)),
-        fingerprints=page_tables.fingerprints(study),
-        runs=page_tables.runs(study),
+        machine=_machine(analysis),
+        software=list(_software(analysis)),
+        fingerprints=page_tables.fingerprints(analysis),
+        runs=page_tables.runs(analysis),
     )
 
 
-def _sets(study: Study) -> Iterator[dict[str, str]]:
-    for name, one in zip(study.results.names, study.results.sets, strict=True):
+def _sets(analysis: Analysis) -> Iterator[dict[str, str]]:
+    for name, one in zip(analysis.results.names, analysis.results.sets, strict=True):
         asked = json.dumps(one.manifest.study, indent=2, ensure_ascii=False) if one.manifest.study else ""
         yield {
             "name": plain(name),
-            "created": study.words("set_created", created=moment(one.manifest.created)),
+            "created": analysis.words("set_created", created=moment(one.manifest.created)),
             "command": plain(one.manifest.command or "", 2000),
             "study": plain_lines(asked),
         }
@@ -131,38 +131,38 @@ _SHOWN = {
 """Where the figures of a finding are, by its key or else by its level: the table or section, and the kind of plot."""
 
 
-def _findings(study: Study, tables: Sequence[Table], plots: Sequence[Plot]) -> list[tuple[str, str, list[Told]]]:
+def _findings(analysis: Analysis, tables: Sequence[Table], plots: Sequence[Plot]) -> list[tuple[str, str, list[Told]]]:
     """Level, its heading and its sentences."""
-    found = collect(study)
+    found = collect(analysis)
     rows = {(table.name, key): f"{table.name}-{n}" for table in tables for n, key in enumerate(table.keys)}
     groups: list[tuple[str, str, list[Told]]] = []
     for level in LEVELS:
         told = [
-            Told(one.sentence(study.words), list(_links(study, one, rows, plots)))
+            Told(one.sentence(analysis.words), list(_links(analysis, one, rows, plots)))
             for one in found
             if one.level == level
         ]
         if told:
-            groups.append((level, study.words(f"level_{level}"), told))
+            groups.append((level, analysis.words(f"level_{level}"), told))
     return groups
 
 
 def _links(
-    study: Study, one: Finding, rows: Mapping[tuple[str, Any], str], plots: Sequence[Plot]
+    analysis: Analysis, one: Finding, rows: Mapping[tuple[str, Any], str], plots: Sequence[Plot]
 ) -> Iterator[tuple[str, str]]:
     where, kind = _SHOWN.get(one.key) or _SHOWN.get(one.level) or ("", "")
     if where:
         own = [row for (table, key), row in rows.items() if (table, key[0]) == (where, one.case)]
         anchor = rows.get((where, (one.case, one.subject))) or next(iter(own), where)
-        yield study.words("jump_row" if anchor != where else f"heading_{where}"), anchor
+        yield analysis.words("jump_row" if anchor != where else f"heading_{where}"), anchor
     plot = next((plot for plot in plots if plot.kind == kind and (one.case is None or one.case in plot.cases)), None)
     if plot is not None:
-        yield study.words("jump_plot"), f"plot-{plot.name}"
+        yield analysis.words("jump_plot"), f"plot-{plot.name}"
 
 
-def _failure(study: Study, key: CaseKey, row: Row) -> Failure:
-    case = study.labels.case(key)
-    title = f"{plain(row.backend)}: {case}: {study.words(f'status_{row.status}')} ({row.run_id})"
+def _failure(analysis: Analysis, key: CaseKey, row: Row) -> Failure:
+    case = analysis.labels.case(key)
+    title = f"{plain(row.backend)}: {case}: {analysis.words(f'status_{row.status}')} ({row.run_id})"
     error = row.error
     command = plain(row.command or "", 1000)
     if error is None:
@@ -180,30 +180,30 @@ def _failure(study: Study, key: CaseKey, row: Row) -> Failure:
     )
 
 
-def _machine(study: Study) -> list[tuple[str, str]]:
+def _machine(analysis: Analysis) -> list[tuple[str, str]]:
     """What is true of all runs, and what varies between them."""
     facts = []
     for column in _MACHINE:
-        values = [value for value in study.results.runs[column].dropna().unique() if not is_absent(value)]
+        values = [value for value in analysis.results.runs[column].dropna().unique() if not is_absent(value)]
         if not values:
             continue
         said = [f"{cell(column, value)} {unit(column).name}".strip() for value in values[:6]]
-        title = study.words(f"column_{column}")
-        facts.append((title, said[0] if len(said) == 1 else study.words("varies", values=study.words.join(said))))
+        title = analysis.words(f"column_{column}")
+        facts.append((title, said[0] if len(said) == 1 else analysis.words("varies", values=analysis.words.join(said))))
     return facts
 
 
-def _software(study: Study) -> Iterator[Software]:
+def _software(analysis: Analysis) -> Iterator[Software]:
     """Per subject and set, from its first run that says so; what it was tuned by from all of them."""
-    runs = study.results.runs
+    runs = analysis.results.runs
     owners = [SubjectKey(*key) for key in runs[list(SubjectKey._fields)].itertuples(index=False)]
     grouped: dict[tuple[SubjectKey, str], list[Row]] = {}
-    for (name, row), owner in zip(study.results.rows, owners, strict=True):
+    for (name, row), owner in zip(analysis.results.rows, owners, strict=True):
         grouped.setdefault((owner, name), []).append(row)
-    words = study.words
+    words = analysis.words
     for (subject, name), rows in grouped.items():
         row = next((row for row in rows if row.environment.packages), rows[0])
-        title = study.labels.subject(subject)
+        title = analysis.labels.subject(subject)
         environment = row.environment
         facts = {
             "framework_version": row.framework_version,
@@ -215,7 +215,7 @@ def _software(study: Study) -> Iterator[Software]:
         phrases += [words("tuned_allocator", variables=" ".join(sorted(allocator)))
                     for row in rows[:1] if (allocator := _allocator(row))]  # fmt: skip
         yield Software(
-            title=title if len(study.results.sets) == 1 else f"{title} ({plain(name)})",
+            title=title if len(analysis.results.sets) == 1 else f"{title} ({plain(name)})",
             facts=[(words(f"column_{name}"), plain(value)) for name, value in facts.items() if value],
             packages=", ".join(f"{plain(k)} {plain(v)}" for k, v in sorted(environment.packages.items())),
             variables=" ".join(f"{plain(k)}={plain(v)}" for k, v in sorted(environment.variables.items())),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from results.columns import CASE, FINGERPRINTS, CaseKey, SubjectKey
 from results.comparison import compare
-from results.findings import Study
+from results.findings import Analysis
 from results.formatting import ABSENT, cell, interval, is_absent, moment, plain, unit
 from results.ladder import RATE, ladders
 from results.palette import in_order
@@ -111,19 +111,19 @@ class Table:
         )  # fmt: skip
 
 
-def summary(study: Study) -> Table:
+def summary(analysis: Analysis) -> Table:
     """The chief figures alone, for the terminal."""
     figures = ("test_accuracy", "train_samples_per_second", "train_ratio")
     columns = [
-        *_who(study),
-        *(_figure(study, name) for name in figures),
-        Column(study.words("column_train_verdict"), lambda row: _verdict(study, row, "train_")),
-        _figure(study, "peak_rss_mb"),
+        *_who(analysis),
+        *(_figure(analysis, name) for name in figures),
+        Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_")),
+        _figure(analysis, "peak_rss_mb"),
     ]
-    return Table.of("summary", study.words("about_terminal"), columns, _summary(study))
+    return Table.of("summary", analysis.words("about_terminal"), columns, _summary(analysis))
 
 
-def speed(study: Study) -> Table:
+def speed(analysis: Analysis) -> Table:
     """Throughput, ratio to the baseline and step times per case and subject."""
     figures = (
         "inference_samples_per_second", "inference_ratio", "step_p50_ms", "step_p90_ms", "step_p99_ms", "gflops",
@@ -131,23 +131,23 @@ def speed(study: Study) -> Table:
     )  # fmt: skip
     columns = [
         *_who(
-            study,
-            _figure(study, "train_ratio"),
-            Column(study.words("column_train_verdict"), lambda row: _verdict(study, row, "train_")),
-            _figure(study, "train_samples_per_second"),
+            analysis,
+            _figure(analysis, "train_ratio"),
+            Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_")),
+            _figure(analysis, "train_samples_per_second"),
         ),
-        *(_figure(study, name) for name in figures),
+        *(_figure(analysis, name) for name in figures),
     ]
-    about = study.words("about_speed", baseline=plain(study.baseline or ""))
-    return Table.of("speed", about, columns, _summary(study), keyed=True)
+    about = analysis.words("about_speed", baseline=plain(analysis.baseline or ""))
+    return Table.of("speed", about, columns, _summary(analysis), keyed=True)
 
 
-def ladder(study: Study) -> Table:
+def ladder(analysis: Analysis) -> Table:
     """Per case and backend the rate in each manner, and how many times as fast each is as the one below it."""
-    words = study.words
+    words = analysis.words
 
     def rows() -> Iterable[Mapping[str, Any]]:
-        for one in (one for case in study.cases for one in ladders(case)):
+        for one in (one for case in analysis.cases for one in ladders(case)):
             row: dict[str, Any] = one.case.key._asdict() | one.rungs[0].key._asdict() | {"ladder": one}
             row["ok"], row["runs"] = (sum(len(part) for part in parts) for parts in (
                 [s.ok for s in one.rungs], [s.runs for s in one.rungs]))  # fmt: skip
@@ -159,7 +159,7 @@ def ladder(study: Study) -> Table:
         def fill(row: Mapping[str, Any]) -> Cell:
             subject = row["ladder"].subject(manner)
             found = None if subject is None else estimate(subject.ok[RATE].dropna().tolist())
-            return Cell(ABSENT) if found is None else _estimated(study, RATE, found)
+            return Cell(ABSENT) if found is None else _estimated(analysis, RATE, found)
 
         return Column(words(f"tuning_{manner}"), fill, unit=unit(RATE).name, css="number")
 
@@ -168,7 +168,7 @@ def ladder(study: Study) -> Table:
             found: Ratio | None = row["steps"].get(manner)
             if found is None or found.estimate is None:
                 return Cell(ABSENT)
-            made = _estimated(study, "ratio", found.estimate, told=found.reason != "disturbed")
+            made = _estimated(analysis, "ratio", found.estimate, told=found.reason != "disturbed")
             said = words(f"verdict_{found.verdict}")
             return replace(made, detail=f"{made.detail}; {said}" if made.detail else said, css=_css(found.verdict))
 
@@ -176,53 +176,53 @@ def ladder(study: Study) -> Table:
 
     columns = [
         *_who(
-            study, *(column for manner in MANNERS for column in (rate(manner), step(manner))), backend=_backend_alone
+            analysis, *(column for manner in MANNERS for column in (rate(manner), step(manner))), backend=_backend_alone
         ),
     ]
     return Table.of("ladder", words("about_ladder"), columns, rows(), keyed=True)
 
 
-def accuracy(study: Study) -> Table:
+def accuracy(analysis: Analysis) -> Table:
     """Accuracy and what goes with it, and the time to each target, per case and subject."""
 
     def equal(row: Mapping[str, Any]) -> Cell:
         value, seeds = row["accuracy_equivalent"], row["accuracy_seeds"]
         if is_absent(value):
-            return Cell(study.words("untested"), study.words(f"seeds_{seeds}")) if seeds else Cell(ABSENT)
-        return Cell(study.words("yes" if value else "unsure"), css="good" if value else "")
+            return Cell(analysis.words("untested"), analysis.words(f"seeds_{seeds}")) if seeds else Cell(ABSENT)
+        return Cell(analysis.words("yes" if value else "unsure"), css="good" if value else "")
 
     columns = [
         *_who(
-            study,
-            _figure(study, "test_accuracy"),
-            Column(study.words("column_accuracy_equivalent"), equal),
-            _figure(study, "accuracy_difference"),
+            analysis,
+            _figure(analysis, "test_accuracy"),
+            Column(analysis.words("column_accuracy_equivalent"), equal),
+            _figure(analysis, "accuracy_difference"),
         ),
-        *(_figure(study, name) for name in ("macro_precision", "macro_recall", "macro_f1", "test_loss")),
+        *(_figure(analysis, name) for name in ("macro_precision", "macro_recall", "macro_f1", "test_loss")),
         *(
-            _time_to(study, name.removeprefix("reached_"))
-            for name in study.results.runs.columns
+            _time_to(analysis, name.removeprefix("reached_"))
+            for name in analysis.results.runs.columns
             if name.startswith("reached_")
         ),
     ]
-    about = study.words("about_accuracy", baseline=plain(study.baseline or ""))
-    return Table.of("accuracy", about, columns, _summary(study), keyed=True)
+    about = analysis.words("about_accuracy", baseline=plain(analysis.baseline or ""))
+    return Table.of("accuracy", about, columns, _summary(analysis), keyed=True)
 
 
-def resources(study: Study) -> Table:
+def resources(analysis: Analysis) -> Table:
     """Seconds per phase, memory, parameters and threads per case and subject."""
     figures = (
         "import_s", "build_s", "first_step_s", "train_s", "eval_s", "after_import_rss_mb", "device_peak_mb",
         "parameters", "busy_threads", "wanted_threads",
     )  # fmt: skip
-    first = (_figure(study, name) for name in ("peak_rss_mb", "total_s"))
-    columns = [*_who(study, *first), *(_figure(study, name) for name in figures)]
-    return Table.of("resources", study.words("about_resources"), columns, _summary(study), keyed=True)
+    first = (_figure(analysis, name) for name in ("peak_rss_mb", "total_s"))
+    columns = [*_who(analysis, *first), *(_figure(analysis, name) for name in figures)]
+    return Table.of("resources", analysis.words("about_resources"), columns, _summary(analysis), keyed=True)
 
 
-def runs(study: Study) -> Table:
+def runs(analysis: Analysis) -> Table:
     """Every run."""
-    words = study.words
+    words = analysis.words
 
     def status(row: Mapping[str, Any]) -> Cell:
         message = "" if is_absent(row["error_message"]) else plain(row["error_message"], 160)
@@ -237,59 +237,59 @@ def runs(study: Study) -> Table:
     figures = ("test_accuracy", "train_samples_per_second", "first_step_s", "total_s", "peak_rss_mb")
     columns = [
         Column(words("column_run_id"), lambda row: Cell(plain(row["run_id"])), code=True),
-        Column(words("column_case"), lambda row: Cell(_case(study, row))),
-        Column(words("column_backend"), lambda row: _backend(study, row)),
-        _figure(study, "seed"),
-        _figure(study, "round"),
+        Column(words("column_case"), lambda row: Cell(_case(analysis, row))),
+        Column(words("column_backend"), lambda row: _backend(analysis, row)),
+        _figure(analysis, "seed"),
+        _figure(analysis, "round"),
         Column(words("column_status"), status),
         Column(words("column_notes"), notes),
-        *(_figure(study, name) for name in figures),
+        *(_figure(analysis, name) for name in figures),
         Column(
             words("column_command"), lambda row: Cell(_or_absent(row["command"], 1000)), code=True, css="screen-only"
         ),
     ]
-    return Table.of("runs", words("about_runs"), columns, _records(study.results.runs))
+    return Table.of("runs", words("about_runs"), columns, _records(analysis.results.runs))
 
 
-def changes(study: Study) -> Table | None:
+def changes(analysis: Analysis) -> Table | None:
     """What changed from the first of two sets to the second; None unless there are two."""
-    if len(study.results.sets) != 2:
+    if len(analysis.results.sets) != 2:
         return None
-    words = study.words
-    several = study.results.runs["tuning"].nunique() > 1
+    words = analysis.words
+    several = analysis.results.runs["tuning"].nunique() > 1
 
     def disturbed(row: Mapping[str, Any]) -> Cell:
         count = row["noisy_before"] + row["noisy_after"]
         return Cell(words("noisy_count", count=count) if count else "", css="noisy" if count else "")
 
     columns = [
-        Column(words("column_case"), lambda row: Cell(_case(study, row)), on_page=False),
-        Column(words("column_backend"), lambda row: replace(_backend_alone(study, row), under=_case(study, row))),
+        Column(words("column_case"), lambda row: Cell(_case(analysis, row)), on_page=False),
+        Column(words("column_backend"), lambda row: replace(_backend_alone(analysis, row), under=_case(analysis, row))),
         *([Column(words("manner"), lambda row: Cell(words(f"tuning_{row['tuning']}")))] if several else []),
-        _figure(study, "ratio"),
-        Column(words("column_verdict"), lambda row: _verdict(study, row, "")),
-        _figure(study, "train_samples_per_second_before"),
-        _figure(study, "train_samples_per_second_after"),
+        _figure(analysis, "ratio"),
+        Column(words("column_verdict"), lambda row: _verdict(analysis, row, "")),
+        _figure(analysis, "train_samples_per_second_before"),
+        _figure(analysis, "train_samples_per_second_after"),
         Column(words("column_notes"), disturbed),
-        _text(study, "version_before"),
-        _text(study, "version_after"),
-        _figure(study, "accuracy_before"),
-        _figure(study, "accuracy_after"),
+        _text(analysis, "version_before"),
+        _text(analysis, "version_after"),
+        _figure(analysis, "accuracy_before"),
+        _figure(analysis, "accuracy_after"),
     ]
-    before, after = (plain(name) for name in study.results.names)
+    before, after = (plain(name) for name in analysis.results.names)
     about = words("about_changes", before=before, after=after)
-    return Table.of("changes", about, columns, _records(compare(study.results)))
+    return Table.of("changes", about, columns, _records(compare(analysis.results)))
 
 
-def conformance(study: Study) -> Table:
+def conformance(analysis: Analysis) -> Table:
     """What the conformance suite says of each backend that ran."""
-    words = study.words
+    words = analysis.words
 
     def rows() -> Iterable[Mapping[str, Any]]:
-        for key in study.subjects:
-            status = study.conformance(key)
+        for key in analysis.subjects:
+            status = analysis.conformance(key)
             if status is None:
-                others = [other for backend, other in study.standings if backend == key.backend]
+                others = [other for backend, other in analysis.standings if backend == key.backend]
                 yield key._asdict() | {"verdict": "unchecked", "other": others[0].framework_version if others else ""}
                 continue
             verdict = "failed" if status.failures else "passed"
@@ -305,19 +305,19 @@ def conformance(study: Study) -> Table:
         return Cell(words(f"conformance_{row['verdict']}"), detail, css=kinds[row["verdict"]])
 
     columns = [
-        Column(words("column_backend"), lambda row: _backend(study, row)),
-        _text(study, "framework_version"),
+        Column(words("column_backend"), lambda row: _backend(analysis, row)),
+        _text(analysis, "framework_version"),
         Column(words("column_status"), verdict),
-        *(_figure(study, name) for name in ("passed", "failed", "unsupported")),
+        *(_figure(analysis, name) for name in ("passed", "failed", "unsupported")),
         Column(words("column_checked_at"), lambda row: Cell(moment(row.get("checked_at", "")))),
     ]
     return Table.of("conformance", words("about_conformance"), columns, rows())
 
 
-def fingerprints(study: Study) -> Table:
+def fingerprints(analysis: Analysis) -> Table:
     """What each case's runs were given, per seed, and who got it."""
-    words = study.words
-    known = study.results.runs.dropna(subset=list(FINGERPRINTS), how="all")
+    words = analysis.words
+    known = analysis.results.runs.dropna(subset=list(FINGERPRINTS), how="all")
     keys = [*CASE, "seed", *FINGERPRINTS]
     rows = [
         dict(zip(keys, key, strict=True)) | {"backends": in_order(group["backend"])}
@@ -329,26 +329,26 @@ def fingerprints(study: Study) -> Table:
         return Column(title, lambda row: Cell(_or_absent(row[column], 12).removesuffix("…")), code=True)
 
     columns = [
-        Column(words("column_case"), lambda row: Cell(_case(study, row))),
-        _figure(study, "seed"),
+        Column(words("column_case"), lambda row: Cell(_case(analysis, row))),
+        _figure(analysis, "seed"),
         *(part(column) for column in FINGERPRINTS),
         Column(words("column_backend"), lambda row: Cell(words.join([plain(name) for name in row["backends"]]))),
     ]
     return Table.of("fingerprints", words("about_fingerprints"), columns, rows)
 
 
-def _summary(study: Study) -> list[dict[str, Any]]:
-    return _records(study.summary)
+def _summary(analysis: Analysis) -> list[dict[str, Any]]:
+    return _records(analysis.summary)
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", table.to_dict("records"))
 
 
-def _estimated(study: Study, name: str, found: Estimate, *, told: bool | None = None) -> Cell:
+def _estimated(analysis: Analysis, name: str, found: Estimate, *, told: bool | None = None) -> Cell:
     wild = found.disturbed if told is None else not told
     row = {f"{name}_low": found.low, f"{name}_high": found.high, "too_disturbed": name if wild else ""}
-    return Cell(cell(name, found.median), _detail(study, name, row), sort=found.median)
+    return Cell(cell(name, found.median), _detail(analysis, name, row), sort=found.median)
 
 
 def _css(verdict: str) -> str:
@@ -356,10 +356,10 @@ def _css(verdict: str) -> str:
 
 
 def _who(
-    study: Study, *middle: Column, backend: Callable[[Study, Mapping[str, Any]], Cell] | None = None
+    analysis: Analysis, *middle: Column, backend: Callable[[Analysis, Mapping[str, Any]], Cell] | None = None
 ) -> list[Column]:
     """Case, backend, what matters most, and how many runs went well and were disturbed."""
-    words = study.words
+    words = analysis.words
 
     def counts(row: Mapping[str, Any]) -> Cell:
         css = ["status-failed"] if row["ok"] < row["runs"] else []
@@ -368,43 +368,43 @@ def _who(
         return Cell(f"{row['ok']}/{row['runs']}", noisy, sort=row["ok"], css=" ".join(css))
 
     def who(row: Mapping[str, Any]) -> Cell:
-        return replace((backend or _backend)(study, row), under=_case(study, row))
+        return replace((backend or _backend)(analysis, row), under=_case(analysis, row))
 
     return [
-        Column(words("column_case"), lambda row: Cell(_case(study, row)), on_page=False),
+        Column(words("column_case"), lambda row: Cell(_case(analysis, row)), on_page=False),
         Column(words("column_backend"), who),
         *middle,
         Column(words("column_runs"), counts, css="number"),
     ]
 
 
-def _figure(study: Study, name: str) -> Column:
+def _figure(analysis: Analysis, name: str) -> Column:
     def fill(row: Mapping[str, Any]) -> Cell:
         value = row.get(name)
         if is_absent(value):
             return Cell(ABSENT)
-        return Cell(cell(name, value), _detail(study, name, row), sort=_number(value))
+        return Cell(cell(name, value), _detail(analysis, name, row), sort=_number(value))
 
     unit_name = unit(name).name
-    return Column(study.words(f"column_{name}"), fill, unit="" if unit_name == "×" else unit_name, css="number")
+    return Column(analysis.words(f"column_{name}"), fill, unit="" if unit_name == "×" else unit_name, css="number")
 
 
-def _detail(study: Study, name: str, row: Mapping[str, Any]) -> str:
+def _detail(analysis: Analysis, name: str, row: Mapping[str, Any]) -> str:
     """The interval of a figure; empty where it is narrower than the digits shown, words where it tells nothing."""
     if f"{name}_low" not in row:
         return ""
     if name in row.get("too_disturbed", "").split():
-        return study.words("disturbed")
+        return analysis.words("disturbed")
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     return "" if is_absent(low) or cell(name, low) == cell(name, high) else interval(name, low, high)
 
 
-def _text(study: Study, name: str) -> Column:
-    return Column(study.words(f"column_{name}"), lambda row: Cell(_or_absent(row.get(name))))
+def _text(analysis: Analysis, name: str) -> Column:
+    return Column(analysis.words(f"column_{name}"), lambda row: Cell(_or_absent(row.get(name))))
 
 
-def _time_to(study: Study, target: str) -> Column:
-    words = study.words
+def _time_to(analysis: Analysis, target: str) -> Column:
+    words = analysis.words
 
     def fill(row: Mapping[str, Any]) -> Cell:
         reached, ok = row.get(f"reached_{target}"), row["ok"]
@@ -414,17 +414,17 @@ def _time_to(study: Study, target: str) -> Column:
             return Cell(words("not_reached"), sort=math.inf)
         value = row[f"time_to_{target}_s"]
         some = words("reached_some", reached=reached, runs=ok) if reached < ok else ""
-        bounds = _detail(study, f"time_to_{target}_s", row)
+        bounds = _detail(analysis, f"time_to_{target}_s", row)
         return Cell(cell("s", value), some or bounds, sort=_number(value))
 
     title = words("column_time_to", target=f"{cell('accuracy', float(target)).removesuffix('.00')} %")
     return Column(title, fill, unit="s", css="number")
 
 
-def _verdict(study: Study, row: Mapping[str, Any], prefix: str) -> Cell:
+def _verdict(analysis: Analysis, row: Mapping[str, Any], prefix: str) -> Cell:
     said = row[f"{prefix}verdict"]
-    reason = study.words.reason(row[f"{prefix}reason"])
-    return Cell(study.words(f"verdict_{said}"), reason, css=_css(said))
+    reason = analysis.words.reason(row[f"{prefix}reason"])
+    return Cell(analysis.words(f"verdict_{said}"), reason, css=_css(said))
 
 
 def _case_key(row: Mapping[str, Any]) -> CaseKey:
@@ -435,17 +435,17 @@ def _subject_key(row: Mapping[str, Any]) -> SubjectKey:
     return SubjectKey(*(row[name] for name in SubjectKey._fields))
 
 
-def _case(study: Study, row: Mapping[str, Any]) -> str:
-    return study.labels.case(_case_key(row))
+def _case(analysis: Analysis, row: Mapping[str, Any]) -> str:
+    return analysis.labels.case(_case_key(row))
 
 
-def _backend(study: Study, row: Mapping[str, Any]) -> Cell:
+def _backend(analysis: Analysis, row: Mapping[str, Any]) -> Cell:
     key = _subject_key(row)
-    return Cell(study.labels.subject(key), colour=study.labels.look(key).colour)
+    return Cell(analysis.labels.subject(key), colour=analysis.labels.look(key).colour)
 
 
-def _backend_alone(study: Study, row: Mapping[str, Any]) -> Cell:
-    return Cell(study.labels.framework(row["backend"], row.get("version", "")), colour=_colour(row["backend"]))
+def _backend_alone(analysis: Analysis, row: Mapping[str, Any]) -> Cell:
+    return Cell(analysis.labels.framework(row["backend"], row.get("version", "")), colour=_colour(row["backend"]))
 
 
 def _colour(backend: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from results.findings import Study, collect
+from results.findings import Analysis, collect
 from results.formatting import plain
 from results.report.page_tables import Table, ladder, summary
 
@@ -25,9 +25,9 @@ class TextTable:
     right: set[str]
 
 
-def text_tables(study: Study) -> Iterator[TextTable]:
+def text_tables(analysis: Analysis) -> Iterator[TextTable]:
     """Accuracy, speed, ratio and memory per case and backend, and the ladder where there is one."""
-    for table in (summary(study), ladder(study)):
+    for table in (summary(analysis), ladder(analysis)):
         if table.rows:
             yield _as_text(table)
 
@@ -41,21 +41,25 @@ def _as_text(table: Table) -> TextTable:
 
 def as_json(made: Report) -> str:
     """The findings with what they are about, the summary's rows, and where the report is; absent figures are null."""
-    study = made.study
+    analysis = made.analysis
     findings = [
         {
             "level": one.level,
             "finding": one.key,
-            "case": study.labels.case(one.case) if one.case else None,
-            "subject": study.labels.subject(one.subject) if one.subject else None,
-            "sentence": plain(one.sentence(study.words), 1000),
+            "case": analysis.labels.case(one.case) if one.case else None,
+            "subject": analysis.labels.subject(one.subject) if one.subject else None,
+            "sentence": plain(one.sentence(analysis.words), 1000),
         }
-        for one in collect(study)
+        for one in collect(analysis)
     ]
     summary = json.loads(made.summary.to_json(orient="records"))
     races = [
-        {"case": study.labels.case(key), **race.model_dump(by_alias=True, exclude={"racers"}), "ratios": race.summary()}
-        for key, race in study.races.items()
+        {
+            "case": analysis.labels.case(key),
+            **race.model_dump(by_alias=True, exclude={"racers"}),
+            "ratios": race.summary(),
+        }
+        for key, race in analysis.races.items()
     ]
     return (
         json.dumps({"findings": findings, "summary": summary, "races": races, "report": str(made.html)}, indent=2)
@@ -63,6 +67,6 @@ def as_json(made: Report) -> str:
     )
 
 
-def chief_findings(study: Study, levels: Container[str]) -> list[str]:
+def chief_findings(analysis: Analysis, levels: Container[str]) -> list[str]:
     """Sentences of the findings of these levels."""
-    return [plain(f.sentence(study.words), 1000) for f in collect(study) if f.level in levels]
+    return [plain(f.sentence(analysis.words), 1000) for f in collect(analysis) if f.level in levels]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import results
-from results.findings import LEVELS, Study, collect
+from results.findings import LEVELS, Analysis, collect
 from results.manifest import BackendConformance
 from results.record import LearningCurve, Noise, Record, Specs
 from results.statistics import Verdict
@@ -37,7 +37,7 @@ def sentences(*sets: ResultSet, language: str = "en") -> dict[str, list[str]]:
     loaded = results.load(*(one.path for one in sets))
     words = Words(language)
     said: dict[str, list[str]] = {}
-    for finding in collect(Study(loaded, loaded.baseline(), words)):
+    for finding in collect(Analysis(loaded, loaded.baseline(), words)):
         said.setdefault(finding.key, []).append(finding.sentence(words))
     return said
 
@@ -49,7 +49,7 @@ def change(made: Record, part: str, **values: Any) -> Record:
 def test_a_typical_study_in_plain_sentences(tmp_path: Path) -> None:
     loaded = results.load(write(tmp_path / "set", study()).path)
     words = Words("en")
-    findings = collect(Study(loaded, "torch", words))
+    findings = collect(Analysis(loaded, "torch", words))
     assert [finding.sentence(words) for finding in findings] == [
         "mlp on mnist: torch trains fastest with 159,000 samples/s, 1.32 times as fast as keras (1.28–1.39), 1.51 "
         "times as fast as mindspore (1.44–1.59) and 1.62 times as fast as paddle (1.17–2.24).",

@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 import results
-from results.findings import Study
+from results.findings import Analysis
 from results.palette import in_order, look
 from results.plots import Plot, curves, draw
 from results.record import LearningCurve, Record
@@ -27,9 +27,9 @@ def drawn(path: Path, records: list[Record], **choices: bool) -> dict[str, Plot]
     return {plot.name: plot for plot in draw(study_of(path, records, **choices))}
 
 
-def study_of(path: Path, records: list[Record], **choices: bool) -> Study:
+def study_of(path: Path, records: list[Record], **choices: bool) -> Analysis:
     loaded = results.load(write(path / "set", records, **choices).path)
-    return Study(loaded, loaded.baseline(), Words("en"))
+    return Analysis(loaded, loaded.baseline(), Words("en"))
 
 
 def test_a_study_has_every_plot(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import results
-from results.findings import Study, collect
+from results.findings import Analysis, collect
 from results.race import Race, Racer
 from results.report import build
 from results.report.terminal import as_json
@@ -50,7 +50,7 @@ def made(tmp_path: Path) -> ResultSet:
 def said(made: ResultSet, key: str, language: str = "en") -> list[str]:
     loaded = results.load(made.path)
     words = Words(language)
-    return [f.sentence(words) for f in collect(Study(loaded, loaded.baseline(), words)) if f.key == key]
+    return [f.sentence(words) for f in collect(Analysis(loaded, loaded.baseline(), words)) if f.key == key]
 
 
 def test_a_race_says_who_is_fastest_and_training_runs_rank_nobody(made: ResultSet) -> None:

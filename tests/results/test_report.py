@@ -67,8 +67,8 @@ def test_the_report_has_everything(demo: Report) -> None:
         "summary", "speed", "accuracy", "resources", "plots", "conformance", "failures", "environment", "fingerprints",
         "repeat", "runs",
     ]  # fmt: skip
-    for finding in collect(demo.study):
-        assert finding.sentence(demo.study.words) in seen.text["summary"]
+    for finding in collect(demo.analysis):
+        assert finding.sentence(demo.analysis.words) in seen.text["summary"]
     assert seen.text["runs"].count("python -m harness run --backend") == 24
     assert "python -m harness compare --models mlp,lenet5" in seen.text["repeat"]
     assert "SIGSEGV" in seen.text["failures"]
@@ -204,7 +204,7 @@ def test_two_sets_show_what_changed(tmp_path: Path) -> None:
     assert "no difference" in changes
     assert "not comparable" in changes
     assert "fingerprints differ: schedule" in changes
-    assert {"before", "after"} == set(report.study.results.runs["set"])
+    assert {"before", "after"} == set(report.analysis.results.runs["set"])
     assert not (before.path / "report.html").exists(), "the sets themselves are not touched"
 
 
@@ -262,7 +262,7 @@ def test_ten_thousand_records_are_a_report_in_twelve_times_the_parsing_of_json(t
 
     def make() -> None:
         report = build([big.path])
-        assert len(report.study.results.runs) == 10_000
+        assert len(report.analysis.results.runs) == 10_000
         assert report.html.read_text().count("<tr") > 10_000
 
     costs_at_most(12.0, make, lambda: parse(big))
