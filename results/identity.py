@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 from results.record import Record, Row
 
+ABSENT = object()
+"""In place of a value where a recipe or a network has no such field."""
+
 _LABELS = frozenset({"name", "title", "source", "dataset", "architecture", "targets"})
 """Fields of a recipe or a network that decide nothing of a training."""
 
@@ -66,13 +69,15 @@ def _number(option: str, command: str) -> int | None:
 def differences(first: Record, second: Record) -> Iterator[tuple[str, object, object]]:
     """What two records say differently of their trainings: the name of each fact and both values.
 
-    Of records that hold their specs, every field of recipe and network; else what ``told`` has.
+    Of records that hold their specs, every field of recipe and network, ABSENT where one has no such field; else what
+    ``told`` has, None for what is unknown.
     """
     held = first.specs is not None and second.specs is not None
     mine, its = (_facts(record, held=held) for record in (first, second))
     for name in dict.fromkeys([*mine, *its]):
         if mine.get(name) != its.get(name):
-            yield name, mine.get(name), its.get(name)
+            missing = ABSENT if held else None
+            yield name, mine.get(name, missing), its.get(name, missing)
 
 
 def _facts(record: Record, *, held: bool) -> dict[str, object]:
@@ -87,7 +92,9 @@ def _facts(record: Record, *, held: bool) -> dict[str, object]:
 
 def _flat(spec: object, at: str = "") -> Iterator[tuple[str, object]]:
     """The leaves of nested plain data with their places, e.g. "layers[2].conv2d.out_channels"."""
-    if isinstance(spec, dict):
+    if spec == {}:  # a layer without options: that it is there is all there is to say
+        yield at, True
+    elif isinstance(spec, dict):
         for name, part in spec.items():
             yield from _flat(part, f"{at}.{name}" if at else str(name))
     elif isinstance(spec, list) and any(isinstance(part, dict | list) for part in spec):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.formatting import plain
+from results.identity import ABSENT
 from results.words import chinese, english
 from specs.errors import unknown
 
@@ -36,7 +37,9 @@ class Words:
         return self(f"reason_{key}", parts=self.join(named)) if key else ""
 
     def value(self, value: object) -> str:
-        """A choice as it is said: yes, no, unknown, or as it is."""
+        """A choice as it is said: yes, no, unknown, absent, or as it is."""
+        if value is ABSENT:
+            return self("absent")
         if value is None:
             return self("unknown")
         return self("yes" if value else "no") if isinstance(value, bool) else plain(str(value))
@@ -44,7 +47,7 @@ class Words:
     def told(self, name: str) -> str:
         """What a choice of a recipe or a network is called; a place in it, where there is no word for it."""
         key = f"told_{name}"
-        return self(key) if key in self._texts else plain(name.replace("_", " "))
+        return self(key) if key in self._texts else plain(name)
 
     def join(self, items: Sequence[str]) -> str:
         """ "a, b and c"."""

@@ -235,6 +235,7 @@ TEXTS = {
     "yes": "是",
     "no": "否",
     "unknown": "未知",
+    "absent": "无",
     "unsure": "未能证明",
     "untested": "未检验",
     "seeds_0": "没有共同的种子",

@@ -148,7 +148,9 @@ TEXTS = {
         "Conformance checks failed: {count}, the first {first}."
     ),
     "finding_unchecked": (
-        "Whether {backends} compute the same as the reference was not checked with these runs: " + PROGRAM + " conform"
+        "Not checked with these runs: whether it computes the same as the reference, for {backends}: "
+        + PROGRAM
+        + " conform"
     ),
     "finding_noisy": (
         "Disturbed by other work on the machine: {count} of {runs} runs ({names}). --retry-noisy 2 repeats such runs."
@@ -272,6 +274,7 @@ TEXTS = {
     "yes": "yes",
     "no": "no",
     "unknown": "unknown",
+    "absent": "absent",
     "unsure": "not shown",
     "untested": "not tested",
     "seeds_0": "no seed in common",

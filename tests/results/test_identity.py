@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from results.identity import differences, trainings
+from results.identity import ABSENT, differences, trainings
 from results.record import Fingerprints, Record, Specs
 from tests.results.records import fault, record
 
@@ -66,7 +66,7 @@ def test_differences_are_named() -> None:
     first = made(specs=Specs(architecture={"name": "n", "layers": layers}, recipe=recipe))
     other = made(
         specs=Specs(
-            architecture={"name": "other", "layers": [{"conv2d": {"out_channels": 16}}, {"relu": {}}]},
+            architecture={"name": "other", "layers": [{"conv2d": {"out_channels": 16}}, {"tanh": {}}]},
             recipe=recipe | {"name": "b", "optimizer": {"kind": "sgd", "learning_rate": 0.2}},
         )
     )
@@ -74,7 +74,9 @@ def test_differences_are_named() -> None:
     assert list(differences(first, other)) == [
         ("optimizer.learning_rate", 0.1, 0.2),
         ("layers[0].conv2d.out_channels", 8, 16),
+        ("layers[1].relu", True, ABSENT),
         ("train_samples", 100, 200),
+        ("layers[1].tanh", ABSENT, True),
     ]
 
 
