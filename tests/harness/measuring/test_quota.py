@@ -107,6 +107,7 @@ def limited() -> Iterator[Path]:
         group.rmdir()
 
 
+@pytest.mark.alone  # side by side each test has one processor
 @pytest.mark.skipif(machine.available_cpus() < 2, reason="with one processor a quota of 1.5 bounds nothing")
 def test_a_real_quota_is_in_the_doctors_words_and_in_the_record(limited: Path, tmp_path: Path) -> None:
     run = "run --backend numpy --model mlp --dataset digits --limit-train 50 --epochs 1 --no-save --json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.datasets import load_dataset
-from harness.planning.study import Study, matrix
+from harness.planning.study import Study, plans_of
 from harness.racing.race import Rules
 from harness.racing.workers import run_race
 from results.race import Race
@@ -43,12 +44,13 @@ def bursts() -> Any:
 
 def raced() -> Race:
     study = Study(name="race", backends=("torch", "keras"), models=("lenet5",), datasets=("digits",), repeats=1)
-    plans = [plan for _, plan in matrix(study)]
+    plans = [plan for _, plan in plans_of(study)]
     rules = Rules(target=0.03, budget_s=150)
     return run_race(plans, load_dataset("digits", None), rules, lambda race: None, baseline="torch")
 
 
 @pytest.mark.alone
+@pytest.mark.skipif("HARNESS_REAL_RACES" not in os.environ, reason="two real races take minutes: make test-full")
 def test_bursts_of_other_work_cost_time_and_not_truth(backend_python: Callable[[str], Path]) -> None:
     for name in ("torch", "keras"):
         backend_python(name)
