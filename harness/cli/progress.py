@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from results.formatting import cell, plain
 from results.record import Record
 from results.threads import exceeded
 from results.words import Words
+from specs.program import PROGRAM
 
 
 def shown(text: str) -> str:
@@ -122,5 +124,19 @@ def summary(record: Record, folder: Path, checkpoint: Path | None = None) -> Non
             console.print(f"  [yellow]noisy[/]          {shown(reason)}")
     console.print(f"  record         {shown(str(folder.parent.parent / 'records.jsonl'))}")
     console.print(f"  log            {shown(str(folder / 'worker.log'))}")
-    if checkpoint and checkpoint.exists():
-        console.print(f"  checkpoint     {shown(str(checkpoint))}")
+    kept = checkpoint if checkpoint and checkpoint.exists() else None
+    if kept:
+        console.print(f"  checkpoint     {shown(str(kept))}")
+    if record.status == "ok":
+        console.print("What can be typed next:")
+        for command in next_commands(folder.parent.parent, kept):
+            console.print(f"  {shown(command)}")
+
+
+def next_commands(results: Path, checkpoint: Path | None) -> list[str]:
+    """What to type after a run: its report, and what is done with its network if that was kept."""
+    words = [["report", str(results)]]
+    if checkpoint:
+        network = ["--checkpoint", str(checkpoint)]
+        words += [["evaluate", *network], ["predict", *network, "--random"], ["export", *network, "--format", "onnx"]]
+    return [f"{PROGRAM} {shlex.join(command)}" for command in words]
