@@ -63,7 +63,7 @@ def _read(hint: Any, data: Any, where: str) -> Any:
     if hasattr(hint, "from_dict"):
         return hint.from_dict(data)
     if is_dataclass(hint):
-        return _dataclass(hint, data, where)
+        return from_fields(hint, data, where)
     if hint is float:
         return float(data) if type(data) in (int, float) else _refuse(data, where)
     if hint is Path:
@@ -99,7 +99,8 @@ def _tuple(hints: tuple[Any, ...], data: Any, where: str) -> tuple[Any, ...]:
     return tuple(_read(hint, one, f"{where}[{place}]") for place, (hint, one) in pairs)
 
 
-def _dataclass(cls: Any, data: Any, where: str) -> Any:
+def from_fields(cls: Any, data: Any, where: str) -> Any:
+    """A dataclass of its fields, for a class too whose ``from_dict`` has more to do. Raises like ``from_plain``."""
     if hasattr(cls, "kind"):
         data = data.get(cls.kind) if isinstance(data, dict) and len(data) == 1 else None
     if not isinstance(data, dict):

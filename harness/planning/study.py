@@ -15,7 +15,7 @@ from harness.planning.manners import manners, manners_of
 from harness.planning.plan import RunPlan
 from harness.planning.resolve import resolve_model, resolve_threads
 from results.record import utf8
-from specs.codec import to_plain
+from specs.codec import from_fields, to_plain
 from specs.document import beside
 from specs.errors import FieldError, RequestError, unknown
 from specs.loading import architecture_names, load_dataclass
@@ -77,10 +77,10 @@ class Study(ComparisonChoices):
         for name in data:
             if name not in known:
                 raise unknown("field of a study", name, known)
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
-        if isinstance(values.get("tuning"), str):  # a set made before there were three manners
-            values["tuning"] = ("expert", "default") if values["tuning"] == "both" else (values["tuning"],)
-        return cls(**values)
+        if isinstance(data.get("tuning"), str):  # a set made before there were three manners
+            data = data | {"tuning": ["expert", "default"] if data["tuning"] == "both" else [data["tuning"]]}
+        study: Study = from_fields(cls, data, "study")
+        return study
 
 
 def load_study(path: Path) -> Study:

@@ -61,7 +61,7 @@ def test_what_cannot_be_resumed(made: Path, tmp_path: Path) -> None:
 
 
 def test_the_study_of_a_set_that_somebody_spoiled(made: Path, tmp_path: Path) -> None:
-    for spoiled in ({"repeats": "x"}, {"models": 5}, {"name": None}, {"colour": 1}):
+    for spoiled in ({"repeats": "x"}, {"models": 5}, {"seeds": ["a"]}, {"name": None}, {"colour": 1}):
         file = made / "set.json"
         whole = file.read_text()
         data = json.loads(whole)
