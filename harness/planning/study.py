@@ -78,9 +78,12 @@ class Study(ComparisonChoices):
             if name not in known:
                 raise unknown("field of a study", name, known)
         if isinstance(data.get("tuning"), str):  # a set made before there were three manners
-            data = data | {"tuning": ["expert", "default"] if data["tuning"] == "both" else [data["tuning"]]}
+            data = data | {"tuning": _BEFORE_MANNERS.get(data["tuning"], [data["tuning"]])}
         study: Study = from_fields(cls, data, "study")
         return study
+
+
+_BEFORE_MANNERS = {"on": ["expert"], "off": ["default"], "both": ["expert", "default"]}
 
 
 def load_study(path: Path) -> Study:
