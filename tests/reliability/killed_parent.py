@@ -2,7 +2,7 @@
 
 ``python -m tests.reliability.killed_parent FOLDER KILLS SEED`` prints one line of JSON. This process imports the
 harness once and forks each parent from it: a fork is as killable as a process started afresh, and starts in
-milliseconds. About every fourth kill lands within the writing of a record, after a random part of it, and some
+milliseconds. Four kills of nine land within the writing of a record, after a random part of it, and some
 before a file just written has reached the disk: by chance alone these would be too rare to test anything.
 """
 
@@ -27,6 +27,7 @@ from tests.reliability.canned import canned_worker
 from tests.reliability.sweeps import FakeRun, fake_sweep
 
 RUNS = 60
+TEMPORARY = ".tmp-"
 LONGEST_S = 0.06  # about two runs
 
 
@@ -46,7 +47,7 @@ def fork_parent(folder: Path, runs: list[FakeRun], generator: random.Random, mom
             if moment == "torn":
                 patch.object(store, "_write_all", _Tearing(whole, share)).start()
             if moment == "unsynced":
-                patch.object(os, "fsync", _Unsynced(whole)).start()
+                patch.object(os, "fsync", _Unsynced(2 * whole)).start()  # a record is a line in two files
             sweep.run(listen, lambda record: None)
         status = 0
     except BaseException:
@@ -72,14 +73,17 @@ class _Tearing:
 
 
 class _Unsynced:
-    """Lets some files reach the disk, then dies before the next does."""
+    """Lets some lines reach the disk, then dies before the next does, or before the first whole file does.
+
+    Whole files are written under a temporary name, which such a death leaves: most runs write lines alone.
+    """
 
     def __init__(self, synced: int) -> None:
         self.synced = synced
         self.sync = os.fsync
 
     def __call__(self, descriptor: int) -> None:
-        if not self.synced:
+        if not self.synced or TEMPORARY in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
             os.kill(os.getpid(), signal.SIGKILL)
         self.synced -= 1
         self.sync(descriptor)
@@ -97,7 +101,7 @@ def kill_and_resume(root: Path, kills: int, seed: int) -> dict[str, object]:
         while True:
             enough = counts["kills"] >= kills
             before = lines(folder)
-            weights = [5, 2, 1] if len(before) > 1 else [1, 0, 2]  # the first run writes the most files
+            weights = [4, 4, 1] if len(before) > 1 else [1, 0, 5]  # the first run writes the most files
             (moment,) = ["none"] if enough else generator.choices(["any", "torn", "unsynced"], weights)
             pid = fork_parent(folder, runs, generator, moment)
             if moment == "any":
@@ -160,7 +164,7 @@ def check_images(folder: Path, record: Record) -> None:
 
 def left_over(folder: Path) -> list[Path]:
     """Files that a killed process has half written."""
-    return list(folder.rglob(".tmp-*"))
+    return list(folder.rglob(f"{TEMPORARY}*"))
 
 
 if __name__ == "__main__":
