@@ -59,9 +59,8 @@ def conform(
     chosen = {name: _manners(name, tuning, notes) for name in pythons}
     scope = QUICK if quick else FULL
     mnist = find_mnist(data_dir)
-    if "trajectories" in levels and mnist is None:
-        notes.append("level trajectories: MNIST is not here, so it ran on random data alone (data fetch mnist)")
     suite = Suite(scope, mnist=mnist)
+    notes += suite.notes(levels)
     with ConformProgress(quiet=quiet) as progress:
         reports = run_suite(suite, pythons, chosen, levels=levels, progress=progress)
     table = ConformanceTable(scope=scope.name, levels=levels, reports=reports, notes=tuple(notes))

@@ -107,6 +107,17 @@ class Suite:
         }
         return tuple(check for level in LEVELS if level in levels for check in makers[level]())
 
+    def notes(self, levels: Sequence[str] = LEVELS) -> tuple[str, ...]:
+        """What the checks of these levels leave out, and why."""
+        if "trajectories" not in levels:
+            return ()
+        if self._mnist is None:
+            return ("level trajectories: MNIST is not here, so it ran on random data alone (data fetch mnist)",)
+        left_out = [name for name in self.scope.recipes if trajectories.too_large(load_architecture(name))]
+        if not left_out:
+            return ()
+        return (f"level trajectories: {', '.join(left_out)} on random data alone: too large to keep clear of kinks",)
+
     def _layers(self) -> Iterator[Check]:
         cases = _Lazy(self._layer_cases)
         for precision in self._precisions:
@@ -147,7 +158,7 @@ class Suite:
             random = _Lazy(partial(_one, trajectories.on_random_data, architecture, recipe))
             for precision in PRECISIONS:
                 yield self._check("trajectories", f"{name} on random data", precision, random)
-            if self._mnist is not None:
+            if self._mnist is not None and not trajectories.too_large(architecture):
                 digits = _Lazy(partial(_one, trajectories.on_dataset, architecture, recipe, self._mnist))
                 for precision in PRECISIONS:
                     yield self._check("trajectories", f"{name} on mnist", precision, digits)

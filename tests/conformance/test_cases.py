@@ -20,6 +20,7 @@ from harness.conformance.optimizer_cases import BATCH, NETWORK, OPTIMIZERS, fift
 from harness.conformance.suite import FULL, Suite
 from harness.conformance.tolerances import tolerances
 from harness.conformance.trajectories import STEPS, initial, on_random_data, rates_of
+from harness.datasets import load_dataset
 from specs import nest
 from specs.architecture import Architecture
 from specs.codec import to_plain
@@ -165,3 +166,15 @@ def test_every_tolerance_has_its_reason() -> None:
 def test_checks_have_unique_names() -> None:
     names = [str(check) for check in Suite().checks()]
     assert len(names) == len(set(names))
+
+
+def test_networks_too_large_for_a_margin_are_left_out_on_mnist_and_named() -> None:
+    suite = Suite(FULL, mnist=load_dataset("digits"))
+    on_mnist = {check.name.removesuffix(" on mnist") for check in suite.checks() if check.name.endswith(" on mnist")}
+    on_random = {check.name.removesuffix(" on random data") for check in suite.checks() if "random data" in check.name}
+    assert on_random - on_mnist == {"resnet20", "densenet_mini"}
+    assert suite.notes() == (
+        "level trajectories: densenet_mini, resnet20 on random data alone: too large to keep clear of kinks",
+    )
+    assert suite.notes(["layers"]) == ()
+    assert "MNIST is not here" in Suite(FULL).notes()[0]
