@@ -13,24 +13,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn, ops
 
-from specs.layers import (
-    GELU,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Concat,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from specs import layers as L
 from specs.nodes import INPUT, Node
 
 
@@ -48,7 +31,7 @@ class Network(nn.Cell):
         positions = {name: position for position, name in enumerate((INPUT, *(node.name for node in nodes)))}
         self.layers = tuple(cells[node.name] for node in nodes)
         self.sources = tuple(tuple(positions[name] for name in node.inputs) for node in nodes)
-        self.drops = tuple(isinstance(node.layer, Dropout) for node in nodes)
+        self.drops = tuple(isinstance(node.layer, L.Dropout) for node in nodes)
 
     def construct(self, images: Any, *dropout_factors: Any) -> Any:
         values: Any = (images,)
@@ -132,99 +115,119 @@ class PreciseTanh(nn.Cell):
 
 def layer_cells(nodes: Sequence[Node], dtype: Any, seed: int) -> dict[str, nn.Cell]:
     """The cell of every node by its name, in network order, weights at 0, dropout drawing from ``seed``."""
-    dropouts = [node.name for node in nodes if isinstance(node.layer, Dropout)]
+    dropouts = [node.name for node in nodes if isinstance(node.layer, L.Dropout)]
     ordinals = {name: ordinal for ordinal, name in enumerate(dropouts, start=1)}
     return {node.name: _cell(node, dtype, (seed, ordinals.get(node.name, 0))) for node in nodes}
 
 
 def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
     match node.layer:
-        case Conv2d() as layer:
-            top, left = layer.padding
-            return nn.Conv2d(
-                node.input_shape[0],
-                layer.out_channels,
-                layer.kernel_size,
-                stride=layer.stride,
-                pad_mode="pad",
-                padding=(top, top, left, left),
-                dilation=1,
-                group=1,
-                has_bias=layer.bias,
-                weight_init="zeros",
-                bias_init="zeros",
-                data_format="NCHW",
-                dtype=dtype,
-            )
-        case Linear() as layer:
-            return nn.Dense(
-                node.input_shape[0],
-                layer.out_features,
-                weight_init="zeros",
-                bias_init="zeros",
-                has_bias=layer.bias,
-                activation=None,
-                dtype=dtype,
-            )
-        case MaxPool2d() as layer:
-            if layer.padding == (0, 0) and dtype == ms.float32:  # without padding float64 is computed in float32
-                return nn.MaxPool2d(layer.kernel_size, layer.stride, pad_mode="valid", data_format="NCHW")
-            return nn.MaxPool2d(
-                layer.kernel_size,
-                layer.stride,
-                pad_mode="pad",
-                padding=layer.padding,
-                dilation=1,
-                return_indices=False,
-                ceil_mode=False,
-                data_format="NCHW",
-            )
-        case AvgPool2d() as layer:
-            if layer.padding == (0, 0):
-                return nn.AvgPool2d(layer.kernel_size, layer.stride, pad_mode="valid", data_format="NCHW")
-            return nn.AvgPool2d(
-                layer.kernel_size,
-                layer.stride,
-                pad_mode="pad",
-                padding=layer.padding,
-                ceil_mode=False,
-                count_include_pad=layer.count_include_pad,
-                divisor_override=None,
-                data_format="NCHW",
-            )
-        case BatchNorm2d() as layer:
-            return nn.BatchNorm2d(
-                node.input_shape[0],
-                eps=layer.epsilon,
-                momentum=1.0 - layer.momentum,  # MindSpore's momentum is the weight of the old value
-                affine=True,
-                gamma_init="ones",
-                beta_init="zeros",
-                moving_mean_init="zeros",
-                moving_var_init="ones",
-                use_batch_statistics=None,
-                data_format="NCHW",
-                dtype=dtype,
-            )
-        case GlobalAvgPool():
+        case L.Conv2d() as layer:
+            return _convolution(layer, node, dtype)
+        case L.Linear() as layer:
+            return _dense(layer, node, dtype)
+        case L.MaxPool2d() as layer:
+            return _max_pool(layer, dtype)
+        case L.AvgPool2d() as layer:
+            return _avg_pool(layer)
+        case L.BatchNorm2d() as layer:
+            return _batch_norm(layer, node, dtype)
+        case L.GlobalAvgPool():
             return SpatialMean()
-        case Dropout() as layer:
+        case L.Dropout() as layer:
             return SeededDropout(layer.p, *seeds)
-        case Flatten():
+        case L.Flatten():
             return nn.Flatten(start_dim=1, end_dim=-1)
-        case ReLU():
+        case L.ReLU():
             return nn.ReLU()
-        case LeakyReLU() as layer:
+        case L.LeakyReLU() as layer:
             return Leaky(layer.negative_slope, dtype)
-        case Tanh():
+        case L.Tanh():
             return PreciseTanh()
-        case Sigmoid():
+        case L.Sigmoid():
             return nn.Sigmoid()
-        case GELU():
+        case L.GELU():
             return nn.GELU(approximate=False)
-        case Softmax():
+        case L.Softmax():
             return nn.Softmax(axis=1)
-        case Add():
+        case L.Add():
             return Sum()
-        case Concat():
+        case L.Concat():
             return Joined()
+
+
+def _convolution(layer: L.Conv2d, node: Node, dtype: Any) -> nn.Cell:
+    top, left = layer.padding
+    return nn.Conv2d(
+        node.input_shape[0],
+        layer.out_channels,
+        layer.kernel_size,
+        stride=layer.stride,
+        pad_mode="pad",
+        padding=(top, top, left, left),
+        dilation=1,
+        group=1,
+        has_bias=layer.bias,
+        weight_init="zeros",
+        bias_init="zeros",
+        data_format="NCHW",
+        dtype=dtype,
+    )
+
+
+def _dense(layer: L.Linear, node: Node, dtype: Any) -> nn.Cell:
+    return nn.Dense(
+        node.input_shape[0],
+        layer.out_features,
+        weight_init="zeros",
+        bias_init="zeros",
+        has_bias=layer.bias,
+        activation=None,
+        dtype=dtype,
+    )
+
+
+def _max_pool(layer: L.MaxPool2d, dtype: Any) -> nn.Cell:
+    if layer.padding == (0, 0) and dtype == ms.float32:  # without padding float64 is computed in float32
+        return nn.MaxPool2d(layer.kernel_size, layer.stride, pad_mode="valid", data_format="NCHW")
+    return nn.MaxPool2d(
+        layer.kernel_size,
+        layer.stride,
+        pad_mode="pad",
+        padding=layer.padding,
+        dilation=1,
+        return_indices=False,
+        ceil_mode=False,
+        data_format="NCHW",
+    )
+
+
+def _avg_pool(layer: L.AvgPool2d) -> nn.Cell:
+    if layer.padding == (0, 0):
+        return nn.AvgPool2d(layer.kernel_size, layer.stride, pad_mode="valid", data_format="NCHW")
+    return nn.AvgPool2d(
+        layer.kernel_size,
+        layer.stride,
+        pad_mode="pad",
+        padding=layer.padding,
+        ceil_mode=False,
+        count_include_pad=layer.count_include_pad,
+        divisor_override=None,
+        data_format="NCHW",
+    )
+
+
+def _batch_norm(layer: L.BatchNorm2d, node: Node, dtype: Any) -> nn.Cell:
+    return nn.BatchNorm2d(
+        node.input_shape[0],
+        eps=layer.epsilon,
+        momentum=1.0 - layer.momentum,  # MindSpore's momentum is the weight of the old value
+        affine=True,
+        gamma_init="ones",
+        beta_init="zeros",
+        moving_mean_init="zeros",
+        moving_var_init="ones",
+        use_batch_statistics=None,
+        data_format="NCHW",
+        dtype=dtype,
+    )
