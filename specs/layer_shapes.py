@@ -5,61 +5,41 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from specs.layers import (
-    GELU,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Concat,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Join,
-    Layer,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    Operation,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from specs import layers as L
 from specs.nodes import Shape
 
 
-def output_shape(layer: Layer, shape: Shape) -> Shape:
+def output_shape(layer: L.Layer, shape: Shape) -> Shape:
     """Shape after ``layer``. Raises ValueError when ``shape`` does not suit it."""
     match layer:
-        case Conv2d():
+        case L.Conv2d():
             return (layer.out_channels, *_windows(layer, _image(shape)))
-        case MaxPool2d() | AvgPool2d():
+        case L.MaxPool2d() | L.AvgPool2d():
             return (shape[0], *_windows(layer, _image(shape)))
-        case GlobalAvgPool():
+        case L.GlobalAvgPool():
             return _image(shape)[:1]
-        case BatchNorm2d():
+        case L.BatchNorm2d():
             return _image(shape)
-        case Flatten():
+        case L.Flatten():
             return (math.prod(shape),)
-        case Linear():
+        case L.Linear():
             if len(shape) != 1:
                 raise ValueError(f"needs features, got shape {list(shape)}; put a flatten before it")
             return (layer.out_features,)
-        case ReLU() | LeakyReLU() | Tanh() | Sigmoid() | GELU() | Softmax() | Dropout():
+        case L.ReLU() | L.LeakyReLU() | L.Tanh() | L.Sigmoid() | L.GELU() | L.Softmax() | L.Dropout():
             return shape
 
 
-def joined_shape(join: Join, shapes: Mapping[str, Shape]) -> Shape:
+def joined_shape(join: L.Join, shapes: Mapping[str, Shape]) -> Shape:
     """Shape of several values joined. ``shapes`` has them under what errors call them; ValueError if they differ."""
     first, *others = shapes.values()
     given = ", ".join(f"{label} gives {list(shape)}" for label, shape in shapes.items())
     match join:
-        case Add():
+        case L.Add():
             if any(other != first for other in others):
                 raise ValueError(f"what is added must have one shape, but {given}")
             return first
-        case Concat():
+        case L.Concat():
             axis = join.axis - 1  # shapes leave the batch out
             if any(other[:axis] + other[axis + 1 :] != first[:axis] + first[axis + 1 :] for other in others):
                 raise ValueError(f"what is concatenated may differ in {_AXES[len(first)]} alone, but {given}")
@@ -75,7 +55,7 @@ def _image(shape: Shape) -> Shape:
     return shape
 
 
-def _windows(layer: Conv2d | MaxPool2d | AvgPool2d, shape: Shape) -> tuple[int, int]:
+def _windows(layer: L.Conv2d | L.MaxPool2d | L.AvgPool2d, shape: Shape) -> tuple[int, int]:
     """floor((size + 2 * padding - kernel) / stride) + 1 for height and width."""
     sizes = []
     for axis, size, kernel, stride, padding in zip(
@@ -90,23 +70,23 @@ def _windows(layer: Conv2d | MaxPool2d | AvgPool2d, shape: Shape) -> tuple[int, 
     return sizes[0], sizes[1]
 
 
-def parameters(layer: Operation, shape: Shape) -> dict[str, Shape]:
+def parameters(layer: L.Operation, shape: Shape) -> dict[str, Shape]:
     """The trained parameters of ``layer`` on ``shape``: part ("weight", "gamma", ...) to shape."""
     match layer:
-        case Conv2d():
+        case L.Conv2d():
             weight: Shape = (layer.out_channels, shape[0], *layer.kernel_size)
             return {"weight": weight} | ({"bias": (layer.out_channels,)} if layer.bias else {})
-        case Linear():
+        case L.Linear():
             weight = (layer.out_features, shape[0])
             return {"weight": weight} | ({"bias": (layer.out_features,)} if layer.bias else {})
-        case BatchNorm2d():
+        case L.BatchNorm2d():
             return {"gamma": (shape[0],), "beta": (shape[0],)}
         case _:
             return {}
 
 
-def buffers(layer: Operation, shape: Shape) -> dict[str, Shape]:
+def buffers(layer: L.Operation, shape: Shape) -> dict[str, Shape]:
     """What ``layer`` keeps beside its parameters, batch norm's running statistics: part to shape."""
-    if isinstance(layer, BatchNorm2d):
+    if isinstance(layer, L.BatchNorm2d):
         return {"running_mean": (shape[0],), "running_variance": (shape[0],)}
     return {}

@@ -14,28 +14,12 @@ from numpy.typing import NDArray
 from backends.numpy.activations import gelu, leaky_relu, log_softmax, sigmoid, softmax, tanh
 from backends.numpy.computed import Array, Computed
 from backends.numpy.windows import avg_pool2d, conv2d, global_avg_pool, max_pool2d
+from specs import layers as L
 from specs.errors import RequestError
-from specs.layers import (
-    GELU,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
 
 
 def forward(
-    layer: Layer,
+    layer: L.Layer,
     x: Array,
     values: Mapping[str, Array] | None = None,
     *,
@@ -49,33 +33,33 @@ def forward(
     """
     values = values or {}
     match layer:
-        case Conv2d():
+        case L.Conv2d():
             return conv2d(layer, x, values)
-        case Linear():
+        case L.Linear():
             return _linear(x, values)
-        case MaxPool2d():
+        case L.MaxPool2d():
             return max_pool2d(layer, x)
-        case AvgPool2d():
+        case L.AvgPool2d():
             return avg_pool2d(layer, x)
-        case GlobalAvgPool():
+        case L.GlobalAvgPool():
             return global_avg_pool(x)
-        case BatchNorm2d():
+        case L.BatchNorm2d():
             return _batch_norm2d(layer, x, values) if training else _batch_norm2d_evaluation(layer, x, values)
-        case Dropout():
+        case L.Dropout():
             return _dropout(layer, x, mask)
-        case Flatten():
+        case L.Flatten():
             return Computed(output=x.reshape(len(x), -1), input_gradient=lambda dy: dy.reshape(x.shape))
-        case ReLU():
+        case L.ReLU():
             return Computed(output=np.maximum(x, 0), input_gradient=lambda dy: dy * (x > 0))
-        case LeakyReLU():
+        case L.LeakyReLU():
             return leaky_relu(layer, x)
-        case Tanh():
+        case L.Tanh():
             return tanh(x)
-        case Sigmoid():
+        case L.Sigmoid():
             return sigmoid(x)
-        case GELU():
+        case L.GELU():
             return gelu(x)
-        case Softmax():
+        case L.Softmax():
             return softmax(x)
 
 
@@ -106,7 +90,7 @@ def _linear(x: Array, values: Mapping[str, Array]) -> Computed:
     )
 
 
-def _batch_norm2d(layer: BatchNorm2d, x: Array, values: Mapping[str, Array]) -> Computed:
+def _batch_norm2d(layer: L.BatchNorm2d, x: Array, values: Mapping[str, Array]) -> Computed:
     count = x.size // x.shape[1]
     if count < 2:
         raise RequestError(f"batch_norm2d: training needs more than one value per channel, got a batch of {x.shape}")
@@ -139,7 +123,7 @@ def _batch_norm2d(layer: BatchNorm2d, x: Array, values: Mapping[str, Array]) -> 
     )
 
 
-def _batch_norm2d_evaluation(layer: BatchNorm2d, x: Array, values: Mapping[str, Array]) -> Computed:
+def _batch_norm2d_evaluation(layer: L.BatchNorm2d, x: Array, values: Mapping[str, Array]) -> Computed:
     inverse_deviation = 1 / np.sqrt(values["running_variance"] + layer.epsilon)[:, None, None]
     normalised = (x - values["running_mean"][:, None, None]) * inverse_deviation
     gamma, beta = values["gamma"][:, None, None], values["beta"][:, None, None]
@@ -151,7 +135,7 @@ def _batch_norm2d_evaluation(layer: BatchNorm2d, x: Array, values: Mapping[str, 
     )
 
 
-def _dropout(layer: Dropout, x: Array, mask: NDArray[np.bool_] | None) -> Computed:
+def _dropout(layer: L.Dropout, x: Array, mask: NDArray[np.bool_] | None) -> Computed:
     if mask is None:
         return Computed(output=x, input_gradient=lambda dy: dy)
     return Computed(output=x * mask / (1 - layer.p), input_gradient=lambda dy: dy * mask / (1 - layer.p))

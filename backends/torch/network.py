@@ -9,24 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from backends.contract import Unsupported
-from specs.layers import (
-    GELU,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Concat,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from specs import layers as L
 from specs.nodes import INPUT, Node
 
 # What torch calls the parameters and buffers whose canonical names differ.
@@ -107,7 +90,7 @@ def torch_name(canonical: str) -> str:
 def _module(node: Node) -> nn.Module:
     channels = node.input_shapes[0][0]
     match node.layer:
-        case Conv2d() as layer:
+        case L.Conv2d() as layer:
             return nn.Conv2d(
                 channels,
                 layer.out_channels,
@@ -116,37 +99,37 @@ def _module(node: Node) -> nn.Module:
                 padding=layer.padding,
                 bias=layer.bias,
             )
-        case Linear() as layer:
+        case L.Linear() as layer:
             return nn.Linear(channels, layer.out_features, bias=layer.bias)
-        case MaxPool2d() as layer:
+        case L.MaxPool2d() as layer:
             return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
-        case AvgPool2d() as layer:
+        case L.AvgPool2d() as layer:
             return nn.AvgPool2d(
                 layer.kernel_size, layer.stride, layer.padding, count_include_pad=layer.count_include_pad
             )
-        case GlobalAvgPool():
+        case L.GlobalAvgPool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        case BatchNorm2d() as layer:
+        case L.BatchNorm2d() as layer:
             return nn.BatchNorm2d(channels, eps=layer.epsilon, momentum=layer.momentum)
-        case Dropout() as layer:
+        case L.Dropout() as layer:
             return nn.Dropout(layer.p)
-        case Flatten():
+        case L.Flatten():
             return nn.Flatten()
-        case ReLU():
+        case L.ReLU():
             return nn.ReLU()
-        case LeakyReLU() as layer:
+        case L.LeakyReLU() as layer:
             return nn.LeakyReLU(layer.negative_slope)
-        case Tanh():
+        case L.Tanh():
             return nn.Tanh()
-        case Sigmoid():
+        case L.Sigmoid():
             return nn.Sigmoid()
-        case GELU():
+        case L.GELU():
             return nn.GELU(approximate="none")
-        case Softmax():
+        case L.Softmax():
             return nn.Softmax(dim=1)
-        case Add():
+        case L.Add():
             return Sum()
-        case Concat() as layer:
+        case L.Concat() as layer:
             return Concatenation(layer.axis)
         case _:
             raise Unsupported(f"no {node.layer.kind} in PyTorch's adapter")

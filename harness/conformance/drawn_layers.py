@@ -9,11 +9,11 @@ from itertools import islice
 from harness.conformance.case import NetworkCase
 from harness.conformance.drawing import Draw, distinct
 from harness.conformance.layer_cases import by_kind, layer_case
+from specs import layers as L
 from specs.layer_shapes import output_shape
-from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Layer, LeakyReLU, Linear, MaxPool2d, Pair
 from specs.nodes import Shape
 
-Example = tuple[Layer, Shape, int]
+Example = tuple[L.Layer, Shape, int]
 """A layer, the shape of its input, the batch size."""
 
 
@@ -35,7 +35,7 @@ def _image(draw: Draw, least_size: int = 1) -> Shape:
     return (draw.integer(1, 4), draw.integer(least_size, _SIZES), draw.integer(least_size, _SIZES))
 
 
-def _fitting(draw: Draw, make: Callable[[], Layer], *, least_size: int = 1) -> Example:
+def _fitting(draw: Draw, make: Callable[[], L.Layer], *, least_size: int = 1) -> Example:
     """A layer on an image that it fits."""
     while True:
         layer, shape = make(), _image(draw, least_size)
@@ -44,7 +44,7 @@ def _fitting(draw: Draw, make: Callable[[], Layer], *, least_size: int = 1) -> E
             return layer, shape, draw.integer(1, 4)
 
 
-def _window(draw: Draw) -> dict[str, Pair]:
+def _window(draw: Draw) -> dict[str, L.Pair]:
     """Kernel, stride and a padding of at most half the kernel."""
     kernel = draw.pair(1, 4)
     padding = (draw.integer(0, kernel[0] // 2), draw.integer(0, kernel[1] // 2))
@@ -52,8 +52,8 @@ def _window(draw: Draw) -> dict[str, Pair]:
 
 
 def _conv2d(draw: Draw) -> Example:
-    def layer() -> Layer:
-        return Conv2d(
+    def layer() -> L.Layer:
+        return L.Conv2d(
             out_channels=draw.integer(1, 5),
             kernel_size=draw.pair(1, 5),
             stride=draw.pair(1, 3),
@@ -65,30 +65,30 @@ def _conv2d(draw: Draw) -> Example:
 
 
 def _linear(draw: Draw) -> Example:
-    layer = Linear(out_features=draw.integer(1, 40), bias=draw.flag())
+    layer = L.Linear(out_features=draw.integer(1, 40), bias=draw.flag())
     return layer, (draw.integer(1, 60),), draw.integer(1, 9)
 
 
 def _max_pool2d(draw: Draw) -> Example:
-    return _fitting(draw, lambda: MaxPool2d(**_window(draw)))
+    return _fitting(draw, lambda: L.MaxPool2d(**_window(draw)))
 
 
 def _avg_pool2d(draw: Draw) -> Example:
-    return _fitting(draw, lambda: AvgPool2d(count_include_pad=draw.flag(), **_window(draw)))
+    return _fitting(draw, lambda: L.AvgPool2d(count_include_pad=draw.flag(), **_window(draw)))
 
 
 def _batch_norm2d(draw: Draw) -> Example:
     """Of two or three values per channel batch norm leaves almost nothing: their gradient is all cancellation."""
-    layer = BatchNorm2d(momentum=draw.choice((0.01, 0.1, 0.5)), epsilon=draw.choice((1e-5, 1e-3)))
+    layer = L.BatchNorm2d(momentum=draw.choice((0.01, 0.1, 0.5)), epsilon=draw.choice((1e-5, 1e-3)))
     return _fitting(draw, lambda: layer, least_size=3)
 
 
 def _leaky_relu(draw: Draw) -> Example:
-    return _fitting(draw, lambda: LeakyReLU(negative_slope=draw.choice((0.05, 0.3, 0.9))))
+    return _fitting(draw, lambda: L.LeakyReLU(negative_slope=draw.choice((0.05, 0.3, 0.9))))
 
 
 def _dropout(draw: Draw) -> Example:
-    return _fitting(draw, lambda: Dropout(p=draw.choice((0.1, 0.5, 0.9))))
+    return _fitting(draw, lambda: L.Dropout(p=draw.choice((0.1, 0.5, 0.9))))
 
 
 _DRAWN: dict[str, Callable[[Draw], Example]] = {

@@ -6,60 +6,46 @@ from collections.abc import Callable
 from functools import partial
 
 from harness.conformance.drawing import Draw
+from specs import layers as L
 from specs.architecture import Architecture
 from specs.layer_shapes import output_shape
-from specs.layers import (
-    GELU,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    Pair,
-    ReLU,
-    Sigmoid,
-    Tanh,
-)
 from specs.nest import Branches, Item, Repeat, Residual, Sequence
 from specs.nodes import Shape
 
 DEEPEST = 3
 """Nests within one another in a drawn graph."""
 
-ACTIVATIONS: tuple[Layer, ...] = (*(ReLU(), LeakyReLU(negative_slope=0.1), Tanh(), Sigmoid(), GELU(), Dropout(p=0.3)),)
+ACTIVATIONS: tuple[L.Layer, ...] = (
+    *(L.ReLU(), L.LeakyReLU(negative_slope=0.1), L.Tanh(), L.Sigmoid(), L.GELU(), L.Dropout(p=0.3)),
+)
 
 
 def chain(draw: Draw) -> Architecture:
     """An image part, the way from an image to features, a part on features, the logits."""
     start = (draw.integer(1, 3), draw.integer(6, 12), draw.integer(6, 12))
     shape: Shape = start
-    layers: list[Layer] = []
+    layers: list[L.Layer] = []
     for _ in range(draw.integer(2, 5)):
         layer = _image_layer(draw, shape)
         # Between two batch norms the first's beta has a gradient of 0: rounding alone would be left to compare.
-        while isinstance(layer, BatchNorm2d) and layers and isinstance(layers[-1], BatchNorm2d):
+        while isinstance(layer, L.BatchNorm2d) and layers and isinstance(layers[-1], L.BatchNorm2d):
             layer = _image_layer(draw, shape)
         layers.append(layer)
         shape = output_shape(layer, shape)
-    to_features: tuple[Layer, ...] = (Flatten(), Flatten(), GlobalAvgPool())
+    to_features: tuple[L.Layer, ...] = (L.Flatten(), L.Flatten(), L.GlobalAvgPool())
     layers.append(draw.choice(to_features))
     for _ in range(draw.integer(0, 3)):
-        linear = Linear(out_features=draw.integer(4, 20), bias=draw.flag())
+        linear = L.Linear(out_features=draw.integer(4, 20), bias=draw.flag())
         layers.append(draw.choice((linear, draw.choice(ACTIVATIONS))))
     return _ended(draw, "drawn", start, tuple(layers))
 
 
-def _image_layer(draw: Draw, shape: Shape) -> Layer:
+def _image_layer(draw: Draw, shape: Shape) -> L.Layer:
     """A layer of any kind, or an activation where the image has become too small for it."""
     smallest = min(shape[1:])
     match draw.choice(("conv2d", "conv2d", "batch_norm2d", "max_pool2d", "avg_pool2d", "activation")):
         case "conv2d" if smallest >= 3:
-            return Conv2d(
+            return L.Conv2d(
                 out_channels=draw.integer(2, 6),
                 kernel_size=draw.pair(1, 3),
                 padding=draw.pair(0, 2),
@@ -67,12 +53,12 @@ def _image_layer(draw: Draw, shape: Shape) -> Layer:
                 bias=draw.flag(),
             )
         case "batch_norm2d" if smallest >= 3:
-            return BatchNorm2d()
+            return L.BatchNorm2d()
         case "max_pool2d" if smallest >= 4:
-            return MaxPool2d(kernel_size=draw.choice(((2, 2), (2, 1), (1, 2), (3, 3))), stride=(2, 2))
+            return L.MaxPool2d(kernel_size=draw.choice(((2, 2), (2, 1), (1, 2), (3, 3))), stride=(2, 2))
         case "avg_pool2d" if smallest >= 4:
             padding = draw.choice(((0, 0), (1, 1), (0, 1)))
-            return AvgPool2d(kernel_size=(2, 2), padding=padding, count_include_pad=draw.flag())
+            return L.AvgPool2d(kernel_size=(2, 2), padding=padding, count_include_pad=draw.flag())
         case _:
             return draw.choice(ACTIVATIONS)
 
@@ -82,20 +68,20 @@ def graph(draw: Draw) -> Architecture:
     start = (draw.integer(1, 3), draw.integer(6, 9), draw.integer(6, 9))
     shape: Shape = start
     items: list[Item] = []
-    to_features: tuple[Layer, ...] = (Flatten(), GlobalAvgPool())
+    to_features: tuple[L.Layer, ...] = (L.Flatten(), L.GlobalAvgPool())
     for depth in (DEEPEST, draw.integer(1, DEEPEST)):
         target = _target(draw, shape)
         items += [_nest(draw, shape, target, depth), *_sometimes(draw, lambda: draw.choice(ACTIVATIONS))]
         shape = target
     items.append(draw.choice(to_features))
-    features = (shape[0],) if isinstance(items[-1], GlobalAvgPool) else (shape[0] * shape[1] * shape[2],)
+    features = (shape[0],) if isinstance(items[-1], L.GlobalAvgPool) else (shape[0] * shape[1] * shape[2],)
     items += _sometimes(draw, lambda: _nest(draw, features, (draw.integer(3, 9),), draw.integer(1, 2)))
     return _ended(draw, "graph", start, tuple(items))
 
 
 def _ended(draw: Draw, name: str, start: tuple[int, int, int], items: Sequence) -> Architecture:
     classes = draw.integer(2, 10)
-    logits = Linear(out_features=classes, bias=draw.flag())
+    logits = L.Linear(out_features=classes, bias=draw.flag())
     return Architecture(name=name, input=start, classes=classes, layers=(*items, logits))
 
 
@@ -142,33 +128,33 @@ def _path(draw: Draw, shape: Shape, target: Shape, depth: int) -> Sequence:
     return (*items, *_sometimes(draw, lambda: _keeping(draw, target)))
 
 
-def _keeping(draw: Draw, shape: Shape) -> Layer:
+def _keeping(draw: Draw, shape: Shape) -> L.Layer:
     """A layer that leaves the shape as it is."""
     activation = draw.choice(ACTIVATIONS)
     if len(shape) == 1:
-        return draw.choice((activation, Linear(out_features=shape[0], bias=draw.flag())))
-    layers: list[Layer] = [
+        return draw.choice((activation, L.Linear(out_features=shape[0], bias=draw.flag())))
+    layers: list[L.Layer] = [
         activation,
-        Conv2d(out_channels=shape[0], kernel_size=(3, 3), padding=(1, 1), bias=draw.flag()),
+        L.Conv2d(out_channels=shape[0], kernel_size=(3, 3), padding=(1, 1), bias=draw.flag()),
         draw.choice(_pools((1, 1))),
     ]
-    return draw.choice([*layers, BatchNorm2d()] if min(shape[1:]) >= 3 else layers)
+    return draw.choice([*layers, L.BatchNorm2d()] if min(shape[1:]) >= 3 else layers)
 
 
-def _turning(draw: Draw, shape: Shape, target: Shape) -> Layer:
+def _turning(draw: Draw, shape: Shape, target: Shape) -> L.Layer:
     """A layer from one shape to the other."""
     if len(shape) == 1:
-        return Linear(out_features=target[0], bias=draw.flag())
+        return L.Linear(out_features=target[0], bias=draw.flag())
     stride = (1, 1) if shape[1:] == target[1:] else (2, 2)
     kernel, padding = draw.choice((((1, 1), (0, 0)), ((3, 3), (1, 1))))
-    conv = Conv2d(out_channels=target[0], kernel_size=kernel, stride=stride, padding=padding, bias=draw.flag())
+    conv = L.Conv2d(out_channels=target[0], kernel_size=kernel, stride=stride, padding=padding, bias=draw.flag())
     return draw.choice((conv, *_pools(stride))) if shape[0] == target[0] else conv
 
 
-def _pools(stride: Pair) -> tuple[Layer, ...]:
+def _pools(stride: L.Pair) -> tuple[L.Layer, ...]:
     """Which give what a convolution of kernel 3, padding 1 and this stride gives."""
     return (
-        MaxPool2d(kernel_size=(3, 3), stride=stride, padding=(1, 1)),
-        AvgPool2d(kernel_size=(3, 3), stride=stride, padding=(1, 1)),
-        AvgPool2d(kernel_size=(3, 3), stride=stride, padding=(1, 1), count_include_pad=True),
+        L.MaxPool2d(kernel_size=(3, 3), stride=stride, padding=(1, 1)),
+        L.AvgPool2d(kernel_size=(3, 3), stride=stride, padding=(1, 1)),
+        L.AvgPool2d(kernel_size=(3, 3), stride=stride, padding=(1, 1), count_include_pad=True),
     )

@@ -9,32 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.conformance.case import NetworkCase, described, network_case, seeded
+from specs import layers as L
 from specs.architecture import Architecture
 from specs.layer_shapes import output_shape
-from specs.layers import (
-    GELU,
-    LAYERS,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
 from specs.nodes import Shape
 
 HEAD_CLASSES = 6
 
 
-def isolated(layer: Layer, shape: Shape) -> Architecture:
+def isolated(layer: L.Layer, shape: Shape) -> Architecture:
     """The smallest network around ``layer`` for an input of ``shape`` ([c, h, w], or [features]).
 
     A layer with parameters gives the logits itself, flattened. One without is followed by a linear layer: optimizers
@@ -42,14 +25,14 @@ def isolated(layer: Layer, shape: Shape) -> Architecture:
     training. So is one of a single channel, whose bias would shift all logits alike and have no gradient but rounding.
     """
     image = len(shape) == 3
-    layers: list[Layer] = [layer] if image or isinstance(layer, Flatten) else [Flatten(), layer]
+    layers: list[L.Layer] = [layer] if image or isinstance(layer, L.Flatten) else [L.Flatten(), layer]
     output = output_shape(layer, shape)
     if len(output) == 3:
-        layers.append(Flatten())
+        layers.append(L.Flatten())
     classes = math.prod(output)
-    if output[0] < 2 or not isinstance(layer, Conv2d | Linear | BatchNorm2d):
+    if output[0] < 2 or not isinstance(layer, L.Conv2d | L.Linear | L.BatchNorm2d):
         classes = HEAD_CLASSES
-        layers.append(Linear(out_features=classes, bias=False))
+        layers.append(L.Linear(out_features=classes, bias=False))
     return Architecture(
         name=layer.kind,
         input=(shape[0], shape[1], shape[2]) if image else (shape[0], 1, 1),
@@ -58,7 +41,7 @@ def isolated(layer: Layer, shape: Shape) -> Architecture:
     )
 
 
-def layer_case(layer: Layer, shape: Shape, *, batch: int = 3, note: str = "") -> NetworkCase:
+def layer_case(layer: L.Layer, shape: Shape, *, batch: int = 3, note: str = "") -> NetworkCase:
     """A layer in isolation. ``note`` asks for special data: see ``_images``."""
     architecture = isolated(layer, shape)
     size = "x".join(map(str, (batch, *shape)))
@@ -85,70 +68,70 @@ def _images(name: str, shape: Shape, note: str) -> NDArray[np.float32]:
 def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
     """The options crossed by hand, per layer kind; the first of each kind cross most."""
     cases = (
-        layer_case(Conv2d(out_channels=2, kernel_size=(3, 2), stride=(2, 1), padding=(1, 0)), (3, 7, 5)),
-        layer_case(Conv2d(out_channels=3, kernel_size=(5, 5), padding=(2, 2), bias=False), (2, 7, 6), batch=1),
-        layer_case(Conv2d(out_channels=4, kernel_size=(3, 3)), (3, 8, 8)),
-        layer_case(Conv2d(out_channels=4, kernel_size=(3, 3), padding=(1, 1)), (1, 6, 7), batch=1),
-        layer_case(Conv2d(out_channels=3, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 8, 8)),
-        layer_case(Conv2d(out_channels=3, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 7)),
-        layer_case(Conv2d(out_channels=2, kernel_size=(2, 2), stride=(3, 3)), (2, 9, 8)),
-        layer_case(Conv2d(out_channels=3, kernel_size=(1, 4), padding=(0, 2), stride=(1, 2)), (2, 5, 9)),
-        layer_case(Conv2d(out_channels=2, kernel_size=(2, 2), padding=(2, 2)), (2, 4, 3)),
-        layer_case(Conv2d(out_channels=5, kernel_size=(1, 1), bias=False), (4, 3, 5)),
-        layer_case(Conv2d(out_channels=7, kernel_size=(5, 3)), (3, 5, 3)),
-        layer_case(Linear(out_features=7), (5,)),
-        layer_case(Linear(out_features=4, bias=False), (33,)),
-        layer_case(Linear(out_features=9), (1,), batch=1),
-        layer_case(MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 7), note="ties"),
-        layer_case(MaxPool2d(kernel_size=(3, 2), stride=(1, 2), padding=(1, 0)), (2, 6, 7), note="negative"),
-        layer_case(MaxPool2d(kernel_size=(2, 2)), (3, 6, 8)),
-        layer_case(MaxPool2d(kernel_size=(2, 2)), (2, 7, 5), batch=1),
-        layer_case(MaxPool2d(kernel_size=(3, 3), stride=(2, 2)), (3, 9, 7)),
-        layer_case(MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 8), note="negative"),
-        layer_case(MaxPool2d(kernel_size=(2, 3), stride=(1, 1), padding=(1, 0)), (2, 5, 6)),
-        layer_case(MaxPool2d(kernel_size=(2, 2)), (2, 6, 6), note="ties"),
-        layer_case(AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 8)),
-        layer_case(AvgPool2d(kernel_size=(2, 4), padding=(1, 2), count_include_pad=True), (2, 6, 7)),
-        layer_case(AvgPool2d(kernel_size=(2, 2)), (3, 6, 8)),
-        layer_case(AvgPool2d(kernel_size=(2, 2)), (2, 7, 5), batch=1),
-        layer_case(AvgPool2d(kernel_size=(3, 3), stride=(2, 2)), (3, 9, 7)),
-        layer_case(AvgPool2d(kernel_size=(3, 2), stride=(1, 2)), (2, 6, 7)),
-        layer_case(AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 7)),
-        layer_case(AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), count_include_pad=True), (2, 7, 8)),
-        layer_case(AvgPool2d(kernel_size=(2, 3), stride=(1, 1), padding=(1, 0)), (2, 5, 6)),
-        layer_case(GlobalAvgPool(), (3, 5, 4)),
-        layer_case(GlobalAvgPool(), (2, 1, 7), batch=1),
-        layer_case(BatchNorm2d(momentum=0.3, epsilon=1e-3), (2, 5, 4)),
-        layer_case(BatchNorm2d(momentum=1.0, epsilon=0.5), (3, 2, 3), batch=4),
-        layer_case(BatchNorm2d(), (3, 4, 5)),
-        layer_case(BatchNorm2d(), (2, 3, 3), batch=1),
-        layer_case(Dropout(p=0.3), (3, 4, 5)),
-        layer_case(Dropout(p=0.8), (40,)),
-        layer_case(Dropout(p=0.0), (12,), batch=1),
-        layer_case(Flatten(), (3, 4, 5)),
-        layer_case(ReLU(), (3, 4, 5), note="zeros"),
-        layer_case(ReLU(), (30,)),
-        layer_case(LeakyReLU(negative_slope=0.2), (3, 4, 5), note="zeros"),
-        layer_case(LeakyReLU(), (30,)),
-        layer_case(LeakyReLU(negative_slope=0.0), (30,), note="zeros"),
-        layer_case(Tanh(), (30,), note="wide"),
-        layer_case(Tanh(), (3, 4, 5)),
-        layer_case(Tanh(), (30,), note="large"),
-        layer_case(Sigmoid(), (30,), note="wide"),
-        layer_case(Sigmoid(), (3, 4, 5)),
-        layer_case(Sigmoid(), (30,), note="large"),
-        layer_case(GELU(), (30,), note="wide"),
-        layer_case(GELU(), (3, 4, 5)),
-        layer_case(GELU(), (30,), note="large"),
-        layer_case(Softmax(), (3, 4, 5)),
-        layer_case(Softmax(), (30,), note="large"),
-        layer_case(Softmax(), (30,)),
+        layer_case(L.Conv2d(out_channels=2, kernel_size=(3, 2), stride=(2, 1), padding=(1, 0)), (3, 7, 5)),
+        layer_case(L.Conv2d(out_channels=3, kernel_size=(5, 5), padding=(2, 2), bias=False), (2, 7, 6), batch=1),
+        layer_case(L.Conv2d(out_channels=4, kernel_size=(3, 3)), (3, 8, 8)),
+        layer_case(L.Conv2d(out_channels=4, kernel_size=(3, 3), padding=(1, 1)), (1, 6, 7), batch=1),
+        layer_case(L.Conv2d(out_channels=3, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 8, 8)),
+        layer_case(L.Conv2d(out_channels=3, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 7)),
+        layer_case(L.Conv2d(out_channels=2, kernel_size=(2, 2), stride=(3, 3)), (2, 9, 8)),
+        layer_case(L.Conv2d(out_channels=3, kernel_size=(1, 4), padding=(0, 2), stride=(1, 2)), (2, 5, 9)),
+        layer_case(L.Conv2d(out_channels=2, kernel_size=(2, 2), padding=(2, 2)), (2, 4, 3)),
+        layer_case(L.Conv2d(out_channels=5, kernel_size=(1, 1), bias=False), (4, 3, 5)),
+        layer_case(L.Conv2d(out_channels=7, kernel_size=(5, 3)), (3, 5, 3)),
+        layer_case(L.Linear(out_features=7), (5,)),
+        layer_case(L.Linear(out_features=4, bias=False), (33,)),
+        layer_case(L.Linear(out_features=9), (1,), batch=1),
+        layer_case(L.MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 7), note="ties"),
+        layer_case(L.MaxPool2d(kernel_size=(3, 2), stride=(1, 2), padding=(1, 0)), (2, 6, 7), note="negative"),
+        layer_case(L.MaxPool2d(kernel_size=(2, 2)), (3, 6, 8)),
+        layer_case(L.MaxPool2d(kernel_size=(2, 2)), (2, 7, 5), batch=1),
+        layer_case(L.MaxPool2d(kernel_size=(3, 3), stride=(2, 2)), (3, 9, 7)),
+        layer_case(L.MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 8), note="negative"),
+        layer_case(L.MaxPool2d(kernel_size=(2, 3), stride=(1, 1), padding=(1, 0)), (2, 5, 6)),
+        layer_case(L.MaxPool2d(kernel_size=(2, 2)), (2, 6, 6), note="ties"),
+        layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 8)),
+        layer_case(L.AvgPool2d(kernel_size=(2, 4), padding=(1, 2), count_include_pad=True), (2, 6, 7)),
+        layer_case(L.AvgPool2d(kernel_size=(2, 2)), (3, 6, 8)),
+        layer_case(L.AvgPool2d(kernel_size=(2, 2)), (2, 7, 5), batch=1),
+        layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2)), (3, 9, 7)),
+        layer_case(L.AvgPool2d(kernel_size=(3, 2), stride=(1, 2)), (2, 6, 7)),
+        layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 7)),
+        layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), count_include_pad=True), (2, 7, 8)),
+        layer_case(L.AvgPool2d(kernel_size=(2, 3), stride=(1, 1), padding=(1, 0)), (2, 5, 6)),
+        layer_case(L.GlobalAvgPool(), (3, 5, 4)),
+        layer_case(L.GlobalAvgPool(), (2, 1, 7), batch=1),
+        layer_case(L.BatchNorm2d(momentum=0.3, epsilon=1e-3), (2, 5, 4)),
+        layer_case(L.BatchNorm2d(momentum=1.0, epsilon=0.5), (3, 2, 3), batch=4),
+        layer_case(L.BatchNorm2d(), (3, 4, 5)),
+        layer_case(L.BatchNorm2d(), (2, 3, 3), batch=1),
+        layer_case(L.Dropout(p=0.3), (3, 4, 5)),
+        layer_case(L.Dropout(p=0.8), (40,)),
+        layer_case(L.Dropout(p=0.0), (12,), batch=1),
+        layer_case(L.Flatten(), (3, 4, 5)),
+        layer_case(L.ReLU(), (3, 4, 5), note="zeros"),
+        layer_case(L.ReLU(), (30,)),
+        layer_case(L.LeakyReLU(negative_slope=0.2), (3, 4, 5), note="zeros"),
+        layer_case(L.LeakyReLU(), (30,)),
+        layer_case(L.LeakyReLU(negative_slope=0.0), (30,), note="zeros"),
+        layer_case(L.Tanh(), (30,), note="wide"),
+        layer_case(L.Tanh(), (3, 4, 5)),
+        layer_case(L.Tanh(), (30,), note="large"),
+        layer_case(L.Sigmoid(), (30,), note="wide"),
+        layer_case(L.Sigmoid(), (3, 4, 5)),
+        layer_case(L.Sigmoid(), (30,), note="large"),
+        layer_case(L.GELU(), (30,), note="wide"),
+        layer_case(L.GELU(), (3, 4, 5)),
+        layer_case(L.GELU(), (30,), note="large"),
+        layer_case(L.Softmax(), (3, 4, 5)),
+        layer_case(L.Softmax(), (30,), note="large"),
+        layer_case(L.Softmax(), (30,)),
     )
     return by_kind(cases)
 
 
 def by_kind(cases: Iterator[NetworkCase] | tuple[NetworkCase, ...]) -> dict[str, tuple[NetworkCase, ...]]:
-    grouped: dict[str, list[NetworkCase]] = {kind: [] for kind in LAYERS}
+    grouped: dict[str, list[NetworkCase]] = {kind: [] for kind in L.LAYERS}
     for case in cases:
         grouped[case.architecture.name].append(case)
     return {kind: tuple(found) for kind, found in grouped.items()}

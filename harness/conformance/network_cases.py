@@ -10,19 +10,8 @@ import numpy as np
 from harness.conformance import drawn_networks
 from harness.conformance.case import NetworkCase, network_case
 from harness.conformance.drawing import distinct
+from specs import layers as L
 from specs.architecture import Architecture
-from specs.layers import (
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Flatten,
-    GlobalAvgPool,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Softmax,
-)
 from specs.loading import architecture_names, load_architecture
 from specs.nest import Branches, Item, Residual
 from specs.shapes import infer
@@ -40,22 +29,24 @@ def bundled_cases() -> tuple[NetworkCase, ...]:
 def corner_cases() -> tuple[NetworkCase, ...]:
     """Networks that a user may write and that single layers do not show."""
     large = network_case(
-        "logits up to several hundred", _network(Flatten(), Linear(out_features=7), classes=7, shape=(2, 3, 3)), batch=4
+        "logits up to several hundred",
+        _network(L.Flatten(), L.Linear(out_features=7), classes=7, shape=(2, 3, 3)),
+        batch=4,
     )
     return (
         network_case(
             "softmax at the end, which the loss must not see",
-            _network(Flatten(), Linear(out_features=5), Softmax(), classes=5, shape=(1, 4, 4)),
+            _network(L.Flatten(), L.Linear(out_features=5), L.Softmax(), classes=5, shape=(1, 4, 4)),
             batch=4,
         ),
         network_case(
             "convolution with a bias in front of batch norm",
             _network(
-                Conv2d(out_channels=4, kernel_size=(3, 3), padding=(1, 1)),
-                BatchNorm2d(),
-                ReLU(),
-                GlobalAvgPool(),
-                Linear(out_features=3),
+                L.Conv2d(out_channels=4, kernel_size=(3, 3), padding=(1, 1)),
+                L.BatchNorm2d(),
+                L.ReLU(),
+                L.GlobalAvgPool(),
+                L.Linear(out_features=3),
                 classes=3,
                 shape=(2, 6, 5),
             ),
@@ -64,11 +55,11 @@ def corner_cases() -> tuple[NetworkCase, ...]:
         network_case(
             "two max poolings with outputs of one shape",
             _network(
-                MaxPool2d(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)),
-                BatchNorm2d(),
-                MaxPool2d(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)),
-                Flatten(),
-                Linear(out_features=3),
+                L.MaxPool2d(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)),
+                L.BatchNorm2d(),
+                L.MaxPool2d(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)),
+                L.Flatten(),
+                L.Linear(out_features=3),
                 classes=3,
                 shape=(2, 6, 5),
             ),
@@ -77,9 +68,9 @@ def corner_cases() -> tuple[NetworkCase, ...]:
         network_case(
             "a flattened image that a linear layer and a sum take",
             _network(
-                Flatten(),
-                Residual(layers=(Linear(out_features=18),)),
-                Linear(out_features=3),
+                L.Flatten(),
+                Residual(layers=(L.Linear(out_features=18),)),
+                L.Linear(out_features=3),
                 classes=3,
                 shape=(2, 3, 3),
             ),
@@ -88,11 +79,11 @@ def corner_cases() -> tuple[NetworkCase, ...]:
         network_case(
             "a relu that max pooling and average pooling take",
             _network(
-                Conv2d(out_channels=3, kernel_size=(3, 3), padding=(1, 1)),
-                ReLU(),
-                Branches(join="add", paths=((MaxPool2d(kernel_size=(2, 2)),), (AvgPool2d(kernel_size=(2, 2)),))),
-                Flatten(),
-                Linear(out_features=3),
+                L.Conv2d(out_channels=3, kernel_size=(3, 3), padding=(1, 1)),
+                L.ReLU(),
+                Branches(join="add", paths=((L.MaxPool2d(kernel_size=(2, 2)),), (L.AvgPool2d(kernel_size=(2, 2)),))),
+                L.Flatten(),
+                L.Linear(out_features=3),
                 classes=3,
                 shape=(2, 6, 4),
             ),
@@ -101,10 +92,10 @@ def corner_cases() -> tuple[NetworkCase, ...]:
         network_case(
             "a leaky relu behind a sum with a convolution",
             _network(
-                Residual(layers=(Conv2d(out_channels=2, kernel_size=(3, 3), padding=(1, 1)),)),
-                LeakyReLU(negative_slope=0.01),
-                GlobalAvgPool(),
-                Linear(out_features=3),
+                Residual(layers=(L.Conv2d(out_channels=2, kernel_size=(3, 3), padding=(1, 1)),)),
+                L.LeakyReLU(negative_slope=0.01),
+                L.GlobalAvgPool(),
+                L.Linear(out_features=3),
                 classes=3,
                 shape=(2, 6, 4),
             ),

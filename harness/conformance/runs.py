@@ -21,9 +21,9 @@ from harness.conformance.tolerances import tolerance
 from harness.datasets import load_dataset
 from harness.inputs.prepare import batch_order
 from harness.worker.batches import Batches
+from specs import layers as L
 from specs.architecture import Architecture
 from specs.initializers import initial_parameters
-from specs.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
 from specs.optimizers import Adam
 from specs.recipe import Recipe
 from specs.schedule import learning_rates
@@ -39,12 +39,12 @@ CONVOLUTION = Architecture(
     input=(1, 28, 28),
     classes=10,
     layers=(
-        AvgPool2d(kernel_size=(2, 2)),
-        Conv2d(out_channels=8, kernel_size=(3, 3)),
-        ReLU(),
-        MaxPool2d(kernel_size=(2, 2)),
-        Flatten(),
-        Linear(out_features=10),
+        L.AvgPool2d(kernel_size=(2, 2)),
+        L.Conv2d(out_channels=8, kernel_size=(3, 3)),
+        L.ReLU(),
+        L.MaxPool2d(kernel_size=(2, 2)),
+        L.Flatten(),
+        L.Linear(out_features=10),
     ),
 )
 
@@ -52,7 +52,7 @@ DROPOUT = Architecture(
     name="mlp_dropout",
     input=(1, 28, 28),
     classes=10,
-    layers=(Flatten(), Linear(out_features=64), ReLU(), Dropout(p=0.5), Linear(out_features=10)),
+    layers=(L.Flatten(), L.Linear(out_features=64), L.ReLU(), L.Dropout(p=0.5), L.Linear(out_features=10)),
 )
 
 Accuracies = NDArray[np.float64]

@@ -13,26 +13,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from specs import layers as L
 from specs.architecture import Architecture
 from specs.errors import RequestError
-from specs.layers import (
-    GELU,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Concat,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
 from specs.nodes import INPUT, Node
 from specs.recipe import Preprocessing
 from specs.shapes import has_trailing_softmax, infer
@@ -54,12 +37,12 @@ def onnx_model(
     if sum(array.nbytes for array in weights.values()) > MOST_BYTES:
         raise RequestError(f"{architecture.name}: its weights take more than 2 GiB, which an ONNX file does not hold")
     nodes = infer(architecture)
-    last = [node for node in nodes if not isinstance(node.layer, Dropout)][-1]
+    last = [node for node in nodes if not isinstance(node.layer, L.Dropout)][-1]
     graph = _Graph(weights)
     values = {INPUT: "images"}
     for node in nodes:
         inputs = [values[name] for name in node.inputs]
-        if isinstance(node.layer, Dropout):
+        if isinstance(node.layer, L.Dropout):
             values[node.name] = inputs[0]
         else:
             values[node.name] = graph.add(node, inputs, "logits" if node is last else node.name)
@@ -102,41 +85,41 @@ class _Graph:
         """Append the operators of one node of ``inputs``; returns ``output``, the name of what it gives."""
         value = inputs[0]
         match shaped.layer:
-            case Add():
+            case L.Add():
                 return self.node("Add" if len(inputs) == 2 else "Sum", inputs, output)
-            case Concat() as join:
+            case L.Concat() as join:
                 return self.node("Concat", inputs, output, axis=join.axis)
-            case Conv2d() as layer:
+            case L.Conv2d() as layer:
                 attributes = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": _pads(layer.padding)}
                 return self.node("Conv", [value, *self._owned(shaped, "weight", "bias")], output, **attributes)
-            case Linear():
+            case L.Linear():
                 return self.node("Gemm", [value, *self._owned(shaped, "weight", "bias")], output, transB=1)
-            case MaxPool2d() as layer:
+            case L.MaxPool2d() as layer:
                 attributes = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": _pads(layer.padding)}
                 return self.node("MaxPool", [value], output, **attributes)
-            case AvgPool2d() as layer:
+            case L.AvgPool2d() as layer:
                 attributes = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": _pads(layer.padding)}
                 counted = int(layer.count_include_pad)
                 return self.node("AveragePool", [value], output, **attributes, count_include_pad=counted)
-            case GlobalAvgPool():
+            case L.GlobalAvgPool():
                 mean = self.node("GlobalAveragePool", [value], f"{shaped.name}.mean")
                 return self.node("Flatten", [mean], output, axis=1)
-            case BatchNorm2d() as layer:
+            case L.BatchNorm2d() as layer:
                 owned = self._owned(shaped, "gamma", "beta", "running_mean", "running_variance")
                 return self.node("BatchNormalization", [value, *owned], output, epsilon=layer.epsilon)
-            case Flatten():
+            case L.Flatten():
                 return self.node("Flatten", [value], output, axis=1)
-            case ReLU():
+            case L.ReLU():
                 return self.node("Relu", [value], output)
-            case LeakyReLU() as layer:
+            case L.LeakyReLU() as layer:
                 return self.node("LeakyRelu", [value], output, alpha=layer.negative_slope)
-            case Tanh():
+            case L.Tanh():
                 return self.node("Tanh", [value], output)
-            case Sigmoid():
+            case L.Sigmoid():
                 return self.node("Sigmoid", [value], output)
-            case GELU():
+            case L.GELU():
                 return self._gelu(shaped.name, value, output)
-            case Softmax():
+            case L.Softmax():
                 return self.node("Softmax", [value], output, axis=1)
         raise AssertionError(f"{shaped.name} has no operator")
 

@@ -23,23 +23,7 @@ from onnx.backend.test.loader import load_model_tests
 
 from backends.numpy.layers import cross_entropy, forward
 from backends.numpy.optimizers import update
-from specs.layers import (
-    GELU,
-    LAYERS,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from specs import layers as L
 from specs.optimizers import SGD, Adagrad, Adam
 from tests.backends.numerics import Array
 
@@ -127,7 +111,7 @@ def _floats(array: Array) -> Array:
     return np.asarray(array, np.float64)
 
 
-def _layer(layer: Callable[..., Layer], **options: Any) -> Layer:
+def _layer(layer: Callable[..., L.Layer], **options: Any) -> L.Layer:
     """Build a layer; what the vocabulary itself refuses is outside of it."""
     try:
         return layer(**options)
@@ -135,7 +119,7 @@ def _layer(layer: Callable[..., Layer], **options: Any) -> Layer:
         raise OutsideVocabulary(str(error)) from None
 
 
-def _elementwise(layer: Layer) -> Callable[[OnnxCase], Comparison]:
+def _elementwise(layer: L.Layer) -> Callable[[OnnxCase], Comparison]:
     def translate(case: OnnxCase) -> Comparison:
         (x,), (y,) = case.inputs.values(), case.outputs.values()
         return {"Y": (forward(layer, _floats(x)).output, y)}
@@ -144,14 +128,14 @@ def _elementwise(layer: Layer) -> Callable[[OnnxCase], Comparison]:
 
 
 def _leaky_relu(case: OnnxCase) -> Comparison:
-    layer = LeakyReLU(negative_slope=case.attributes.get("alpha", 0.01))
+    layer = L.LeakyReLU(negative_slope=case.attributes.get("alpha", 0.01))
     return _elementwise(layer)(case)
 
 
 def _gelu(case: OnnxCase) -> Comparison:
     if case.attributes.get("approximate", b"none") != b"none":
         raise OutsideVocabulary("the tanh approximation of gelu")
-    return _elementwise(GELU())(case)
+    return _elementwise(L.GELU())(case)
 
 
 def _softmax(case: OnnxCase) -> Comparison:
@@ -160,16 +144,16 @@ def _softmax(case: OnnxCase) -> Comparison:
     if case.opset < 13:
         # Until opset 13 the axes from ``axis`` on were flattened into one.
         lead = math.prod(x.shape[: case.attributes.get("axis", 1)])
-        return {"output": (forward(Softmax(), x.reshape(lead, -1)).output, theirs.reshape(lead, -1))}
+        return {"output": (forward(L.Softmax(), x.reshape(lead, -1)).output, theirs.reshape(lead, -1))}
     axis = case.attributes.get("axis", -1)
-    return {"output": (np.moveaxis(forward(Softmax(), np.moveaxis(x, axis, 1)).output, 1, axis), theirs)}
+    return {"output": (np.moveaxis(forward(L.Softmax(), np.moveaxis(x, axis, 1)).output, 1, axis), theirs)}
 
 
 def _flatten(case: OnnxCase) -> Comparison:
     x = _floats(case.inputs["input"])
     if case.attributes.get("axis", 1) % x.ndim != 1:
         raise OutsideVocabulary(f"flatten from axis {case.attributes['axis']} of {x.ndim}")
-    return {"output": (forward(Flatten(), x).output, case.outputs["output"])}
+    return {"output": (forward(L.Flatten(), x).output, case.outputs["output"])}
 
 
 def _gemm(case: OnnxCase) -> Comparison:
@@ -180,14 +164,14 @@ def _gemm(case: OnnxCase) -> Comparison:
     if c.ndim == 2 and len(c) > 1:
         raise OutsideVocabulary("a bias per sample")
     bias = np.broadcast_to(case.attributes.get("beta", 1.0) * c.reshape(-1), (len(weight),))
-    layer = Linear(out_features=len(weight), bias="C" in case.inputs)
+    layer = L.Linear(out_features=len(weight), bias="C" in case.inputs)
     return {
         "Y": (forward(layer, x, {"weight": weight, **({"bias": bias} if layer.bias else {})}).output, case.outputs["Y"])
     }
 
 
 def _global_avg_pool(case: OnnxCase) -> Comparison:
-    return {"Y": (forward(GlobalAvgPool(), _floats(case.inputs["X"])).output, case.outputs["Y"][:, :, 0, 0])}
+    return {"Y": (forward(L.GlobalAvgPool(), _floats(case.inputs["X"])).output, case.outputs["Y"][:, :, 0, 0])}
 
 
 def _windows(case: OnnxCase, x: Array, kernel: tuple[int, ...]) -> dict[str, Any]:
@@ -230,7 +214,7 @@ def _conv(case: OnnxCase) -> Comparison:
     if case.attributes.get("group", 1) != 1:
         raise OutsideVocabulary("groups")
     options = _windows(case, x, weight.shape[2:])
-    layer = _layer(Conv2d, out_channels=len(weight), bias="B" in case.inputs, **options)
+    layer = _layer(L.Conv2d, out_channels=len(weight), bias="B" in case.inputs, **options)
     values = {"weight": _image(weight)} | ({"bias": _floats(case.inputs["B"])} if "B" in case.inputs else {})
     return {"Y": (forward(layer, _image(x), values).output, _image(case.outputs["Y"]))}
 
@@ -239,13 +223,13 @@ def _avg_pool(case: OnnxCase) -> Comparison:
     x = _floats(case.inputs["X"])
     options = _windows(case, x, tuple(case.attributes["kernel_shape"]))
     count = bool(case.attributes.get("count_include_pad", 0))
-    layer = _layer(LAYERS["avg_pool2d"], count_include_pad=count, **options)
+    layer = _layer(L.LAYERS["avg_pool2d"], count_include_pad=count, **options)
     return {"Y": (forward(layer, _image(x)).output, _image(case.outputs["Y"]))}
 
 
 def _max_pool(case: OnnxCase) -> Comparison:
     x = _floats(case.inputs["X"])
-    computed = forward(_layer(MaxPool2d, **_windows(case, x, tuple(case.attributes["kernel_shape"]))), _image(x))
+    computed = forward(_layer(L.MaxPool2d, **_windows(case, x, tuple(case.attributes["kernel_shape"]))), _image(x))
     comparison = {"Y": (computed.output, _image(case.outputs["Y"]))}
     if "Indices" in case.outputs:
         # Each window sends 1 to its winner: their indices say where the ones must arrive.
@@ -263,7 +247,7 @@ def _batch_norm(case: OnnxCase) -> Comparison:
     x, *arrays = map(_floats, case.inputs.values())
     values = dict(zip(names, arrays, strict=True))
     kept = case.attributes.get("momentum", 0.9)
-    layer = BatchNorm2d(momentum=1 - kept, epsilon=case.attributes.get("epsilon", 1e-5))
+    layer = L.BatchNorm2d(momentum=1 - kept, epsilon=case.attributes.get("epsilon", 1e-5))
     training = bool(case.attributes.get("training_mode", 0))
     y, *moved = case.outputs.values()
     image = x.reshape(*x.shape[:2], 1, -1)
@@ -288,7 +272,7 @@ def _dropout(case: OnnxCase) -> Comparison:
     if case.inputs.get("training_mode", False):
         assert np.all(x), "a zero in the data would look like a dropped value"
         mask = case.outputs.get("mask", y != 0)
-    return {"output": (forward(Dropout(p=ratio), x, training=mask is not None, mask=mask).output, y)}
+    return {"output": (forward(L.Dropout(p=ratio), x, training=mask is not None, mask=mask).output, y)}
 
 
 def _cross_entropy(case: OnnxCase) -> Comparison:
@@ -370,9 +354,9 @@ _TRANSLATIONS: dict[str, Callable[[OnnxCase], Comparison]] = {
     "LeakyRelu": _leaky_relu,
     "MaxPool": _max_pool,
     "Momentum": _momentum,
-    "Relu": _elementwise(ReLU()),
-    "Sigmoid": _elementwise(Sigmoid()),
+    "Relu": _elementwise(L.ReLU()),
+    "Sigmoid": _elementwise(L.Sigmoid()),
     "Softmax": _softmax,
     "SoftmaxCrossEntropyLoss": _cross_entropy,
-    "Tanh": _elementwise(Tanh()),
+    "Tanh": _elementwise(L.Tanh()),
 }

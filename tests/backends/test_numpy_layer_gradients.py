@@ -9,25 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from backends.numpy.layers import cross_entropy, forward
+from specs import layers as L
 from specs.layer_shapes import output_shape
-from specs.layers import (
-    GELU,
-    LAYERS,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
 from tests.backends.numerics import finite_difference, parameter_values, relative_error, separated
 from tests.backends.strategies import windowed
 
@@ -35,84 +18,84 @@ from tests.backends.strategies import windowed
 # gradient has a norm of the same size: 1e-10 leaves two digits. A wrong term in a formula is wrong in the first digits.
 TOLERANCE = 1e-10
 
-CASES: dict[str, tuple[Layer, tuple[int, ...]]] = {
-    "conv2d": (Conv2d(out_channels=3, kernel_size=3), (2, 2, 5, 5)),
-    "conv2d kernel 1": (Conv2d(out_channels=3, kernel_size=1), (2, 2, 3, 3)),
-    "conv2d kernel = image": (Conv2d(out_channels=3, kernel_size=(4, 3)), (2, 2, 4, 3)),
-    "conv2d padding": (Conv2d(out_channels=2, kernel_size=3, padding=1), (2, 3, 4, 4)),
-    "conv2d padding beyond kernel": (Conv2d(out_channels=2, kernel_size=2, padding=3), (2, 2, 3, 3)),
-    "conv2d padding on one axis": (Conv2d(out_channels=2, kernel_size=3, padding=(0, 2)), (2, 2, 4, 3)),
-    "conv2d stride": (Conv2d(out_channels=2, kernel_size=2, stride=2), (2, 2, 6, 6)),
-    "conv2d stride, rest left over": (Conv2d(out_channels=2, kernel_size=3, stride=2), (2, 2, 6, 8)),
-    "conv2d stride beyond kernel": (Conv2d(out_channels=2, kernel_size=2, stride=3), (2, 2, 7, 8)),
+CASES: dict[str, tuple[L.Layer, tuple[int, ...]]] = {
+    "conv2d": (L.Conv2d(out_channels=3, kernel_size=3), (2, 2, 5, 5)),
+    "conv2d kernel 1": (L.Conv2d(out_channels=3, kernel_size=1), (2, 2, 3, 3)),
+    "conv2d kernel = image": (L.Conv2d(out_channels=3, kernel_size=(4, 3)), (2, 2, 4, 3)),
+    "conv2d padding": (L.Conv2d(out_channels=2, kernel_size=3, padding=1), (2, 3, 4, 4)),
+    "conv2d padding beyond kernel": (L.Conv2d(out_channels=2, kernel_size=2, padding=3), (2, 2, 3, 3)),
+    "conv2d padding on one axis": (L.Conv2d(out_channels=2, kernel_size=3, padding=(0, 2)), (2, 2, 4, 3)),
+    "conv2d stride": (L.Conv2d(out_channels=2, kernel_size=2, stride=2), (2, 2, 6, 6)),
+    "conv2d stride, rest left over": (L.Conv2d(out_channels=2, kernel_size=3, stride=2), (2, 2, 6, 8)),
+    "conv2d stride beyond kernel": (L.Conv2d(out_channels=2, kernel_size=2, stride=3), (2, 2, 7, 8)),
     "conv2d unequal strides, padding": (
-        Conv2d(out_channels=2, kernel_size=3, stride=(1, 2), padding=1),
+        L.Conv2d(out_channels=2, kernel_size=3, stride=(1, 2), padding=1),
         (2, 2, 5, 7),
     ),
-    "conv2d rectangular": (Conv2d(out_channels=2, kernel_size=(1, 4), padding=(0, 1)), (2, 2, 3, 5)),
+    "conv2d rectangular": (L.Conv2d(out_channels=2, kernel_size=(1, 4), padding=(0, 1)), (2, 2, 3, 5)),
     "conv2d rectangular all": (
-        Conv2d(out_channels=2, kernel_size=(4, 2), stride=(2, 3), padding=(2, 1)),
+        L.Conv2d(out_channels=2, kernel_size=(4, 2), stride=(2, 3), padding=(2, 1)),
         (3, 2, 5, 7),
     ),
-    "conv2d no bias": (Conv2d(out_channels=2, kernel_size=3, bias=False), (2, 2, 4, 4)),
-    "conv2d batch 1": (Conv2d(out_channels=2, kernel_size=3, padding=1), (1, 2, 5, 3)),
-    "conv2d one channel to one": (Conv2d(out_channels=1, kernel_size=3), (1, 1, 3, 3)),
-    "linear": (Linear(out_features=4), (3, 5)),
-    "linear no bias": (Linear(out_features=4, bias=False), (3, 5)),
-    "linear batch 1": (Linear(out_features=2), (1, 7)),
-    "linear one to one": (Linear(out_features=1), (2, 1)),
-    "max_pool2d": (MaxPool2d(kernel_size=2), (2, 3, 4, 4)),
-    "max_pool2d, rest left over": (MaxPool2d(kernel_size=2), (2, 2, 5, 7)),
-    "max_pool2d overlapping": (MaxPool2d(kernel_size=3, stride=2), (2, 2, 7, 7)),
-    "max_pool2d overlapping, padding": (MaxPool2d(kernel_size=3, stride=1, padding=1), (2, 2, 4, 5)),
-    "max_pool2d stride beyond kernel": (MaxPool2d(kernel_size=2, stride=3), (2, 2, 8, 7)),
-    "max_pool2d rectangular all": (MaxPool2d(kernel_size=(2, 4), stride=(1, 3), padding=(1, 2)), (2, 2, 4, 6)),
-    "max_pool2d batch 1": (MaxPool2d(kernel_size=(3, 1)), (1, 1, 5, 3)),
-    "avg_pool2d": (AvgPool2d(kernel_size=2), (2, 3, 4, 4)),
-    "avg_pool2d, rest left over": (AvgPool2d(kernel_size=2), (2, 2, 5, 7)),
-    "avg_pool2d overlapping": (AvgPool2d(kernel_size=3, stride=2), (2, 2, 7, 7)),
-    "avg_pool2d padding excluded": (AvgPool2d(kernel_size=3, stride=2, padding=1), (2, 2, 5, 6)),
+    "conv2d no bias": (L.Conv2d(out_channels=2, kernel_size=3, bias=False), (2, 2, 4, 4)),
+    "conv2d batch 1": (L.Conv2d(out_channels=2, kernel_size=3, padding=1), (1, 2, 5, 3)),
+    "conv2d one channel to one": (L.Conv2d(out_channels=1, kernel_size=3), (1, 1, 3, 3)),
+    "linear": (L.Linear(out_features=4), (3, 5)),
+    "linear no bias": (L.Linear(out_features=4, bias=False), (3, 5)),
+    "linear batch 1": (L.Linear(out_features=2), (1, 7)),
+    "linear one to one": (L.Linear(out_features=1), (2, 1)),
+    "max_pool2d": (L.MaxPool2d(kernel_size=2), (2, 3, 4, 4)),
+    "max_pool2d, rest left over": (L.MaxPool2d(kernel_size=2), (2, 2, 5, 7)),
+    "max_pool2d overlapping": (L.MaxPool2d(kernel_size=3, stride=2), (2, 2, 7, 7)),
+    "max_pool2d overlapping, padding": (L.MaxPool2d(kernel_size=3, stride=1, padding=1), (2, 2, 4, 5)),
+    "max_pool2d stride beyond kernel": (L.MaxPool2d(kernel_size=2, stride=3), (2, 2, 8, 7)),
+    "max_pool2d rectangular all": (L.MaxPool2d(kernel_size=(2, 4), stride=(1, 3), padding=(1, 2)), (2, 2, 4, 6)),
+    "max_pool2d batch 1": (L.MaxPool2d(kernel_size=(3, 1)), (1, 1, 5, 3)),
+    "avg_pool2d": (L.AvgPool2d(kernel_size=2), (2, 3, 4, 4)),
+    "avg_pool2d, rest left over": (L.AvgPool2d(kernel_size=2), (2, 2, 5, 7)),
+    "avg_pool2d overlapping": (L.AvgPool2d(kernel_size=3, stride=2), (2, 2, 7, 7)),
+    "avg_pool2d padding excluded": (L.AvgPool2d(kernel_size=3, stride=2, padding=1), (2, 2, 5, 6)),
     "avg_pool2d padding counted": (
-        AvgPool2d(kernel_size=3, stride=2, padding=1, count_include_pad=True),
+        L.AvgPool2d(kernel_size=3, stride=2, padding=1, count_include_pad=True),
         (2, 2, 5, 6),
     ),
-    "avg_pool2d rectangular all": (AvgPool2d(kernel_size=(2, 4), stride=(1, 3), padding=(1, 2)), (2, 2, 4, 6)),
-    "avg_pool2d batch 1": (AvgPool2d(kernel_size=(3, 1)), (1, 1, 5, 3)),
-    "global_avg_pool": (GlobalAvgPool(), (2, 3, 4, 5)),
-    "global_avg_pool one pixel, batch 1": (GlobalAvgPool(), (1, 3, 1, 1)),
-    "batch_norm2d": (BatchNorm2d(), (3, 2, 3, 4)),
-    "batch_norm2d large epsilon": (BatchNorm2d(epsilon=0.3, momentum=0.7), (3, 2, 3, 4)),
-    "batch_norm2d batch 1": (BatchNorm2d(), (1, 2, 3, 3)),
-    "batch_norm2d one pixel": (BatchNorm2d(epsilon=0.1), (4, 3, 1, 1)),
-    "batch_norm2d two values": (BatchNorm2d(epsilon=0.2), (2, 2, 1, 1)),
-    "dropout": (Dropout(p=0.3), (4, 12)),
-    "dropout on an image": (Dropout(p=0.5), (2, 3, 4, 4)),
-    "dropout p 0": (Dropout(p=0.0), (2, 5)),
-    "flatten": (Flatten(), (2, 3, 4, 5)),
-    "flatten batch 1": (Flatten(), (1, 2, 1, 3)),
-    "relu": (ReLU(), (3, 2, 4, 4)),
-    "leaky_relu": (LeakyReLU(), (3, 2, 4, 4)),
-    "leaky_relu slope": (LeakyReLU(negative_slope=0.3), (5, 7)),
-    "tanh": (Tanh(), (5, 7)),
-    "sigmoid": (Sigmoid(), (5, 7)),
-    "gelu": (GELU(), (3, 2, 4, 4)),
-    "softmax": (Softmax(), (5, 7)),
-    "softmax on an image": (Softmax(), (2, 4, 3, 3)),
+    "avg_pool2d rectangular all": (L.AvgPool2d(kernel_size=(2, 4), stride=(1, 3), padding=(1, 2)), (2, 2, 4, 6)),
+    "avg_pool2d batch 1": (L.AvgPool2d(kernel_size=(3, 1)), (1, 1, 5, 3)),
+    "global_avg_pool": (L.GlobalAvgPool(), (2, 3, 4, 5)),
+    "global_avg_pool one pixel, batch 1": (L.GlobalAvgPool(), (1, 3, 1, 1)),
+    "batch_norm2d": (L.BatchNorm2d(), (3, 2, 3, 4)),
+    "batch_norm2d large epsilon": (L.BatchNorm2d(epsilon=0.3, momentum=0.7), (3, 2, 3, 4)),
+    "batch_norm2d batch 1": (L.BatchNorm2d(), (1, 2, 3, 3)),
+    "batch_norm2d one pixel": (L.BatchNorm2d(epsilon=0.1), (4, 3, 1, 1)),
+    "batch_norm2d two values": (L.BatchNorm2d(epsilon=0.2), (2, 2, 1, 1)),
+    "dropout": (L.Dropout(p=0.3), (4, 12)),
+    "dropout on an image": (L.Dropout(p=0.5), (2, 3, 4, 4)),
+    "dropout p 0": (L.Dropout(p=0.0), (2, 5)),
+    "flatten": (L.Flatten(), (2, 3, 4, 5)),
+    "flatten batch 1": (L.Flatten(), (1, 2, 1, 3)),
+    "relu": (L.ReLU(), (3, 2, 4, 4)),
+    "leaky_relu": (L.LeakyReLU(), (3, 2, 4, 4)),
+    "leaky_relu slope": (L.LeakyReLU(negative_slope=0.3), (5, 7)),
+    "tanh": (L.Tanh(), (5, 7)),
+    "sigmoid": (L.Sigmoid(), (5, 7)),
+    "gelu": (L.GELU(), (3, 2, 4, 4)),
+    "softmax": (L.Softmax(), (5, 7)),
+    "softmax on an image": (L.Softmax(), (2, 4, 3, 3)),
 }
 
-KINKED = (MaxPool2d, ReLU, LeakyReLU)
+KINKED = (L.MaxPool2d, L.ReLU, L.LeakyReLU)
 """Not differentiable where values tie or are 0: they get data that stays away from there."""
 
 
 def test_every_layer_has_a_case() -> None:
-    assert {layer.kind for layer, _ in CASES.values()} == set(LAYERS)
+    assert {layer.kind for layer, _ in CASES.values()} == set(L.LAYERS)
 
 
-def check_gradients(layer: Layer, shape: tuple[int, ...], *, training: bool, seed: int = 0) -> None:
+def check_gradients(layer: L.Layer, shape: tuple[int, ...], *, training: bool, seed: int = 0) -> None:
     generator = np.random.default_rng(seed)
     x = separated(generator, shape) if isinstance(layer, KINKED) else generator.normal(size=shape)
     values = parameter_values(layer, shape[1:], generator)
-    mask = generator.random(shape) >= layer.p if isinstance(layer, Dropout) and training else None
+    mask = generator.random(shape) >= layer.p if isinstance(layer, L.Dropout) and training else None
     computed = forward(layer, x, values, training=training, mask=mask)
     assert computed.output.shape == (shape[0], *output_shape(layer, shape[1:]))
     cotangent = generator.normal(size=computed.output.shape)
@@ -136,7 +119,7 @@ def test_training_gradients_are_the_derivatives(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [case for case, (layer, _) in CASES.items() if isinstance(layer, BatchNorm2d | Dropout)]
+    "case", [case for case, (layer, _) in CASES.items() if isinstance(layer, L.BatchNorm2d | L.Dropout)]
 )
 def test_evaluation_gradients_are_the_derivatives(case: str) -> None:
     layer, shape = CASES[case]
@@ -145,7 +128,7 @@ def test_evaluation_gradients_are_the_derivatives(case: str) -> None:
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(windowed())
-def test_gradients_of_any_window_are_the_derivatives(case: tuple[Layer, tuple[int, ...]]) -> None:
+def test_gradients_of_any_window_are_the_derivatives(case: tuple[L.Layer, tuple[int, ...]]) -> None:
     check_gradients(*case, training=True)
 
 

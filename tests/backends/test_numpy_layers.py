@@ -10,24 +10,9 @@ import pytest
 from hypothesis import given, settings
 
 from backends.numpy.layers import cross_entropy, forward
+from specs import layers as L
 from specs.errors import RequestError
 from specs.layer_shapes import output_shape
-from specs.layers import (
-    GELU,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    Layer,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
 from tests.backends.numerics import Array, parameter_values, relative_error
 from tests.backends.strategies import windowed
 
@@ -35,7 +20,7 @@ from tests.backends.strategies import windowed
 TOLERANCE = 1e-14
 
 
-def written_out(layer: Conv2d | MaxPool2d | AvgPool2d, x: Array, values: dict[str, Array]) -> Array:
+def written_out(layer: L.Conv2d | L.MaxPool2d | L.AvgPool2d, x: Array, values: dict[str, Array]) -> Array:
     """The docstring's formula, one output cell at a time, straight from the unpadded image."""
     rows, columns = x.shape[2:]
     output = np.empty((len(x), *output_shape(layer, x.shape[1:])))
@@ -47,14 +32,14 @@ def written_out(layer: Conv2d | MaxPool2d | AvgPool2d, x: Array, values: dict[st
             if 0 <= row < rows and 0 <= column < columns:
                 window.append((u, v, x[n, :, row, column]))
         match layer:
-            case Conv2d():
+            case L.Conv2d():
                 products = [
                     w * p for u, v, pixel in window for w, p in zip(values["weight"][o, :, u, v], pixel, strict=True)
                 ]
                 output[n, o, i, j] = math.fsum(products) + (values["bias"][o] if layer.bias else 0)
-            case MaxPool2d():
+            case L.MaxPool2d():
                 output[n, o, i, j] = max(pixel[o] for _, _, pixel in window)
-            case AvgPool2d():
+            case L.AvgPool2d():
                 count = math.prod(layer.kernel_size) if layer.count_include_pad else len(window)
                 output[n, o, i, j] = math.fsum(pixel[o] for _, _, pixel in window) / count
     return output
@@ -62,7 +47,7 @@ def written_out(layer: Conv2d | MaxPool2d | AvgPool2d, x: Array, values: dict[st
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(windowed())
-def test_any_window_is_the_formula(case: tuple[Layer, tuple[int, ...]]) -> None:
+def test_any_window_is_the_formula(case: tuple[L.Layer, tuple[int, ...]]) -> None:
     layer, shape = case
     generator = np.random.default_rng(0)
     x, values = generator.normal(size=shape), parameter_values(layer, shape[1:], generator)
@@ -72,27 +57,27 @@ def test_any_window_is_the_formula(case: tuple[Layer, tuple[int, ...]]) -> None:
 def test_convolution_is_not_flipped() -> None:
     x, weight = np.zeros((1, 1, 3, 3)), np.arange(9.0).reshape(1, 1, 3, 3)
     x[0, 0, 1, 1] = 1
-    layer = Conv2d(out_channels=1, kernel_size=3, padding=1, bias=False)
+    layer = L.Conv2d(out_channels=1, kernel_size=3, padding=1, bias=False)
     assert np.array_equal(forward(layer, x, {"weight": weight}).output, weight[:, :, ::-1, ::-1])
 
 
 def test_flatten_keeps_channels_rows_columns() -> None:
     x = np.arange(24.0).reshape(1, 2, 3, 4)
-    assert np.array_equal(forward(Flatten(), x).output, np.arange(24.0)[None])
+    assert np.array_equal(forward(L.Flatten(), x).output, np.arange(24.0)[None])
 
 
 def test_flatten_of_a_transposed_convolution_output_keeps_the_order() -> None:
     x = np.random.default_rng(0).normal(size=(2, 1, 3, 3))
     values = {"weight": np.array([1.0, 2.0]).reshape(2, 1, 1, 1), "bias": np.zeros(2)}
-    image = forward(Conv2d(out_channels=2, kernel_size=1), x, values).output
+    image = forward(L.Conv2d(out_channels=2, kernel_size=1), x, values).output
     expected = np.concatenate([x.reshape(2, 9), 2 * x.reshape(2, 9)], axis=1)
-    assert np.array_equal(forward(Flatten(), image).output, expected)
+    assert np.array_equal(forward(L.Flatten(), image).output, expected)
 
 
 @pytest.mark.parametrize("padding", [0, 1])
 def test_gradient_of_a_tie_goes_to_the_first_maximum(padding: int) -> None:
     x = np.full((1, 1, 2, 2), 3.0)
-    computed = forward(MaxPool2d(kernel_size=2, stride=2, padding=padding), x)
+    computed = forward(L.MaxPool2d(kernel_size=2, stride=2, padding=padding), x)
     gradient = computed.input_gradient(np.full(computed.output.shape, 1.0))
     assert gradient.tolist() == ([[[[1, 1], [1, 1]]]] if padding else [[[[1, 0], [0, 0]]]])
 
@@ -100,7 +85,7 @@ def test_gradient_of_a_tie_goes_to_the_first_maximum(padding: int) -> None:
 @pytest.mark.parametrize("value", [-5.0, 0.0, -np.inf])
 def test_padded_cells_never_win(value: float) -> None:
     x = np.full((1, 1, 3, 3), value)
-    computed = forward(MaxPool2d(kernel_size=3, stride=2, padding=1), x)
+    computed = forward(L.MaxPool2d(kernel_size=3, stride=2, padding=1), x)
     assert np.array_equal(computed.output, np.full((1, 1, 2, 2), value))
     gradient = computed.input_gradient(np.array([[[[1.0, 10.0], [100.0, 1000.0]]]]))
     # The windows start, within the image, at (0, 0), (0, 1), (1, 0) and (1, 1).
@@ -109,38 +94,41 @@ def test_padded_cells_never_win(value: float) -> None:
 
 def test_max_pool_passes_nan_on() -> None:
     x = np.array([[[[1.0, np.nan], [2.0, 3.0]]]])
-    assert np.isnan(forward(MaxPool2d(kernel_size=2), x).output).all()
+    assert np.isnan(forward(L.MaxPool2d(kernel_size=2), x).output).all()
 
 
 def test_derivatives_at_zero() -> None:
     zero, one = np.zeros((1, 1)), np.ones((1, 1))
-    assert forward(ReLU(), zero).input_gradient(one) == 0
-    assert forward(LeakyReLU(negative_slope=0.25), zero).input_gradient(one) == 0.25
+    assert forward(L.ReLU(), zero).input_gradient(one) == 0
+    assert forward(L.LeakyReLU(negative_slope=0.25), zero).input_gradient(one) == 0.25
 
 
 @pytest.mark.parametrize(
     ("layer", "x", "output", "derivative"),
     [
         # Where 1 - s or 1 - tanh^2 would cancel, the leading term of each expansion is exact to double precision.
-        (Sigmoid(), 40.0, 1.0, math.exp(-40)),
-        (Sigmoid(), -40.0, math.exp(-40), math.exp(-40)),
-        (Sigmoid(), -800.0, 0.0, 0.0),
-        (Tanh(), 20.0, 1.0, 4 * math.exp(-40)),
-        (Tanh(), -20.0, -1.0, 4 * math.exp(-40)),
-        (Tanh(), 800.0, 1.0, 0.0),
+        (L.Sigmoid(), 40.0, 1.0, math.exp(-40)),
+        (L.Sigmoid(), -40.0, math.exp(-40), math.exp(-40)),
+        (L.Sigmoid(), -800.0, 0.0, 0.0),
+        (L.Tanh(), 20.0, 1.0, 4 * math.exp(-40)),
+        (L.Tanh(), -20.0, -1.0, 4 * math.exp(-40)),
+        (L.Tanh(), 800.0, 1.0, 0.0),
         # Phi(-10) = 7.619853024160526e-24 and phi(10) = 7.694598626706419e-23, computed with 30 digits.
-        (GELU(), -10.0, -7.619853024160526e-23, 7.619853024160526e-24 - 7.694598626706419e-22),
-        (GELU(), 10.0, 10.0, 1.0),
+        (L.GELU(), -10.0, -7.619853024160526e-23, 7.619853024160526e-24 - 7.694598626706419e-22),
+        (L.GELU(), 10.0, 10.0, 1.0),
     ],
 )
-def test_tails_are_accurate(layer: Layer, x: float, output: float, derivative: float) -> None:
+def test_tails_are_accurate(layer: L.Layer, x: float, output: float, derivative: float) -> None:
     computed = forward(layer, np.array([[x]]))
     assert computed.output.item() == pytest.approx(output, rel=1e-13, abs=0)
     assert computed.input_gradient(np.ones((1, 1))).item() == pytest.approx(derivative, rel=1e-13, abs=0)
 
 
 def test_softmax_of_large_values() -> None:
-    assert forward(Softmax(), np.array([[1000.0, 1000.0], [-1000.0, 0.0]])).output.tolist() == [[0.5, 0.5], [0.0, 1.0]]
+    assert forward(L.Softmax(), np.array([[1000.0, 1000.0], [-1000.0, 0.0]])).output.tolist() == [
+        [0.5, 0.5],
+        [0.0, 1.0],
+    ]
 
 
 def test_cross_entropy_by_hand() -> None:
@@ -157,8 +145,8 @@ def test_cross_entropy_of_a_certain_mistake_is_exact() -> None:
 
 def test_dropout_scales_the_survivors() -> None:
     x, mask = np.array([[1.0, 2.0, 3.0]]), np.array([[True, False, True]])
-    assert forward(Dropout(p=0.75), x, training=True, mask=mask).output.tolist() == [[4, 0, 12]]
-    assert forward(Dropout(p=0.75), x).output.tolist() == [[1, 2, 3]]
+    assert forward(L.Dropout(p=0.75), x, training=True, mask=mask).output.tolist() == [[4, 0, 12]]
+    assert forward(L.Dropout(p=0.75), x).output.tolist() == [[1, 2, 3]]
 
 
 def test_batch_norm_moves_its_estimates() -> None:
@@ -170,13 +158,13 @@ def test_batch_norm_moves_its_estimates() -> None:
         "running_mean": np.array([10.0]),
         "running_variance": np.array([2.0]),
     }
-    layer = BatchNorm2d(momentum=0.25, epsilon=4.0)
+    layer = L.BatchNorm2d(momentum=0.25, epsilon=4.0)
     computed = forward(layer, x, values, training=True)
     # sqrt(5 + 4) = 3
     assert computed.output.ravel() == pytest.approx(2 * (x.ravel() - 4) / 3 + 0.5, rel=1e-15)
     assert computed.buffers["running_mean"] == pytest.approx([0.75 * 10 + 0.25 * 4])
     assert computed.buffers["running_variance"] == pytest.approx([0.75 * 2 + 0.25 * 20 / 3])
-    layer = BatchNorm2d(momentum=0.25, epsilon=2.0)
+    layer = L.BatchNorm2d(momentum=0.25, epsilon=2.0)
     evaluated = forward(layer, x, values)
     # sqrt(2 + 2) = 2
     assert evaluated.output.ravel() == pytest.approx(2 * (x.ravel() - 10) / 2 + 0.5, rel=1e-15)
@@ -184,7 +172,7 @@ def test_batch_norm_moves_its_estimates() -> None:
 
 
 def test_batch_norm_of_one_value_is_refused() -> None:
-    layer, x = BatchNorm2d(), np.ones((1, 3, 1, 1))
+    layer, x = L.BatchNorm2d(), np.ones((1, 3, 1, 1))
     values = parameter_values(layer, (3, 1, 1), np.random.default_rng(0))
     with pytest.raises(RequestError, match="more than one value per channel"):
         forward(layer, x, values, training=True)
@@ -194,26 +182,26 @@ def test_batch_norm_of_one_value_is_refused() -> None:
 @pytest.mark.parametrize(
     "layer",
     [
-        Conv2d(out_channels=2, kernel_size=2, padding=1),
-        MaxPool2d(kernel_size=2, padding=1),
-        AvgPool2d(kernel_size=2, padding=1),
-        BatchNorm2d(),
-        Dropout(p=0.5),
-        LeakyReLU(),
-        Tanh(),
-        Sigmoid(),
-        GELU(),
-        Softmax(),
-        Linear(out_features=3),
+        L.Conv2d(out_channels=2, kernel_size=2, padding=1),
+        L.MaxPool2d(kernel_size=2, padding=1),
+        L.AvgPool2d(kernel_size=2, padding=1),
+        L.BatchNorm2d(),
+        L.Dropout(p=0.5),
+        L.LeakyReLU(),
+        L.Tanh(),
+        L.Sigmoid(),
+        L.GELU(),
+        L.Softmax(),
+        L.Linear(out_features=3),
     ],
     ids=lambda layer: layer.kind,
 )
-def test_dtype_is_kept(layer: Layer, dtype: type[np.floating]) -> None:
+def test_dtype_is_kept(layer: L.Layer, dtype: type[np.floating]) -> None:
     generator = np.random.default_rng(0)
-    shape = (3, 5) if isinstance(layer, Linear) else (3, 2, 4, 4)
+    shape = (3, 5) if isinstance(layer, L.Linear) else (3, 2, 4, 4)
     x = generator.normal(size=shape).astype(dtype)
     values = {part: v.astype(dtype) for part, v in parameter_values(layer, shape[1:], generator).items()}
-    mask = np.ones(shape, bool) if isinstance(layer, Dropout) else None
+    mask = np.ones(shape, bool) if isinstance(layer, L.Dropout) else None
     computed = forward(layer, x, values, training=True, mask=mask)
     dy = np.ones(computed.output.shape, dtype)
     everything = [computed.output, computed.input_gradient(dy), *computed.parameter_gradients(dy).values()]

@@ -17,24 +17,9 @@ from backends.numpy.layers import cross_entropy
 from backends.numpy.optimizers import update
 from backends.numpy.session import NumpySession
 from backends.registry import find
+from specs import layers as L
 from specs.architecture import Architecture
 from specs.errors import RequestError
-from specs.layers import (
-    GELU,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
 from specs.nest import Branches, Item, Residual
 from specs.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from specs.shapes import infer
@@ -48,23 +33,23 @@ def network(*layers: Item, image: tuple[int, int, int], classes: int) -> Archite
 # The kinked layers come first, where the data keeps them away from their kinks whatever the parameters are. A
 # convolution below batch norm has no bias: its gradient would be zero but for rounding.
 WHOLE = network(
-    LeakyReLU(negative_slope=0.5),
-    MaxPool2d(kernel_size=2, stride=1),
-    Conv2d(out_channels=3, kernel_size=(3, 2), stride=(2, 1), padding=1, bias=False),
-    BatchNorm2d(momentum=0.3),
-    GELU(),
-    Dropout(p=0.3),
-    AvgPool2d(kernel_size=2, padding=1),
-    Conv2d(out_channels=2, kernel_size=2),
-    Tanh(),
-    Flatten(),
-    Linear(out_features=5),
-    Sigmoid(),
-    Dropout(p=0.5),
-    Linear(out_features=4, bias=False),
-    Softmax(),
-    Linear(out_features=3),
-    Softmax(),
+    L.LeakyReLU(negative_slope=0.5),
+    L.MaxPool2d(kernel_size=2, stride=1),
+    L.Conv2d(out_channels=3, kernel_size=(3, 2), stride=(2, 1), padding=1, bias=False),
+    L.BatchNorm2d(momentum=0.3),
+    L.GELU(),
+    L.Dropout(p=0.3),
+    L.AvgPool2d(kernel_size=2, padding=1),
+    L.Conv2d(out_channels=2, kernel_size=2),
+    L.Tanh(),
+    L.Flatten(),
+    L.Linear(out_features=5),
+    L.Sigmoid(),
+    L.Dropout(p=0.5),
+    L.Linear(out_features=4, bias=False),
+    L.Softmax(),
+    L.Linear(out_features=3),
+    L.Softmax(),
     image=(2, 5, 4),
     classes=3,
 )
@@ -73,34 +58,34 @@ WHOLE = network(
 GRAPH = network(
     Branches(
         join="concat",
-        paths=((LeakyReLU(negative_slope=0.5),), (MaxPool2d(kernel_size=3, stride=1, padding=1),), ()),
+        paths=((L.LeakyReLU(negative_slope=0.5),), (L.MaxPool2d(kernel_size=3, stride=1, padding=1),), ()),
     ),
     Residual(
         layers=(
-            Conv2d(out_channels=6, kernel_size=3, padding=1, bias=False),
-            BatchNorm2d(momentum=0.3),
-            Branches(join="add", paths=((Tanh(),), (Residual(layers=(GELU(),)), Dropout(p=0.3)), ())),
+            L.Conv2d(out_channels=6, kernel_size=3, padding=1, bias=False),
+            L.BatchNorm2d(momentum=0.3),
+            Branches(join="add", paths=((L.Tanh(),), (Residual(layers=(L.GELU(),)), L.Dropout(p=0.3)), ())),
         )
     ),
     Residual(
-        layers=(Conv2d(out_channels=3, kernel_size=2, stride=2), Dropout(p=0.3)),
-        shortcut=(AvgPool2d(kernel_size=2), Conv2d(out_channels=3, kernel_size=1)),
+        layers=(L.Conv2d(out_channels=3, kernel_size=2, stride=2), L.Dropout(p=0.3)),
+        shortcut=(L.AvgPool2d(kernel_size=2), L.Conv2d(out_channels=3, kernel_size=1)),
     ),
-    Flatten(),
-    Branches(join="concat", paths=((Linear(out_features=4), GELU()), (Linear(out_features=2),))),
-    Linear(out_features=3),
-    Softmax(),
+    L.Flatten(),
+    Branches(join="concat", paths=((L.Linear(out_features=4), L.GELU()), (L.Linear(out_features=2),))),
+    L.Linear(out_features=3),
+    L.Softmax(),
     image=(2, 5, 4),
     classes=3,
 )
 
 SMALL = network(
-    Conv2d(out_channels=2, kernel_size=3, bias=False),
-    BatchNorm2d(),
-    ReLU(),
-    GlobalAvgPool(),
-    Dropout(p=0.4),
-    Linear(out_features=3),
+    L.Conv2d(out_channels=2, kernel_size=3, bias=False),
+    L.BatchNorm2d(),
+    L.ReLU(),
+    L.GlobalAvgPool(),
+    L.Dropout(p=0.4),
+    L.Linear(out_features=3),
     image=(1, 5, 5),
     classes=3,
 )
@@ -125,7 +110,7 @@ def data(architecture: Architecture, count: int, seed: int = 0) -> tuple[Array, 
 def draw_masks(architecture: Architecture, *lead: int) -> dict[str, Array]:
     """Masks for every dropout layer, bool[*lead, *output_shape]."""
     generator = np.random.default_rng(2)
-    dropouts = [layer for layer in infer(architecture) if isinstance(layer.layer, Dropout)]
+    dropouts = [layer for layer in infer(architecture) if isinstance(layer.layer, L.Dropout)]
     return {layer.name: generator.random((*lead, *layer.output_shape)) < 0.7 for layer in dropouts}
 
 
@@ -162,7 +147,7 @@ def test_gradients_of_a_whole_network_are_the_derivatives(architecture: Architec
 
 def test_first_step_by_hand() -> None:
     """Zero weights give probability 1/2 to both classes: dlogits = (-1/2, 1/2), dw = dlogits x, dx = 0."""
-    net = network(Flatten(), Linear(out_features=2), image=(1, 1, 2), classes=2)
+    net = network(L.Flatten(), L.Linear(out_features=2), image=(1, 1, 2), classes=2)
     session = open_session(net, SGD())
     session.load_parameters({"linear_1.weight": np.zeros((2, 2)), "linear_1.bias": np.zeros(2)})
     image, label = np.array([[[[3.0, -4.0]]]]), np.array([0])
@@ -234,7 +219,7 @@ def test_last_partial_batch_is_averaged_over_its_own_size() -> None:
 
 
 def test_given_masks_decide() -> None:
-    net = network(Flatten(), Dropout(p=0.75), Linear(out_features=2), image=(1, 2, 3), classes=2)
+    net = network(L.Flatten(), L.Dropout(p=0.75), L.Linear(out_features=2), image=(1, 2, 3), classes=2)
     session = open_session(net)
     images, labels = data(net, 5)
     mask = np.random.default_rng(0).random((5, 6)) < 0.5
@@ -249,7 +234,7 @@ def test_given_masks_decide() -> None:
 
 
 def test_native_dropout_by_its_statistics() -> None:
-    net = network(Flatten(), Dropout(p=0.25), Linear(out_features=2), image=(1, 40, 50), classes=2)
+    net = network(L.Flatten(), L.Dropout(p=0.25), L.Linear(out_features=2), image=(1, 40, 50), classes=2)
     images, labels = np.ones((10, *net.input)), np.zeros(10, np.int64)
 
     def kept(session: NumpySession) -> Array:
@@ -279,7 +264,7 @@ def test_wrong_masks_are_named() -> None:
 
 
 def test_batch_norm_estimates_move_with_every_training_forward_and_serve_evaluation() -> None:
-    net = network(BatchNorm2d(momentum=0.25), Flatten(), Linear(out_features=2), image=(2, 2, 3), classes=2)
+    net = network(L.BatchNorm2d(momentum=0.25), L.Flatten(), L.Linear(out_features=2), image=(2, 2, 3), classes=2)
     session = open_session(net)
     images, labels = data(net, 12)
     session.set_training_data(images, labels)

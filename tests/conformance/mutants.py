@@ -7,7 +7,7 @@ from dataclasses import replace
 from backends.numpy import network as numpy_network
 from backends.numpy import optimizers as numpy_optimizers
 from backends.numpy import session as numpy_session
-from specs.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, LeakyReLU, MaxPool2d, Tanh
+from specs import layers as L
 from specs.optimizers import SGD, Adam
 from tests.conformance import wrong_layers as layers
 from tests.conformance import wrong_training as training
@@ -21,18 +21,18 @@ def _mutants(table: dict[tuple[str, str], Open]) -> tuple[Mutant, ...]:
 # The mistakes that have been made in real adapters over and over: the suite is worth nothing unless it finds them all.
 MUTANTS = _mutants(
     {
-        ("layers", "dropout without rescaling"): computing(Dropout, layers.unscaled_dropout),
+        ("layers", "dropout without rescaling"): computing(L.Dropout, layers.unscaled_dropout),
         ("layers", "dropout left on in evaluation"): training.DropoutInEvaluation,
-        ("layers", "keep-probability for p"): building(Dropout, lambda layer: Dropout(p=min(1 - layer.p, 0.99))),
-        ("layers", "flatten in H,W,C order"): computing(Flatten, layers.channels_last_flatten),
-        ("layers", "convolution flipped"): computing(Conv2d, layers.flipped_convolution),
-        ("layers", "padding put on one side only"): computing(Conv2d, layers.one_sided_convolution),
-        ("layers", "average pooling that counts padding"): building(AvgPool2d, layers.padding_counted),
+        ("layers", "keep-probability for p"): building(L.Dropout, lambda layer: L.Dropout(p=min(1 - layer.p, 0.99))),
+        ("layers", "flatten in H,W,C order"): computing(L.Flatten, layers.channels_last_flatten),
+        ("layers", "convolution flipped"): computing(L.Conv2d, layers.flipped_convolution),
+        ("layers", "padding put on one side only"): computing(L.Conv2d, layers.one_sided_convolution),
+        ("layers", "average pooling that counts padding"): building(L.AvgPool2d, layers.padding_counted),
         ("layers", "batch-norm momentum reversed"): building(
-            BatchNorm2d, lambda layer: replace(layer, momentum=max(1 - layer.momentum, 0.01))
+            L.BatchNorm2d, lambda layer: replace(layer, momentum=max(1 - layer.momentum, 0.01))
         ),
-        ("layers", "biased for unbiased running variance"): computing(BatchNorm2d, layers.biased_running_variance),
-        ("layers", "ties in max pooling broadcast to all winners"): computing(MaxPool2d, layers.every_winner_pooling),
+        ("layers", "biased for unbiased running variance"): computing(L.BatchNorm2d, layers.biased_running_variance),
+        ("layers", "ties in max pooling broadcast to all winners"): computing(L.MaxPool2d, layers.every_winner_pooling),
         ("networks", "sum for mean in the loss"): patched(numpy_session, cross_entropy=layers.summed_loss),
         ("networks", "softmax applied twice"): patched(numpy_session, cross_entropy=layers.loss_of_probabilities),
         ("optimizers", "epsilon inside the root"): patched(numpy_optimizers, _divided=training.epsilon_inside),
@@ -55,8 +55,8 @@ MUTANTS = _mutants(
 # Met in the frameworks by this suite, or planted so that no check is without a mistake that it catches.
 FURTHER = _mutants(
     {
-        ("layers", "leaky relu with derivative 1 at 0 (Paddle)"): computing(LeakyReLU, layers.steep_leaky_relu),
-        ("layers", "tanh flat from 5 on (MindSpore)"): computing(Tanh, layers.clamped_tanh),
+        ("layers", "leaky relu with derivative 1 at 0 (Paddle)"): computing(L.LeakyReLU, layers.steep_leaky_relu),
+        ("layers", "tanh flat from 5 on (MindSpore)"): computing(L.Tanh, layers.clamped_tanh),
         ("layers", "concat with the last path first"): patched(numpy_network, join=layers.reversed_concat),
         ("layers", "the mean of two branches for their sum"): patched(numpy_network, join=layers.averaged_sum),
         ("networks", "no gradient through the shortcut"): patched(numpy_network, join=layers.lost_shortcut),

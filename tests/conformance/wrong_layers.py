@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from backends.numpy.computed import Computed
 from backends.numpy.layers import cross_entropy, forward
 from backends.numpy.network import Joined, join
-from specs.layers import Add, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Join, LeakyReLU, MaxPool2d, Tanh
+from specs import layers as L
 from tests.conformance.planting import Array
 
 
-def unscaled_dropout(layer: Dropout, x: Array, values: Any, *, mask: Any = None, **_: Any) -> Computed:
+def unscaled_dropout(layer: L.Dropout, x: Array, values: Any, *, mask: Any = None, **_: Any) -> Computed:
     """Survivors keep their size."""
     if mask is None:
         return forward(layer, x, values)
     return Computed(output=x * mask, input_gradient=lambda dy: dy * mask)
 
 
-def channels_last_flatten(layer: Flatten, x: Array, values: Any, **_: Any) -> Computed:
+def channels_last_flatten(layer: L.Flatten, x: Array, values: Any, **_: Any) -> Computed:
     """H, W, C order."""
     if x.ndim != 4:
         return forward(layer, x, values)
@@ -34,7 +34,7 @@ def channels_last_flatten(layer: Flatten, x: Array, values: Any, **_: Any) -> Co
     )
 
 
-def flipped_convolution(layer: Conv2d, x: Array, values: Any, **_: Any) -> Computed:
+def flipped_convolution(layer: L.Conv2d, x: Array, values: Any, **_: Any) -> Computed:
     """Convolution in the mathematical sense, the kernel upside down."""
     right = forward(layer, x, {**values, "weight": values["weight"][:, :, ::-1, ::-1]})
 
@@ -45,7 +45,7 @@ def flipped_convolution(layer: Conv2d, x: Array, values: Any, **_: Any) -> Compu
     return replace(right, parameter_gradients=parameter_gradients)
 
 
-def one_sided_convolution(layer: Conv2d, x: Array, values: Any, **_: Any) -> Computed:
+def one_sided_convolution(layer: L.Conv2d, x: Array, values: Any, **_: Any) -> Computed:
     """All padding below and to the right, as "same" puts the odd cell."""
     (rows, columns), (h, w) = layer.padding, x.shape[2:]
     padded = np.pad(x, ((0, 0), (0, 0), (0, 2 * rows), (0, 2 * columns)))
@@ -53,12 +53,14 @@ def one_sided_convolution(layer: Conv2d, x: Array, values: Any, **_: Any) -> Com
     return replace(right, input_gradient=lambda dy: right.input_gradient(dy)[:, :, :h, :w])
 
 
-def padding_counted(layer: AvgPool2d) -> AvgPool2d:
+def padding_counted(layer: L.AvgPool2d) -> L.AvgPool2d:
     """Padded cells in the divisor."""
     return replace(layer, count_include_pad=True)
 
 
-def biased_running_variance(layer: BatchNorm2d, x: Array, values: Any, *, training: bool = False, **_: Any) -> Computed:
+def biased_running_variance(
+    layer: L.BatchNorm2d, x: Array, values: Any, *, training: bool = False, **_: Any
+) -> Computed:
     """The running statistic moved by the variance that normalises."""
     right = forward(layer, x, values, training=training)
     if not training:
@@ -69,7 +71,7 @@ def biased_running_variance(layer: BatchNorm2d, x: Array, values: Any, *, traini
     return replace(right, buffers={**right.buffers, "running_variance": kept + moved * (count - 1) / count})
 
 
-def every_winner_pooling(layer: MaxPool2d, x: Array, values: Any, **_: Any) -> Computed:
+def every_winner_pooling(layer: L.MaxPool2d, x: Array, values: Any, **_: Any) -> Computed:
     """The gradient of a tie handed to all that are equal."""
     right = forward(layer, x, values)
     (rows, columns), (k_h, k_w), (s_h, s_w) = layer.padding, layer.kernel_size, layer.stride
@@ -86,13 +88,13 @@ def every_winner_pooling(layer: MaxPool2d, x: Array, values: Any, **_: Any) -> C
     return replace(right, input_gradient=input_gradient)
 
 
-def steep_leaky_relu(layer: LeakyReLU, x: Array, values: Any, **_: Any) -> Computed:
+def steep_leaky_relu(layer: L.LeakyReLU, x: Array, values: Any, **_: Any) -> Computed:
     """Derivative 1 at 0."""
     right = forward(layer, x, values)
     return replace(right, input_gradient=lambda dy: np.where(x == 0, dy, right.input_gradient(dy)))
 
 
-def clamped_tanh(layer: Tanh, x: Array, values: Any, **_: Any) -> Computed:
+def clamped_tanh(layer: L.Tanh, x: Array, values: Any, **_: Any) -> Computed:
     """An approximation that is flat from 5 on."""
     output = np.where(np.abs(x) > 5, np.sign(x), np.tanh(x))
     return Computed(output=output, input_gradient=lambda dy: dy * (1 - output * output))
@@ -123,26 +125,26 @@ def clipped_loss(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array
 # Joins: what ``planting.patched`` puts in the place of ``backends.numpy.network.join``.
 
 
-def reversed_concat(layer: Join, inputs: Sequence[Array]) -> Joined:
+def reversed_concat(layer: L.Join, inputs: Sequence[Array]) -> Joined:
     """The last path first."""
-    if isinstance(layer, Add):
+    if isinstance(layer, L.Add):
         return join(layer, inputs)
     joined = join(layer, inputs[::-1])
     return Joined(joined.output, lambda dy: joined.input_gradients(dy)[::-1])
 
 
-def lost_shortcut(layer: Join, inputs: Sequence[Array]) -> Joined:
+def lost_shortcut(layer: L.Join, inputs: Sequence[Array]) -> Joined:
     """What is added last gets no gradient."""
     joined = join(layer, inputs)
-    if not isinstance(layer, Add):
+    if not isinstance(layer, L.Add):
         return joined
     return Joined(joined.output, lambda dy: [*joined.input_gradients(dy)[:-1], np.zeros_like(dy)])
 
 
-def averaged_sum(layer: Join, inputs: Sequence[Array]) -> Joined:
+def averaged_sum(layer: L.Join, inputs: Sequence[Array]) -> Joined:
     """The mean of what is to be added."""
     joined = join(layer, inputs)
-    if not isinstance(layer, Add):
+    if not isinstance(layer, L.Add):
         return joined
     share = 1 / len(inputs)
     return Joined(joined.output * share, lambda dy: [dy * share] * len(inputs))

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from specs import layers as L
 from specs.form import MNIST, Form
 from specs.initializers import GlorotUniform, Normal, Zeros
-from specs.layers import Add, BatchNorm2d, Concat, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
 from specs.loading import architecture_names, default_recipe, load_architecture, load_recipe, recipe_names
 from specs.optimizers import SGD, Adadelta, Adam
 from specs.schedule import Constant
@@ -65,41 +65,41 @@ def test_the_mlp_starts_from_the_tutorials_normal() -> None:
 
 
 def test_the_dropout_networks_drop_what_they_should() -> None:
-    rates = [layer.p for layer in load_architecture("cnn_dropout").layers if isinstance(layer, Dropout)]
+    rates = [layer.p for layer in load_architecture("cnn_dropout").layers if isinstance(layer, L.Dropout)]
     assert rates == [0.25, 0.5]
 
 
 def test_lenet5_layer_by_layer() -> None:
     kinds = [type(layer) for layer in load_architecture("lenet5").layers]
-    assert kinds == [Conv2d, ReLU, MaxPool2d] * 2 + [Flatten] + [Linear, ReLU] * 2 + [Linear]
-    first, second = (layer for layer in load_architecture("lenet5").layers if isinstance(layer, Conv2d))
-    assert first == Conv2d(out_channels=6, kernel_size=(5, 5), padding=(2, 2))
-    assert second == Conv2d(out_channels=16, kernel_size=(5, 5))
+    assert kinds == [L.Conv2d, L.ReLU, L.MaxPool2d] * 2 + [L.Flatten] + [L.Linear, L.ReLU] * 2 + [L.Linear]
+    first, second = (layer for layer in load_architecture("lenet5").layers if isinstance(layer, L.Conv2d))
+    assert first == L.Conv2d(out_channels=6, kernel_size=(5, 5), padding=(2, 2))
+    assert second == L.Conv2d(out_channels=16, kernel_size=(5, 5))
 
 
 def test_alexnets_last_pool_overlaps() -> None:
-    pools = [layer for layer in load_architecture("alexnet").layers if isinstance(layer, MaxPool2d)]
-    assert pools[-1] == MaxPool2d(kernel_size=(3, 3), stride=(2, 2))
+    pools = [layer for layer in load_architecture("alexnet").layers if isinstance(layer, L.MaxPool2d)]
+    assert pools[-1] == L.MaxPool2d(kernel_size=(3, 3), stride=(2, 2))
 
 
 def test_resnet20_is_the_papers_on_cifars_images() -> None:
     cifar = Form((3, 32, 32), 10)
     assert parameter_count(load_architecture("resnet20", lambda name: cifar)) == 272_474
     nodes = infer(load_architecture("resnet20", lambda name: cifar))
-    adds = [node for node in nodes if isinstance(node.layer, Add)]
+    adds = [node for node in nodes if isinstance(node.layer, L.Add)]
     assert [node.output_shape for node in adds] == [(16, 32, 32)] * 3 + [(32, 16, 16)] * 3 + [(64, 8, 8)] * 3
     # Convolutions on the way and the last linear layer: the twenty that are counted; and two projections.
-    weights = [node for node in nodes if isinstance(node.layer, Conv2d | Linear)]
+    weights = [node for node in nodes if isinstance(node.layer, L.Conv2d | L.Linear)]
     assert len(weights) == 20 + 2
-    assert not any(node.layer.bias for node in nodes if isinstance(node.layer, Conv2d))
-    projections = [node for node in weights if isinstance(node.layer, Conv2d) and node.layer.kernel_size == (1, 1)]
-    batch_norms = {node.inputs[0] for node in nodes if isinstance(node.layer, BatchNorm2d)}
+    assert not any(node.layer.bias for node in nodes if isinstance(node.layer, L.Conv2d))
+    projections = [node for node in weights if isinstance(node.layer, L.Conv2d) and node.layer.kernel_size == (1, 1)]
+    batch_norms = {node.inputs[0] for node in nodes if isinstance(node.layer, L.BatchNorm2d)}
     assert {node.name for node in projections} <= batch_norms
 
 
 def test_densenet_mini_keeps_all_that_it_makes() -> None:
     nodes = infer(load_architecture("densenet_mini"))
-    channels = [node.output_shape[0] for node in nodes if isinstance(node.layer, Concat)]
+    channels = [node.output_shape[0] for node in nodes if isinstance(node.layer, L.Concat)]
     assert channels == [16 + 12, 16 + 24, 16 + 36, 26 + 12, 26 + 24, 26 + 36]
 
 
@@ -120,5 +120,5 @@ def test_the_default_recipe_is_the_models_own_or_the_general_one() -> None:
 def test_every_bundled_layer_list_ends_in_one_logit_per_class() -> None:
     for name in architecture_names():
         architecture = load_architecture(name)
-        assert architecture.layers[-1] == Linear(out_features=architecture.classes)
-        assert any(isinstance(node.layer, ReLU) for node in infer(architecture))
+        assert architecture.layers[-1] == L.Linear(out_features=architecture.classes)
+        assert any(isinstance(node.layer, L.ReLU) for node in infer(architecture))

@@ -5,25 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from specs import layers as L
 from specs.codec import to_plain
 from specs.errors import RequestError
 from specs.form import Form
 from specs.initializers import HeUniform, Normal
-from specs.layers import (
-    GELU,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    GlobalAvgPool,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
 from specs.loading import load_architecture, load_recipe
 from specs.nest import Branches, Repeat, Residual
 from specs.optimizers import AdamW
@@ -86,22 +72,22 @@ def test_the_whole_layer_vocabulary_can_be_written_down(spec) -> None:
     architecture = load_architecture(spec(EVERY_LAYER))
     assert architecture.input == (3, 32, 24)
     assert architecture.layers == (
-        Conv2d(out_channels=8, kernel_size=(3, 5), stride=(1, 2), padding=(1, 2), bias=False),
-        BatchNorm2d(),
-        GELU(),
-        AvgPool2d(kernel_size=(2, 2), stride=(2, 2), padding=(1, 1), count_include_pad=True),
-        LeakyReLU(negative_slope=0.2),
-        Conv2d(out_channels=4, kernel_size=(1, 1)),
-        Tanh(),
-        MaxPool2d(kernel_size=(3, 2), stride=(1, 1)),
-        BatchNorm2d(momentum=0.01, epsilon=1e-3),
-        ReLU(),
-        Dropout(p=0.1),
-        GlobalAvgPool(),
-        Linear(out_features=7, bias=False),
-        Sigmoid(),
-        Linear(out_features=5),
-        Softmax(),
+        L.Conv2d(out_channels=8, kernel_size=(3, 5), stride=(1, 2), padding=(1, 2), bias=False),
+        L.BatchNorm2d(),
+        L.GELU(),
+        L.AvgPool2d(kernel_size=(2, 2), stride=(2, 2), padding=(1, 1), count_include_pad=True),
+        L.LeakyReLU(negative_slope=0.2),
+        L.Conv2d(out_channels=4, kernel_size=(1, 1)),
+        L.Tanh(),
+        L.MaxPool2d(kernel_size=(3, 2), stride=(1, 1)),
+        L.BatchNorm2d(momentum=0.01, epsilon=1e-3),
+        L.ReLU(),
+        L.Dropout(p=0.1),
+        L.GlobalAvgPool(),
+        L.Linear(out_features=7, bias=False),
+        L.Sigmoid(),
+        L.Linear(out_features=5),
+        L.Softmax(),
     )
 
 
@@ -290,7 +276,7 @@ def test_what_a_file_leaves_open_is_the_data_sets(spec) -> None:
 
     architecture = load_architecture(spec(OPEN), form_of)
     assert (architecture.input, architecture.classes, asked) == ((3, 4, 5), 7, ["open"])
-    assert architecture.layers[2].paths[1] == (Linear(out_features=7),)
+    assert architecture.layers[2].paths[1] == (L.Linear(out_features=7),)
     own = load_architecture(spec(f"{OPEN}input: [1, 2, 2]\nclasses: 3\n"), form_of)
     assert (own.input, own.classes, asked) == ((1, 2, 2), 3, ["open"])
     partly = load_architecture(spec(f"{OPEN}classes: 3\n"), form_of)
@@ -320,12 +306,12 @@ layers:
 
 
 def test_a_nest_is_read_as_it_is_written(spec) -> None:
-    conv = Conv2d(out_channels=4, kernel_size=3, padding=1)
+    conv = L.Conv2d(out_channels=4, kernel_size=3, padding=1)
     assert load_architecture(spec(NESTED)).layers == (
-        Repeat(times=2, layers=(Residual(layers=(conv, ReLU())),)),
-        Branches(join="concat", paths=((), (Tanh(), Residual(layers=(ReLU(),), shortcut=(Sigmoid(),))))),
-        GlobalAvgPool(),
-        Linear(out_features=3),
+        Repeat(times=2, layers=(Residual(layers=(conv, L.ReLU())),)),
+        Branches(join="concat", paths=((), (L.Tanh(), Residual(layers=(L.ReLU(),), shortcut=(L.Sigmoid(),))))),
+        L.GlobalAvgPool(),
+        L.Linear(out_features=3),
     )
 
 

@@ -9,29 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from specs import layers as L
 from specs.architecture import Architecture
 from specs.codec import to_plain
 from specs.errors import RequestError
-from specs.layers import (
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Softmax,
-)
 from specs.loading import load_architecture
 from specs.shapes import buffer_shapes, forward_flops, infer, parameter_count, parameter_shapes, train_flops
 
 PARAMETERS = {"mlp": 203_530, "cnn": 83_466, "cnn_dropout": 225_034, "lenet5": 61_706, "alexnet": 3_868_170}
 
 
-def network(*layers: Layer, image: tuple[int, int, int] = (2, 11, 9), classes: int = 3) -> Architecture:
+def network(*layers: L.Layer, image: tuple[int, int, int] = (2, 11, 9), classes: int = 3) -> Architecture:
     return Architecture(name="net", input=image, classes=classes, layers=layers)
 
 
@@ -64,31 +52,31 @@ def test_lenet5_layer_by_layer() -> None:
     ("layer", "output"),
     [
         # floor((11 + 2p - k) / s) + 1 and floor((9 + 2p - k) / s) + 1
-        (Conv2d(out_channels=4, kernel_size=3), (4, 9, 7)),
-        (Conv2d(out_channels=4, kernel_size=(3, 2), stride=(2, 3), padding=(1, 0)), (4, 6, 3)),
-        (Conv2d(out_channels=4, kernel_size=(11, 9)), (4, 1, 1)),
-        (Conv2d(out_channels=4, kernel_size=13, padding=(1, 2)), (4, 1, 1)),
-        (MaxPool2d(kernel_size=2), (2, 5, 4)),
-        (MaxPool2d(kernel_size=3, stride=1, padding=1), (2, 11, 9)),
-        (AvgPool2d(kernel_size=(4, 3), stride=(5, 4), padding=(2, 1)), (2, 3, 3)),
-        (GlobalAvgPool(), (2,)),
-        (BatchNorm2d(), (2, 11, 9)),
-        (Flatten(), (198,)),
-        (Dropout(p=0.1), (2, 11, 9)),
+        (L.Conv2d(out_channels=4, kernel_size=3), (4, 9, 7)),
+        (L.Conv2d(out_channels=4, kernel_size=(3, 2), stride=(2, 3), padding=(1, 0)), (4, 6, 3)),
+        (L.Conv2d(out_channels=4, kernel_size=(11, 9)), (4, 1, 1)),
+        (L.Conv2d(out_channels=4, kernel_size=13, padding=(1, 2)), (4, 1, 1)),
+        (L.MaxPool2d(kernel_size=2), (2, 5, 4)),
+        (L.MaxPool2d(kernel_size=3, stride=1, padding=1), (2, 11, 9)),
+        (L.AvgPool2d(kernel_size=(4, 3), stride=(5, 4), padding=(2, 1)), (2, 3, 3)),
+        (L.GlobalAvgPool(), (2,)),
+        (L.BatchNorm2d(), (2, 11, 9)),
+        (L.Flatten(), (198,)),
+        (L.Dropout(p=0.1), (2, 11, 9)),
     ],
 )
-def test_output_shapes(layer: Layer, output: tuple[int, ...]) -> None:
-    tail = (Linear(out_features=3),) if len(output) == 1 else (Flatten(), Linear(out_features=3))
+def test_output_shapes(layer: L.Layer, output: tuple[int, ...]) -> None:
+    tail = (L.Linear(out_features=3),) if len(output) == 1 else (L.Flatten(), L.Linear(out_features=3))
     assert infer(network(layer, *tail))[0].output_shape == output
 
 
 def test_parameters_and_buffers_have_canonical_names() -> None:
     net = network(
-        Conv2d(out_channels=4, kernel_size=(3, 2), bias=False),
-        BatchNorm2d(),
-        BatchNorm2d(),
-        GlobalAvgPool(),
-        Linear(out_features=3, bias=False),
+        L.Conv2d(out_channels=4, kernel_size=(3, 2), bias=False),
+        L.BatchNorm2d(),
+        L.BatchNorm2d(),
+        L.GlobalAvgPool(),
+        L.Linear(out_features=3, bias=False),
     )
     assert parameter_shapes(net) == {
         "conv2d_1.weight": (4, 2, 3, 2),
@@ -105,9 +93,9 @@ def test_parameters_and_buffers_have_canonical_names() -> None:
 
 
 def test_trailing_softmax_takes_no_part() -> None:
-    with_softmax = network(Flatten(), Linear(out_features=3), Softmax())
+    with_softmax = network(L.Flatten(), L.Linear(out_features=3), L.Softmax())
     assert [layer.name for layer in infer(with_softmax)] == ["flatten_1", "linear_1"]
-    inside = network(Flatten(), Softmax(), Linear(out_features=3))
+    inside = network(L.Flatten(), L.Softmax(), L.Linear(out_features=3))
     assert [layer.name for layer in infer(inside)] == ["flatten_1", "softmax_1", "linear_1"]
 
 
@@ -115,27 +103,27 @@ def test_trailing_softmax_takes_no_part() -> None:
     ("layers", "message"),
     [
         (
-            (Linear(out_features=3),),
+            (L.Linear(out_features=3),),
             r"layers\[0\] \(linear\): needs features, got shape \[2, 11, 9\]; put a flatten before",
         ),
         (
-            (Flatten(), Conv2d(out_channels=1, kernel_size=1)),
+            (L.Flatten(), L.Conv2d(out_channels=1, kernel_size=1)),
             r"layers\[1\] \(conv2d\): needs an image .* got shape \[198\]",
         ),
-        ((Flatten(), MaxPool2d(kernel_size=1)), r"layers\[1\] \(max_pool2d\): needs an image"),
-        ((Flatten(), BatchNorm2d()), r"layers\[1\] \(batch_norm2d\): needs an image"),
-        ((GlobalAvgPool(), GlobalAvgPool()), r"layers\[1\] \(global_avg_pool\): needs an image"),
+        ((L.Flatten(), L.MaxPool2d(kernel_size=1)), r"layers\[1\] \(max_pool2d\): needs an image"),
+        ((L.Flatten(), L.BatchNorm2d()), r"layers\[1\] \(batch_norm2d\): needs an image"),
+        ((L.GlobalAvgPool(), L.GlobalAvgPool()), r"layers\[1\] \(global_avg_pool\): needs an image"),
         (
-            (ReLU(), Conv2d(out_channels=1, kernel_size=(12, 1))),
+            (L.ReLU(), L.Conv2d(out_channels=1, kernel_size=(12, 1))),
             r"layers\[1\] \(conv2d\): kernel \[12, 1\] with padding \[0, 0\] does not fit input .* \(height 11\)",
         ),
-        ((AvgPool2d(kernel_size=(1, 10)),), r"layers\[0\] \(avg_pool2d\): kernel \[1, 10\] .* \(width 9\)"),
-        ((Flatten(), Linear(out_features=4)), r"the last layer gives shape \[4\], but 3 classes need \[3\]"),
-        ((ReLU(),), r"the last layer gives shape \[2, 11, 9\]"),
-        ((Softmax(),), r"the last layer gives shape \[2, 11, 9\]"),
+        ((L.AvgPool2d(kernel_size=(1, 10)),), r"layers\[0\] \(avg_pool2d\): kernel \[1, 10\] .* \(width 9\)"),
+        ((L.Flatten(), L.Linear(out_features=4)), r"the last layer gives shape \[4\], but 3 classes need \[3\]"),
+        ((L.ReLU(),), r"the last layer gives shape \[2, 11, 9\]"),
+        ((L.Softmax(),), r"the last layer gives shape \[2, 11, 9\]"),
     ],
 )
-def test_a_misfit_is_named(layers: tuple[Layer, ...], message: str) -> None:
+def test_a_misfit_is_named(layers: tuple[L.Layer, ...], message: str) -> None:
     with pytest.raises(RequestError, match=f"^net: {message}") as error:
         infer(network(*layers))
     assert "\n" not in str(error.value)
@@ -143,17 +131,17 @@ def test_a_misfit_is_named(layers: tuple[Layer, ...], message: str) -> None:
 
 COUNTED = {name: load_architecture(name) for name in PARAMETERS} | {
     "strides, padding, no bias": network(
-        Conv2d(out_channels=4, kernel_size=(3, 2), stride=(2, 3), padding=(1, 0)),
-        ReLU(),
-        Conv2d(out_channels=5, kernel_size=2, stride=2, bias=False),
-        AvgPool2d(kernel_size=1),
-        Flatten(),
-        Linear(out_features=3, bias=False),
+        L.Conv2d(out_channels=4, kernel_size=(3, 2), stride=(2, 3), padding=(1, 0)),
+        L.ReLU(),
+        L.Conv2d(out_channels=5, kernel_size=2, stride=2, bias=False),
+        L.AvgPool2d(kernel_size=1),
+        L.Flatten(),
+        L.Linear(out_features=3, bias=False),
     ),
     "trained batch norm below the first convolution": network(
-        BatchNorm2d(), Conv2d(out_channels=4, kernel_size=3), GlobalAvgPool(), Linear(out_features=3)
+        L.BatchNorm2d(), L.Conv2d(out_channels=4, kernel_size=3), L.GlobalAvgPool(), L.Linear(out_features=3)
     ),
-    "one linear layer": network(Flatten(), Linear(out_features=3)),
+    "one linear layer": network(L.Flatten(), L.Linear(out_features=3)),
 }
 
 
@@ -175,13 +163,13 @@ def test_counts_are_those_of_torch(name: str, torch_counts: dict[str, dict[str, 
 
 def test_forward_flops_by_hand() -> None:
     net = network(
-        Conv2d(out_channels=4, kernel_size=(3, 2)),
-        BatchNorm2d(),
-        ReLU(),
-        MaxPool2d(kernel_size=2),
-        Flatten(),
-        Dropout(p=0.5),
-        Linear(out_features=3),
+        L.Conv2d(out_channels=4, kernel_size=(3, 2)),
+        L.BatchNorm2d(),
+        L.ReLU(),
+        L.MaxPool2d(kernel_size=2),
+        L.Flatten(),
+        L.Dropout(p=0.5),
+        L.Linear(out_features=3),
     )
     # 4 * 9 * 8 outputs: 12 products, 12 sums; then 4 each for batch norm, 1 for relu.
     convolved = 4 * 9 * 8

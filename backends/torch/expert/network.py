@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from backends.torch.network import Part, parts
-from specs.layers import Add, BatchNorm2d, Concat, Conv2d, Linear, MaxPool2d, ReLU
+from specs import layers as L
 from specs.nodes import INPUT, Node, consumers, is_chain
 
 # Layers that oneDNN computes in its own layout, forward and backward.
-_BLOCKED = Conv2d | ReLU | MaxPool2d
+_BLOCKED = L.Conv2d | L.ReLU | L.MaxPool2d
 # What ReLU may overwrite the output of: their backward passes do not look at it.
-_FORGETS = Conv2d | Linear | BatchNorm2d | MaxPool2d | Add | Concat
+_FORGETS = L.Conv2d | L.Linear | L.BatchNorm2d | L.MaxPool2d | L.Add | L.Concat
 
 
 class Blocked(nn.Module):
@@ -39,7 +39,7 @@ def blocked_length(nodes: Sequence[Node]) -> int:
     """
     end = next((i for i, node in enumerate(nodes) if not isinstance(node.layer, _BLOCKED)), len(nodes))
     inside = {INPUT, *(node.name for node in nodes[: end - 1])}
-    all_convolutions = all(not isinstance(node.layer, Conv2d) for node in nodes[end:])
+    all_convolutions = all(not isinstance(node.layer, L.Conv2d) for node in nodes[end:])
     leaves_once = all(consumers(nodes)[name] == 1 for name in inside)
     return end if end and all_convolutions and is_chain(nodes[:end]) and leaves_once else 0
 
@@ -51,7 +51,7 @@ def arranged(nodes: Sequence[Node], *, blocked: int) -> list[Part]:
     made = []
     for part, node in zip(parts(nodes), nodes, strict=True):
         source = node.inputs[0]
-        in_place = isinstance(node.layer, ReLU) and isinstance(layers.get(source), _FORGETS) and uses[source] == 1
+        in_place = isinstance(node.layer, L.ReLU) and isinstance(layers.get(source), _FORGETS) and uses[source] == 1
         made.append(part._replace(module=nn.ReLU(inplace=True)) if in_place else part)
     if not blocked:
         return made

@@ -5,24 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from harness.export.forms import Trained
+from specs import layers as L
 from specs.architecture import Architecture
 from specs.initializers import HeNormal, Initializer, initial_parameters
-from specs.layers import (
-    GELU,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
 from specs.nest import Branches, Residual
 from specs.recipe import Preprocessing
 from specs.shapes import infer
@@ -32,46 +17,46 @@ EVERY_LAYER = Architecture(
     input=(3, 17, 12),
     classes=5,
     layers=(
-        Conv2d(out_channels=6, kernel_size=(3, 5), stride=(2, 1), padding=(1, 2), bias=False),
-        BatchNorm2d(epsilon=1e-3),
-        LeakyReLU(negative_slope=0.2),
-        AvgPool2d(kernel_size=3, stride=1, padding=1, count_include_pad=True),
-        AvgPool2d(kernel_size=2, stride=1, padding=1),
-        Tanh(),
-        Conv2d(out_channels=4, kernel_size=2),
-        ReLU(),
-        MaxPool2d(kernel_size=3, stride=2, padding=1),
-        Dropout(p=0.3),
-        Flatten(),
-        Linear(out_features=20),
-        GELU(),
-        Linear(out_features=11, bias=False),
-        Sigmoid(),
-        Softmax(),
-        Linear(out_features=5),
-        Softmax(),
+        L.Conv2d(out_channels=6, kernel_size=(3, 5), stride=(2, 1), padding=(1, 2), bias=False),
+        L.BatchNorm2d(epsilon=1e-3),
+        L.LeakyReLU(negative_slope=0.2),
+        L.AvgPool2d(kernel_size=3, stride=1, padding=1, count_include_pad=True),
+        L.AvgPool2d(kernel_size=2, stride=1, padding=1),
+        L.Tanh(),
+        L.Conv2d(out_channels=4, kernel_size=2),
+        L.ReLU(),
+        L.MaxPool2d(kernel_size=3, stride=2, padding=1),
+        L.Dropout(p=0.3),
+        L.Flatten(),
+        L.Linear(out_features=20),
+        L.GELU(),
+        L.Linear(out_features=11, bias=False),
+        L.Sigmoid(),
+        L.Softmax(),
+        L.Linear(out_features=5),
+        L.Softmax(),
     ),
 )
 POOLED = Architecture(
     name="pooled",
     input=(1, 9, 9),
     classes=3,
-    layers=(Conv2d(out_channels=3, kernel_size=3), GlobalAvgPool()),
+    layers=(L.Conv2d(out_channels=3, kernel_size=3), L.GlobalAvgPool()),
 )
 GRAPH = Architecture(
     name="graph",
     input=(2, 8, 7),
     classes=4,
     layers=(
-        Residual(layers=(Conv2d(out_channels=2, kernel_size=3, padding=1), Dropout(p=0.5))),
+        Residual(layers=(L.Conv2d(out_channels=2, kernel_size=3, padding=1), L.Dropout(p=0.5))),
         Branches(
             join="concat",
-            paths=((), (Conv2d(out_channels=3, kernel_size=1), Residual(layers=(ReLU(),))), (Dropout(p=0.1),)),
+            paths=((), (L.Conv2d(out_channels=3, kernel_size=1), Residual(layers=(L.ReLU(),))), (L.Dropout(p=0.1),)),
         ),
-        Branches(join="add", paths=((Tanh(),), (), (Conv2d(out_channels=7, kernel_size=3, padding=1),))),
-        GlobalAvgPool(),
-        Residual(layers=(Linear(out_features=4),), shortcut=(Linear(out_features=4, bias=False),)),
-        Dropout(p=0.2),
+        Branches(join="add", paths=((L.Tanh(),), (), (L.Conv2d(out_channels=7, kernel_size=3, padding=1),))),
+        L.GlobalAvgPool(),
+        Residual(layers=(L.Linear(out_features=4),), shortcut=(L.Linear(out_features=4, bias=False),)),
+        L.Dropout(p=0.2),
     ),
 )
 
