@@ -63,7 +63,7 @@ def _description(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
 
 def _print(architecture: Architecture, recipe: Recipe) -> None:
     from harness.cli.tables import print_table
-    from harness.planning.resolve import notices
+    from harness.planning.notices import notices
     from specs.nodes import is_chain
     from specs.outline import outline
     from specs.shapes import forward_flops, infer, parameter_count, train_flops

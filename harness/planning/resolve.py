@@ -17,7 +17,6 @@ from specs.architecture import Architecture
 from specs.errors import RequestError
 from specs.loading import default_recipe, load_architecture, load_recipe
 from specs.recipe import Recipe
-from specs.shapes import has_trailing_softmax
 
 
 def resolve_model(model: str, choices: Choices, dataset: str | None) -> tuple[Architecture, Recipe]:
@@ -66,7 +65,7 @@ def _new_run(choices: RunChoices) -> tuple[RunPlan, list[str]]:
         threads=resolve_threads(choices.threads),
         tuning=manner(choices.tuning),
     )
-    return _as_it_runs(plan, choices), notices(architecture)
+    return _as_it_runs(plan, choices), []
 
 
 def _resumed_run(choices: RunChoices, folder: Path) -> tuple[RunPlan, list[str]]:
@@ -121,13 +120,3 @@ def resolve_threads(threads: int | None) -> int:
     if not 1 <= threads <= most:
         raise RequestError(f"--threads must be from 1 to {most} (the CPUs this process may use), got {threads}")
     return threads
-
-
-def notices(architecture: Architecture) -> list[str]:
-    """What a user should be told about a spec that is valid but may not mean what they think."""
-    if has_trailing_softmax(architecture):
-        return [
-            f"{architecture.name}: the last layer is a softmax; the loss takes logits, "
-            "so it is applied at prediction only, not in training"
-        ]
-    return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.datasets import Dataset
 from harness.inputs.prepare import limit, prepare_data, training_sha256
+from harness.planning.notices import notices
 from harness.planning.plan import EXPECTED_DIGITS, RunPlan, check_fit
 from harness.worker.batches import Batches
 from specs.architecture import Architecture
@@ -17,7 +18,8 @@ def check_plan(plan: RunPlan, dataset: Dataset) -> list[str]:
     """What to tell of a run on ``dataset``. Raises RequestError where the network cannot be trained on it as asked."""
     samples = limit("limit-train", plan.limit_train, len(dataset.train_labels))
     limit("limit-test", plan.limit_test, len(dataset.test_labels))
-    notes = check_fit(plan.architecture, dataset, limit_train=plan.limit_train)
+    notes = notices(plan.architecture, plan.recipe.optimizer)
+    notes += check_fit(plan.architecture, dataset, limit_train=plan.limit_train)
     check_batches(plan.architecture, samples=samples, batch_size=plan.recipe.batch_size)
     return notes
 

@@ -1,0 +1,24 @@
+"""Biases that batch norm takes away again, whose gradient is rounding and nothing else."""
+
+from __future__ import annotations
+
+from specs import layers as L
+from specs.architecture import Architecture
+from specs.shapes import infer
+
+
+def redundant_biases(architecture: Architecture) -> dict[str, str]:
+    """The biased convolution and linear layers whose output batch norm alone takes: that layer's name by theirs.
+
+    Batch norm subtracts the mean over the batch, and a bias moves the mean by itself: the loss does not depend on it,
+    and its gradient is a sum that is 0 but for rounding (Ioffe & Szegedy 2015, section 3.2, leave it out).
+    """
+    nodes = infer(architecture)
+    found: dict[str, str] = {}
+    for node in nodes:
+        if not isinstance(node.layer, L.Conv2d | L.Linear) or not node.layer.bias:
+            continue
+        users = [user for user in nodes if node.name in user.inputs]
+        if users and all(isinstance(user.layer, L.BatchNorm2d) for user in users):
+            found[node.name] = users[0].name
+    return found
