@@ -1,0 +1,110 @@
+"""docs/specs.md says all that a training needs: PyTorch in float64, told by that page alone, computes every step."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import textwrap
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from backends.contract import SessionSpec
+from backends.numpy.session import NumpySession
+from harness.conformance.case import cast, draw_masks
+from harness.inputs.prepare import run_inputs
+from harness.worker.batches import Batches
+from specs import recipe as recipe_module
+from specs.document import read_document
+from specs.loading import architecture_names, load_architecture, load_recipe
+
+SAMPLES, BATCH, EPOCHS, SEED = 11, 4, 2, 3
+SPECS = Path(recipe_module.__file__).parent
+BUNDLED = sorted((SPECS / "recipes").glob("*.yaml"))
+
+# What the bundled ones leave out: every optimizer with its options away from the defaults, schedules, distributions.
+OTHERS = {
+    "adamw": """
+        optimizer: {adamw: {weight_decay: 0.1, beta1: 0.8}}
+        learning_rate_schedule: {cosine: {warmup_epochs: 0.7, final_fraction: 0.1}}
+        initializer: {weights: he_normal, biases: {uniform: {limit: 0.1}}}
+    """,
+    "sgd": """
+        optimizer: {sgd: {momentum: 0.9, nesterov: true, weight_decay: 0.01}}
+        learning_rate_schedule: {step: {every_epochs: 1, gamma: 0.5, warmup_epochs: 1.5}}
+        initializer: {weights: lecun_uniform, biases: lecun_normal}
+    """,
+    "rmsprop": """
+        optimizer: {rmsprop: {rho: 0.9, weight_decay: 0.01}}
+        initializer: {weights: {normal: {std: 0.05}}, biases: he_uniform}
+        preprocessing: {scale: [-1, 1], mean: [0.1307], std: [0.3081]}
+    """,
+    "adadelta": "optimizer: {adadelta: {epsilon: 1e-4, weight_decay: 0.01}}",
+    "adagrad": "optimizer: {adagrad: {learning_rate: 0.1, weight_decay: 0.01}}",
+    "adam": "optimizer: {adam: {epsilon: 0.1, weight_decay: 0.01}}",
+}
+
+
+def plain(file: Path, **changed: Any) -> dict[str, Any]:
+    return {**read_document(file).value, **changed}
+
+
+def model_of(recipe: Path) -> str:
+    """The recipe's own network where it has one. Augmentation only changes the images."""
+    own = plain(recipe).get("architecture", recipe.stem)
+    return own if own in architecture_names() else "mlp"
+
+
+def by_numpy(file: Path, images: NDArray[np.uint8], labels: NDArray[np.int64], masks: dict[str, Any]) -> list[float]:
+    """The losses as the harness trains: its own inputs, the float64 reference."""
+    recipe = replace(load_recipe(str(file)), epochs=EPOCHS, batch_size=BATCH)
+    architecture = load_architecture(model_of(file))
+    session = NumpySession(SessionSpec(architecture=architecture, optimizer=recipe.optimizer, precision="float64"))
+    session.set_training_data(recipe.preprocessing.apply(images).astype(np.float64), labels)
+    inputs = run_inputs(architecture, recipe, seed=SEED, samples=SAMPLES)
+    session.load_parameters(cast(inputs.weights, np.dtype(np.float64)))
+    found: list[float] = []
+    for epoch in inputs.order:
+        for start in range(0, SAMPLES, BATCH):
+            batch, step = epoch[start : start + BATCH].astype(np.int64), len(found)
+            given = {layer: mask[step : step + 1, : len(batch)] for layer, mask in masks.items()}
+            found += session.train_steps(
+                batch[None], inputs.learning_rates[step : step + 1], dropout_masks=given or None
+            ).tolist()
+    return found
+
+
+def check(recipe: Path, python: Path, folder: Path) -> None:
+    generator = np.random.default_rng(0)
+    architecture = load_architecture(model_of(recipe))
+    images = generator.integers(0, 256, (SAMPLES, *architecture.input), dtype=np.uint8)
+    labels = generator.integers(architecture.classes, size=SAMPLES)
+    masks = draw_masks(architecture, (Batches(SAMPLES, BATCH).steps * EPOCHS, BATCH), generator)
+    task = {
+        "architecture": plain(SPECS / "architectures" / f"{model_of(recipe)}.yaml"),
+        "recipe": plain(recipe, epochs=EPOCHS, batch_size=BATCH),
+        "classes": architecture.classes,
+        "seed": SEED,
+    }
+    (folder / "task.json").write_text(json.dumps(task))
+    np.savez(folder / "data.npz", images=images, labels=labels, **masks)  # type: ignore[arg-type]
+    command = [python, "-I", Path(__file__).with_name("by_hand.py"), folder / "task.json", folder / "data.npz"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    np.testing.assert_allclose(json.loads(done.stdout), by_numpy(recipe, images, labels, masks), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("recipe", BUNDLED, ids=lambda file: file.stem)
+def test_every_bundled_recipe(recipe: Path, backend_python: Callable[[str], Path], tmp_path: Path) -> None:
+    check(recipe, backend_python("torch"), tmp_path)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_option_of_recipes(name: str, backend_python: Callable[[str], Path], tmp_path: Path) -> None:
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text(f"name: own\nepochs: {EPOCHS}\nbatch_size: {BATCH}\n{textwrap.dedent(OTHERS[name])}")
+    check(recipe, backend_python("torch"), tmp_path)
