@@ -1,13 +1,14 @@
-"""One codec between dataclasses and plain data for JSON and YAML: each field under its name, nothing left out.
+"""One codec between dataclasses and plain data for JSON and YAML: each field under its name.
 
 A dataclass with a class variable ``kind`` (a layer, an optimizer, a schedule) becomes {kind: {every field}}, so that a
-union of such classes is told apart; a class with ``to_dict`` and ``from_dict`` of its own is asked.
+union of such classes is told apart; a class with ``to_dict`` and ``from_dict`` of its own is asked. A field that came
+``later`` is left out at its default, so that what was written and hashed before it came stays valid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -20,12 +21,17 @@ class Malformed(ValueError):
     """Data that does not fit a type: the message says where and what."""
 
 
+def later(default: Any) -> Any:
+    """The field of a dataclass that files and fingerprints written earlier do not have, with what they meant."""
+    return field(default=default, metadata={"later": True})
+
+
 def to_plain(value: Any) -> Any:
     """Dicts, lists, strings, numbers, booleans and None of a value."""
     if hasattr(value, "to_dict"):
         return value.to_dict()
     if is_dataclass(value) and not isinstance(value, type):
-        content = {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+        content = {one.name: to_plain(getattr(value, one.name)) for one in fields(value) if _written(one, value)}
         return {value.kind: content} if hasattr(value, "kind") else content
     match value:
         case Mapping():
@@ -36,6 +42,10 @@ def to_plain(value: Any) -> Any:
             return str(value)
         case _:
             return value
+
+
+def _written(one: Field[Any], value: Any) -> bool:
+    return not (one.metadata.get("later") and getattr(value, one.name) == one.default)
 
 
 def from_plain(cls: type[T], data: Any) -> T:
@@ -105,11 +115,11 @@ def from_fields(cls: Any, data: Any, where: str) -> Any:
         data = data.get(cls.kind) if isinstance(data, dict) and len(data) == 1 else None
     if not isinstance(data, dict):
         _refuse(data, where)
-    hints, known = _hints(cls), {field.name: field for field in fields(cls)}
+    hints, known = _hints(cls), {one.name: one for one in fields(cls)}
     if surplus := sorted(set(data) - set(known), key=str):
         raise Malformed(f"{where}: no field is called {str(surplus[0])[:80]!r}")
-    for name, field in known.items():
-        if name not in data and field.default is MISSING and field.default_factory is MISSING:
+    for name, one in known.items():
+        if name not in data and one.default is MISSING and one.default_factory is MISSING:
             raise Malformed(f"{where}: {name} is missing")
     return cls(**{name: _read(hints[name], value, f"{where}.{name}") for name, value in data.items()})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import Any
 
 from specs import nest
@@ -22,7 +21,7 @@ def architecture_sha256(architecture: Architecture) -> str:
     if is_chain(nodes):
         content["layers"] = to_plain(nest.unrolled(architecture.layers))
     else:
-        content["nodes"] = [[node.name, {node.layer.kind: asdict(node.layer)}, list(node.inputs)] for node in nodes]
+        content["nodes"] = [[node.name, to_plain(node.layer), list(node.inputs)] for node in nodes]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

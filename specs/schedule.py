@@ -59,6 +59,27 @@ class Step(_Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Exponential(_Schedule):
+    """lr(t) = base * gamma ** (t / S): times gamma over every epoch, a little at each step, warm-up included.
+
+    The staircase of the same name in PyTorch is ``Step`` with ``every_epochs`` 1.
+    """
+
+    kind: ClassVar[str] = "exponential"
+    gamma: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 < self.gamma <= 1):
+            raise FieldError("gamma", f"must be in (0, 1], got {self.gamma}")
+
+    def factors(self, epochs: int, steps_per_epoch: int) -> NDArray[np.float64]:
+        """lr(t) / base without the warm-up, float64[epochs * steps_per_epoch]."""
+        factors: NDArray[np.float64] = np.float64(self.gamma) ** (np.arange(epochs * steps_per_epoch) / steps_per_epoch)
+        return factors
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cosine(_Schedule):
     """lr(t) = base * (f + (1 - f) * (1 + cos(pi * p)) / 2), p = (t - w) / (T - w), f = final_fraction.
 
@@ -84,7 +105,7 @@ class Cosine(_Schedule):
         return self.final_fraction + (1.0 - self.final_fraction) * cosine
 
 
-Schedule = Constant | Step | Cosine
+Schedule = Constant | Step | Exponential | Cosine
 
 SCHEDULES: dict[str, type] = {schedule.kind: schedule for schedule in get_args(Schedule)}
 

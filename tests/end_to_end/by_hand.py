@@ -199,6 +199,8 @@ def rate(given: Any, base: float, t: int, steps: int, epochs: int) -> float:
             return base * warm
         case "step":
             return base * warm * fields["gamma"] ** (t // steps // fields["every_epochs"])
+        case "exponential":
+            return base * warm * fields["gamma"] ** (t / steps)
         case _:
             f = fields.get("final_fraction", 0.0)
             p = min(max((t - w) / (total - w), 0.0), 1.0) if total > w else 0.0

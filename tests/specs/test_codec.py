@@ -11,7 +11,7 @@ import pytest
 
 from backends.contract import SessionSpec
 from harness.worker.job import TrainingJob
-from specs.codec import Malformed, from_plain, to_plain
+from specs.codec import Malformed, from_plain, later, to_plain
 from specs.loading import architecture_names, load_architecture
 from specs.optimizers import SGD, Adam, Optimizer
 from specs.recipe import Preprocessing
@@ -33,6 +33,18 @@ class Outer:
     word: Literal["a", "b"] = "a"
     sizes: dict[str, int] = field(default_factory=dict)
     optimizer: Optimizer = field(default_factory=SGD)
+
+
+def test_a_field_that_came_later_is_written_only_where_it_is_not_at_its_default() -> None:
+    @dataclass(frozen=True)
+    class Grown:
+        old: int = 1
+        new: int | None = later(None)
+
+    assert to_plain(Grown()) == {"old": 1}
+    assert to_plain(Grown(new=2)) == {"old": 1, "new": 2}
+    assert to_plain(Grown(new=0)) == {"old": 1, "new": 0}
+    assert from_plain(Grown, {"old": 1}) == Grown()
 
 
 def test_what_is_written_is_read_back() -> None:

@@ -9,6 +9,7 @@ from specs.schedule import (
     SCHEDULES,
     Constant,
     Cosine,
+    Exponential,
     Schedule,
     Step,
     learning_rates,
@@ -19,6 +20,7 @@ ONE_OF_EACH = (
     Constant(warmup_epochs=0.5),
     Step(every_epochs=2, gamma=0.1),
     Step(every_epochs=1, gamma=1.0, warmup_epochs=1),
+    Exponential(gamma=0.7),
     Cosine(),
     Cosine(final_fraction=0.1, warmup_epochs=1.25),
 )
@@ -33,6 +35,12 @@ def test_constant_is_the_base_rate() -> None:
 def test_step_drops_at_epoch_boundaries() -> None:
     rates = learning_rates(Step(every_epochs=2, gamma=0.5), base=8.0, epochs=5, steps_per_epoch=3)
     np.testing.assert_array_equal(rates, [8.0] * 6 + [4.0] * 6 + [2.0] * 3)
+
+
+def test_exponential_falls_by_gamma_over_every_epoch_and_a_little_at_each_step() -> None:
+    rates = learning_rates(Exponential(gamma=0.7), base=2.0, epochs=3, steps_per_epoch=4)
+    np.testing.assert_allclose(rates[::4], [2.0, 1.4, 0.98], rtol=1e-15)
+    np.testing.assert_allclose(rates[1:] / rates[:-1], 0.7**0.25, rtol=1e-14)
 
 
 def test_cosine_against_the_formula_step_by_step() -> None:
