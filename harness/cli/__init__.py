@@ -19,6 +19,7 @@ from harness.cli import (
     doctor,
     evaluate,
     export,
+    hunt,
     listing,
     peak,
     predict,
@@ -46,6 +47,7 @@ app.command("run")(run.run)
 app.command("compare")(compare.compare)
 app.command("race")(race.race)
 app.command("conform")(conform.conform)
+app.command("hunt")(hunt.hunt)
 app.command("report")(report.report)
 app.command("list")(listing.list_)
 app.command("show")(show.show)

@@ -55,7 +55,7 @@ def conform(
     if report is not None and not report.parent.is_dir():
         raise RequestError(f"--report {report}: no such folder {report.parent}")
     levels = _levels(level)
-    pythons, notes = _backends(backend, python)
+    pythons, notes = judged_backends(backend, python)
     chosen = {name: _manners(name, tuning, notes) for name in pythons}
     scope = QUICK if quick else FULL
     mnist = find_mnist(data_dir)
@@ -105,7 +105,7 @@ def _levels(given: list[str] | None) -> tuple[str, ...]:
     return tuple(name for name in LEVELS if name in wanted)
 
 
-def _backends(given: list[str] | None, python: Path | None) -> tuple[dict[str, Path], list[str]]:
+def judged_backends(given: list[str] | None, python: Path | None) -> tuple[dict[str, Path], list[str]]:
     """Interpreter by backend, and a note for each framework that is not installed; an error where one was asked for."""
     from backends.registry import find
     from harness.processes.environments import find_python, installed

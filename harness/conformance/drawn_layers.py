@@ -27,6 +27,11 @@ def drawn_cases(per_kind: int) -> dict[str, tuple[NetworkCase, ...]]:
     return by_kind(cases)
 
 
+def example(draw: Draw) -> Example:
+    """A layer of any kind that has options."""
+    return _DRAWN[draw.choice(tuple(_DRAWN))](draw)
+
+
 _SIZES = 9
 
 

@@ -1,0 +1,45 @@
+"""TensorFlow's own lines, for reproductions of what Keras computes on it."""
+
+from backends.source import FrameworkSource
+
+_LAST, _FIRST = "(0, 2, 3, 1)", "(0, 3, 1, 2)"
+_SIDES = "[[0, 0], [{padding[0]}] * 2, [{padding[1]}] * 2, [0, 0]]"
+
+
+def _channels_last(expression: str) -> str:
+    """TensorFlow's kernels on a CPU want the channels last."""
+    return f"tf.transpose({expression.replace('{x}', f'tf.transpose({{x}}, {_LAST})')}, {_FIRST})"
+
+
+SOURCE = FrameworkSource(
+    title="TensorFlow",
+    imports=("import numpy as np", "import tensorflow as tf"),
+    tensor="tf.Variable({array})",
+    constant="tf.constant({array})",
+    no_bias="np.zeros(1, dtype)",
+    layers={
+        "conv2d": _channels_last(
+            "tf.nn.conv2d({x}, tf.transpose({weight}, (2, 3, 1, 0)), {stride}, " + _SIDES + ") + {bias}"
+        ),
+        "linear": "tf.matmul({x}, {weight}, transpose_b=True) + {bias}",
+        "max_pool2d": _channels_last("tf.nn.max_pool2d({x}, {kernel_size}, {stride}, " + _SIDES + ")"),
+        "global_avg_pool": "tf.reduce_mean({x}, (2, 3))",
+        "dropout": "{x} * {mask} / {keep}",
+        "flatten": "tf.reshape({x}, (len(labels), -1))",
+        "relu": "tf.nn.relu({x})",
+        "leaky_relu": "tf.nn.leaky_relu({x}, {negative_slope})",
+        "tanh": "tf.tanh({x})",
+        "sigmoid": "tf.sigmoid({x})",
+        "gelu": "tf.nn.gelu({x}, approximate=False)",
+        "softmax": "tf.nn.softmax({x}, 1)",
+        "add": "{sum}",
+        "concat": "tf.concat([{all}], 1)",
+    },
+    logits=("result = tf.function(network)(*arrays)",),
+    gradients=(
+        "with tf.GradientTape() as tape:",
+        "    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.function(network)(*arrays))",
+        "    loss = tf.reduce_mean(losses)",
+        "result = tape.gradient(loss, {where})",
+    ),
+)

@@ -1,0 +1,35 @@
+"""PaddlePaddle's own lines, for reproductions."""
+
+from backends.source import FrameworkSource
+
+SOURCE = FrameworkSource(
+    title="PaddlePaddle",
+    imports=("import numpy as np", "import paddle", "from paddle.nn import functional as F"),
+    tensor="paddle.to_tensor({array}, stop_gradient=False)",
+    constant="paddle.to_tensor({array})",
+    no_bias="None",
+    layers={
+        "conv2d": "F.conv2d({x}, {weight}, {bias}, {stride}, {padding})",
+        "linear": "F.linear({x}, {weight}.T, {bias})",
+        "max_pool2d": "F.max_pool2d({x}, {kernel_size}, {stride}, {padding})",
+        "avg_pool2d": "F.avg_pool2d({x}, {kernel_size}, {stride}, {padding}, exclusive=not {count_include_pad})",
+        "global_avg_pool": "{x}.mean((2, 3))",
+        "batch_norm2d": "F.batch_norm({x}, {running_mean}, {running_variance}, {gamma}, {beta}, {training}, "
+        "1 - {momentum}, {epsilon})",
+        "dropout": "{x} * paddle.to_tensor({mask}) / {keep}",
+        "flatten": "{x}.flatten(1)",
+        "relu": "F.relu({x})",
+        "leaky_relu": "F.leaky_relu({x}, {negative_slope})",
+        "tanh": "F.tanh({x})",
+        "sigmoid": "F.sigmoid({x})",
+        "gelu": "F.gelu({x})",
+        "softmax": "F.softmax({x}, 1)",
+        "add": "{sum}",
+        "concat": "paddle.concat([{all}], 1)",
+    },
+    logits=("result = network(*arrays)",),
+    gradients=(
+        "loss = F.cross_entropy(network(*arrays), paddle.to_tensor(labels))",
+        "(result,) = paddle.grad(loss, {where})",
+    ),
+)

@@ -1,0 +1,35 @@
+"""PyTorch's own lines, for reproductions."""
+
+from backends.source import FrameworkSource
+
+SOURCE = FrameworkSource(
+    title="PyTorch",
+    imports=("import numpy as np", "import torch", "from torch.nn import functional as F"),
+    tensor="torch.tensor({array}, requires_grad=True)",
+    constant="torch.tensor({array})",
+    no_bias="None",
+    layers={
+        "conv2d": "F.conv2d({x}, {weight}, {bias}, {stride}, {padding})",
+        "linear": "F.linear({x}, {weight}, {bias})",
+        "max_pool2d": "F.max_pool2d({x}, {kernel_size}, {stride}, {padding})",
+        "avg_pool2d": "F.avg_pool2d({x}, {kernel_size}, {stride}, {padding}, count_include_pad={count_include_pad})",
+        "global_avg_pool": "{x}.mean((2, 3))",
+        "batch_norm2d": "F.batch_norm({x}, {running_mean}, {running_variance}, {gamma}, {beta}, {training}, "
+        "{momentum}, {epsilon})",
+        "dropout": "{x} * torch.as_tensor({mask}) / {keep}",
+        "flatten": "{x}.flatten(1)",
+        "relu": "F.relu({x})",
+        "leaky_relu": "F.leaky_relu({x}, {negative_slope})",
+        "tanh": "torch.tanh({x})",
+        "sigmoid": "torch.sigmoid({x})",
+        "gelu": "F.gelu({x})",
+        "softmax": "{x}.softmax(1)",
+        "add": "{sum}",
+        "concat": "torch.cat([{all}], 1)",
+    },
+    logits=("result = network(*arrays).detach()",),
+    gradients=(
+        "loss = F.cross_entropy(network(*arrays), torch.tensor(labels))",
+        "(result,) = torch.autograd.grad(loss, {where})",
+    ),
+)

@@ -1,0 +1,190 @@
+"""A trial on one backend: agreement, or what disagrees and of what class it is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.contract import Unsupported
+from backends.numpy.session import NumpySession
+from harness.conformance.case import Observation, seeded
+from harness.conformance.judge import Open
+from harness.conformance.locate import first_difference
+from harness.conformance.norms import relative_errors
+from harness.conformance.reference import Reference
+from harness.conformance.tolerances import PRECISIONS, YARDSTICK, tolerance
+from harness.conformance.trajectories import ROUGH_ROUNDING
+from harness.hunting.trial import Trial, TrialCase, case_of
+from harness.processes.launcher import WorkerFailed
+
+ROUGH_DRAWS = 5
+
+# Tensors that are next to nothing beside the others of their network are sums that cancel: a bias before batch norm,
+# the running mean of what another batch norm has centred. They are measured against this share of the largest.
+FLOORS = {"gradients": 1e-2, "parameters": 1e-2}
+
+Fault = Literal["formula", "precision", "special value", "crash", "hang", "memory", "error"]
+
+_FAILURES: dict[str, Fault] = {"crashed": "crash", "timed_out": "hang", "out_of_memory": "memory"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """What a backend does otherwise than the reference.
+
+    ``quantity`` and ``where`` name the worst tensor, ``index`` its worst element, with what float64 expects there and
+    what came; ``layer`` the first that differs alone. Of a backend that did not answer there is the text alone.
+    """
+
+    fault: Fault
+    precision: str
+    text: str
+    layer: str = ""
+    quantity: str = ""
+    where: str = ""
+    index: tuple[int, ...] = ()
+    expected: float | None = None
+    actual: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """``status``: agrees, disagrees, unsupported, or skipped where no batch keeps clear of kinks. Seconds of one
+    prediction, for finding what is a hundred times slower than elsewhere; None where nothing was predicted.
+    """
+
+    status: Literal["agrees", "disagrees", "unsupported", "skipped"]
+    disagreement: Disagreement | None = None
+    predict_s: float | None = None
+
+
+def judge_trial(trial: Trial, open_session: Open) -> Verdict:
+    """In float64, which tells a formula, then in float32, which tells the rest."""
+    with np.errstate(all="ignore"):  # the reference is given NaN and infinities on purpose
+        return _judged(trial, open_session)
+
+
+def _judged(trial: Trial, open_session: Open) -> Verdict:
+    case = case_of(trial)
+    if case is None:
+        return Verdict(status="skipped")
+    reference = Reference()
+    seconds: float | None = None
+    agreed = False
+    for precision in reversed(PRECISIONS):
+        try:
+            observed, seconds = _observe(case, open_session, precision)
+        except Unsupported:
+            continue
+        except WorkerFailed as failure:
+            fault = _FAILURES.get(failure.status, "error")
+            return _disagrees(Disagreement(fault=fault, precision=precision, text=str(failure)))
+        found = _compare(trial, case, observed, reference, precision, open_session)
+        if found is not None:
+            return _disagrees(found)
+        agreed = True
+    return Verdict(status="agrees" if agreed else "unsupported", predict_s=seconds)
+
+
+def _disagrees(found: Disagreement) -> Verdict:
+    return Verdict(status="disagrees", disagreement=found)
+
+
+def _observe(case: TrialCase, open_session: Open, precision: str) -> tuple[Observation, float]:
+    """What the backend does, and seconds of a prediction after the first."""
+    dtype = np.dtype(precision)
+    session = open_session(case.spec(precision))
+    try:
+        observed = case.observe(session, dtype)
+        images = case.images.astype(dtype)
+        start = time.perf_counter()
+        session.predict(images)
+        return observed, time.perf_counter() - start
+    finally:
+        session.close()
+
+
+def _compare(
+    trial: Trial, case: TrialCase, observed: Observation, reference: Reference, precision: str, open_session: Open
+) -> Disagreement | None:
+    """The first quantity that disagrees; those in which NumPy's own float32 overflows are not compared."""
+    want, single = reference.observe(case), reference.observe(case, "float32")
+    if not trial.finite:
+        return _pattern(observed, want, precision)
+    for quantity, expected in want.items():
+        if not all(np.isfinite(array).all() for array in single[quantity].values()):
+            continue
+        errors = relative_errors(observed[quantity], expected, floor=FLOORS.get(quantity, 0.0))
+        where, error = max(errors.items(), key=lambda item: item[1])
+        limit = tolerance(quantity, precision).limit
+        if error > limit and precision == "float32":
+            limit = max(limit, YARDSTICK * _float32_error(case, want, single, quantity, where))
+        if error <= limit:
+            continue
+        fault: Fault = "formula" if precision == "float64" else "precision"
+        return Disagreement(
+            fault=fault if trial.values == "normal" else "special value",
+            precision=precision,
+            text=f"{quantity}: {where} is {error:.1e} off, tolerance {limit:.0e}",
+            layer=first_difference(case, open_session, reference, precision),
+            **_worst(quantity, where, observed, want),
+        )
+    return None
+
+
+def _float32_error(case: TrialCase, want: Observation, single: Observation, quantity: str, where: str) -> float:
+    """What float32 does to a tensor by itself: NumPy's own error, or what weights moved by ROUGH_ROUNDING lead to.
+
+    Five steps of a rule that divides by the size of a gradient can make much of a rounding, and one run of NumPy's
+    float32 is one draw of it: float64 with moved weights gives ROUGH_DRAWS more.
+    """
+    generator = seeded(case.name)
+    runs = [single]
+    for _ in range(ROUGH_DRAWS):
+        moved = {
+            name: (array * (1 + ROUGH_ROUNDING * generator.standard_normal(array.shape))).astype(np.float64)
+            for name, array in case.parameters.items()
+        }
+        rough = replace(case, parameters=moved)
+        runs.append(rough.observe(NumpySession(rough.spec("float64")), np.dtype("float64")))
+    floor = FLOORS.get(quantity, 0.0)
+    return max(relative_errors(run[quantity], want[quantity], floor=floor)[where] for run in runs)
+
+
+def _pattern(observed: Observation, want: Observation, precision: str) -> Disagreement | None:
+    """Where a NaN or an infinity went otherwise than in the reference."""
+    for quantity, arrays in want.items():
+        for name, expected in arrays.items():
+            actual = observed[quantity][name]
+            if np.array_equal(_class_of(actual), _class_of(expected)):
+                continue
+            return Disagreement(
+                fault="special value",
+                precision=precision,
+                text=f"{quantity}: {name} has NaN or infinity in other places",
+                **_worst(quantity, name, observed, want),
+            )
+    return None
+
+
+def _class_of(array: NDArray[Any]) -> NDArray[np.float64]:
+    """NaN 2, infinities 1 and -1, whatever is finite 0."""
+    values = np.asarray(array, np.float64)
+    return np.where(np.isnan(values), 2.0, np.where(np.isinf(values), np.sign(values), 0.0))
+
+
+def _worst(quantity: str, name: str, observed: Observation, want: Observation) -> dict[str, Any]:
+    """The element that is furthest off, and both its values; none where the shapes differ."""
+    actual = np.asarray(observed.get(quantity, {}).get(name, np.nan), np.float64)
+    expected = np.asarray(want[quantity].get(name, np.nan), np.float64)
+    found: dict[str, Any] = {"quantity": quantity, "where": name}
+    if actual.shape != expected.shape:
+        return found
+    with np.errstate(invalid="ignore"):
+        off = np.where(_class_of(actual) != _class_of(expected), np.inf, np.abs(actual - expected))
+    index = tuple(int(i) for i in np.unravel_index(np.nanargmax(off), off.shape)) if off.ndim else ()
+    return {**found, "index": index, "expected": float(expected[index]), "actual": float(actual[index])}

@@ -1,0 +1,144 @@
+"""A hunt finds planted mistakes, makes them small, tells the known from the new, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from backends.contract import SessionSpec
+from backends.numpy.session import NumpySession
+from harness.conformance.judge import Open
+from harness.hunting import hunt as hunting
+from harness.hunting.drawing import drawn_trial
+from harness.hunting.hunt import TrialRecord, hunt, records
+from harness.hunting.judging import judge_trial
+from harness.hunting.known import KNOWN, known
+from harness.hunting.shrinking import shrunk, simpler_trials
+from harness.hunting.summary import summaries
+from harness.processes.launcher import WorkerFailed
+from specs import layers as L
+from specs.optimizers import Adam
+from specs.shapes import infer
+from tests.conformance import wrong_layers as wrong
+from tests.conformance import wrong_training as training
+from tests.conformance.planting import computing, stepping
+
+SEED = 7
+
+
+def kinds(number: int) -> set[str]:
+    return {node.layer.kind for node in infer(drawn_trial(SEED, number).architecture)}
+
+
+def trial_with(*layers: str) -> int:
+    """The first trial of at least four nodes that has these kinds."""
+    return next(
+        n for n in range(1, 1000) if kinds(n) >= set(layers) and len(infer(drawn_trial(SEED, n).architecture)) > 4
+    )
+
+
+def test_trials_depend_on_seed_and_number_alone_and_vary() -> None:
+    assert drawn_trial(SEED, 1) == drawn_trial(SEED, 1)
+    assert len({drawn_trial(SEED, n).key for n in range(1, 60)}) > 55
+    assert {drawn_trial(SEED, n).values for n in range(1, 100)} > {"normal", "nan", "huge", "denormal", "constant"}
+    assert set.union(*map(kinds, range(1, 200))) >= set(L.LAYERS | L.JOINS) - {"softmax"}
+
+
+@pytest.mark.parametrize("number", range(1, 26))
+def test_the_reference_agrees_with_itself(number: int) -> None:
+    assert judge_trial(drawn_trial(SEED, number), NumpySession).status in ("agrees", "skipped")
+
+
+def test_a_planted_layer_is_found_and_made_small() -> None:
+    mistaken = computing(L.LeakyReLU, wrong.steep_leaky_relu)
+    flipped = computing(L.Conv2d, wrong.flipped_convolution)
+    trial = drawn_trial(SEED, trial_with("conv2d", "relu"))
+    found = judge_trial(trial, flipped).disagreement
+    assert found is not None
+    small = shrunk(trial, lambda one: judge_trial(one, flipped).disagreement is not None, seconds=60)
+    assert len(infer(small.architecture)) <= 3 < len(infer(trial.architecture))
+    assert small.steps == 0
+    assert "conv2d" in {node.layer.kind for node in infer(small.architecture)}
+    assert judge_trial(small, mistaken).status == "agrees"
+
+
+def adam_on_numbers(number: int) -> bool:
+    trial = drawn_trial(SEED, number)
+    return isinstance(trial.optimizer, Adam) and trial.values == "normal"
+
+
+def test_a_planted_optimizer_is_found_in_training_alone() -> None:
+    number = next(n for n in range(1, 1000) if adam_on_numbers(n))
+    found = judge_trial(drawn_trial(SEED, number), stepping(Adam, training.epsilon_hat_adam)).disagreement
+    assert found is not None
+    assert (found.fault, found.quantity) == ("formula", "losses") or found.quantity == "parameters"
+
+
+def test_a_failing_worker_is_a_finding() -> None:
+    def crashing(spec: SessionSpec) -> NumpySession:
+        raise WorkerFailed("crashed", "the worker ended with SIGSEGV")
+
+    found = judge_trial(drawn_trial(SEED, 1), crashing).disagreement
+    assert found is not None
+    assert (found.fault, found.text) == ("crash", "the worker ended with SIGSEGV")
+
+
+def test_simpler_trials_are_valid_and_none_is_the_trial() -> None:
+    trial = drawn_trial(SEED, trial_with("conv2d", "add"))
+    simpler = list(simpler_trials(trial))
+    assert len(simpler) > 10
+    assert trial.key not in {one.key for one in simpler}
+
+
+def tried(folder: Path, open_session: Open, numbers: int) -> list[TrialRecord]:
+    """A hunt of so many more trials."""
+    seen: list[TrialRecord] = []
+    clock = mock.Mock(side_effect=[*[0.0] * numbers, 2.0])
+    with mock.patch.object(hunting, "time", mock.Mock(monotonic=clock)):
+        hunt("numpy", folder, open_session, seed=SEED, until=1.0, progress=lambda _, record: seen.append(record))
+    return seen
+
+
+def test_a_hunt_goes_on_where_it_stopped_and_tries_a_torn_line_again(tmp_path: Path) -> None:
+    assert [record.number for record in tried(tmp_path, NumpySession, 3)] == [1, 2, 3]
+    lines = (tmp_path / "numpy.jsonl").read_text().splitlines()
+    (tmp_path / "numpy.jsonl").write_text("\n".join([*lines[:2], lines[2][:10]]) + "\n")
+    assert [record.number for record in tried(tmp_path, NumpySession, 4)] == [3, 4]
+    assert [record.number for record in records(tmp_path, "numpy")] == [1, 2, 3, 4]
+
+
+def test_what_is_new_is_written_as_a_folder(tmp_path: Path) -> None:
+    with mock.patch.object(
+        hunting, "drawn_trial", lambda seed, number: drawn_trial(seed, trial_with("conv2d", "relu"))
+    ):
+        (record,) = tried(tmp_path, computing(L.Conv2d, wrong.flipped_convolution), 1)
+    assert record.status == "disagrees"
+    assert not record.known
+    folder = tmp_path / "findings" / "numpy-1"
+    found = json.loads((folder / "finding.json").read_text())
+    assert found["reproduction"] == "backends/numpy has no source.py"
+    assert "conv2d" in (folder / "network.yaml").read_text()
+    (summary,) = summaries({"numpy": records(tmp_path, "numpy")})
+    assert (summary.trials, [one.number for one in summary.new]) == (1, [1])
+
+
+def test_known_differences_have_reasons_and_apply_to_special_numbers_alone() -> None:
+    assert all(len(one.reason) > 20 and one.backends for one in KNOWN)
+    mistaken = computing(L.Conv2d, wrong.flipped_convolution)
+    trial = drawn_trial(
+        SEED, next(n for n in range(1, 99) if "conv2d" in kinds(n) and drawn_trial(SEED, n).values == "normal")
+    )
+    found = judge_trial(trial, mistaken).disagreement
+    assert found is not None
+    assert not any(known(backend, trial, found) for one in KNOWN for backend in one.backends)
+
+
+def test_a_prediction_a_hundred_times_slower_is_told() -> None:
+    def at(seconds: float) -> list[TrialRecord]:
+        return [TrialRecord(number=1, status="agrees", predict_s=seconds)]
+
+    slow, fast = summaries({"slow": at(1.1), "fast": at(0.01)})
+    assert (slow.slow, fast.slow) == ([1], [])
