@@ -48,11 +48,13 @@ class SessionSpec:
 
     ``device`` is "cpu", "cuda" or "cuda:N". ``precision`` is one of PRECISIONS; arrays cross the contract as float64
     when it is "float64", else as float32. ``seed`` seeds the framework's own generator, used for dropout alone.
-    ``tuning`` is the manner in which the framework is used.
+    ``tuning`` is the manner in which the framework is used. With ``label_smoothing`` e the training loss is the
+    cross-entropy against 1 - e + e / classes at the label and e / classes at every other class.
     """
 
     architecture: Architecture
     optimizer: Optimizer
+    label_smoothing: float = 0.0
     device: str = "cpu"
     precision: str = "float32"
     threads: int = 1

@@ -42,8 +42,14 @@ FOREIGN: dict[str, str] = {
 
 EXPLAINED: dict[str, str] = {
     "batch_norm1d": "batch norm is for images only: batch_norm2d, before flatten",
+    **dict.fromkeys(
+        ("clip_norm", "gradient_clip", "gradient_clipping", "clip_grad_norm", "max_grad_norm"),
+        "clip_norm of the optimizer does it, as in {sgd: {clip_norm: 1.0}}",
+    ),
+    "decay": "it is the optimizer's, as in {sgd: {weight_decay: 5.0e-4, decay: weights}}",
+    "loss": "it is softmax cross-entropy; label_smoothing is a field of the recipe itself",
 }
-"""What to say of a layer that is looked for and does not exist, where a name alone would mislead."""
+"""What to say of a layer or a field that is looked for and is not there, where a name alone would mislead."""
 
 EXPECTED: dict[str, str] = {
     "bool_type": "true or false",

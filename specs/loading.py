@@ -138,6 +138,10 @@ def _build(document: Document, place: Place, cls: type[T], given: dict[str, Any]
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for name in given:
         if name not in fields:
+            if name in EXPLAINED:
+                raise RequestError(
+                    f"{document.where((*place, name))}: unknown field of {title} {name!r}: {EXPLAINED[name]}"
+                )
             raise unknown(f"field of {title}", name, fields, where=document.where((*place, name)), meant=FOREIGN)
     for name, field in fields.items():
         if name not in given and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
@@ -167,7 +171,7 @@ def _value(document: Document, place: Place, hint: Any, value: Any) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         kind, given, inner = first["type"], first["input"], first["loc"]
-        wanted = EXPECTED.get(kind, first["msg"].lower())
+        wanted = first["ctx"]["expected"] if kind == "literal_error" else EXPECTED.get(kind, first["msg"].lower())
         if kind in ("tuple_type", "missing", "too_long"):
             sizes = [item for item in get_args(hint) if item is not type(None)]
             example = f", such as [{value}]" if isinstance(value, str | int | float) else ""

@@ -1,15 +1,18 @@
 """The optimizers: one frozen type per update rule, its formula in its docstring.
 
-g is the gradient, w the parameter, lr the learning rate of the step, t the step counted from 1. With coupled
-``weight_decay`` every rule but AdamW first adds weight_decay * w to g, for every parameter without exception.
+g is the gradient, w the parameter, lr the learning rate of the step, t the step counted from 1. Before anything else
+``clip_norm`` c multiplies all gradients by c / max(n, c), n being the L2 norm of all of them together (Pascanu et al.
+2013). With coupled ``weight_decay`` every rule but AdamW then adds weight_decay * w to g: with ``decay`` "all" for
+every parameter without exception, with "weights" for weights alone: no bias, gain of a norm or embedding decays.
 ``slots`` names the state each rule keeps per parameter, an array of the parameter's shape; all of it starts at 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import ClassVar, Literal, get_args
 
+from specs.codec import later
 from specs.errors import FieldError
 
 
@@ -27,11 +30,21 @@ def _fraction(name: str, value: float) -> None:
 class _Optimizer:
     learning_rate: float
     weight_decay: float = 0.0
+    decay: Literal["all", "weights"] = later("all")
+    clip_norm: float | None = later(None)
 
     def __post_init__(self) -> None:
         _positive("learning_rate", self.learning_rate)
         if not (0 <= self.weight_decay < float("inf")):
             raise FieldError("weight_decay", f"must be non-negative and finite, got {self.weight_decay}")
+        if self.decay not in ("all", "weights"):
+            raise FieldError("decay", f"must be 'all' or 'weights', got {self.decay!r}")
+        if self.clip_norm is not None:
+            _positive("clip_norm", self.clip_norm)
+
+    def weight_decay_of(self, parameter: str) -> float:
+        """The weight decay of a parameter, by its canonical name."""
+        return self.weight_decay if self.decay == "all" or "weight" in parameter.rpartition(".")[2] else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specs.augmentation import Augmentation
+from specs.codec import later
 from specs.errors import FieldError, RequestError, unknown
 from specs.initializers import Initializer
 from specs.optimizers import Optimizer
@@ -75,15 +76,17 @@ class Preprocessing:
 class Recipe:
     """Everything about a training but the network itself. ``architecture`` is None in a recipe that suits any network.
 
-    The optimizer's ``learning_rate`` is the base rate of the schedule. ``targets`` maps a figure in TARGETS to the
-    value that the source reports. A wrong value raises RequestError, so ``dataclasses.replace`` may be given the
-    user's own.
+    The optimizer's ``learning_rate`` is the base rate of the schedule. ``label_smoothing`` e trains towards
+    1 - e + e / K for the label and e / K for each other of K classes (Szegedy et al. 2016). ``targets`` maps a figure
+    in TARGETS to the value that the source reports. A wrong value raises RequestError, so ``dataclasses.replace`` may
+    be given the user's own.
     """
 
     name: str
     epochs: int
     batch_size: int
     optimizer: Optimizer
+    label_smoothing: float = later(0.0)
     architecture: str | None = None
     dataset: str = "mnist"
     learning_rate_schedule: Schedule = field(default_factory=Constant)
@@ -99,6 +102,8 @@ class Recipe:
             value = getattr(self, name)
             if not 1 <= value <= most:
                 raise FieldError(name, f"must be from 1 to {most}, got {value}")
+        if not 0 <= self.label_smoothing < 1:
+            raise FieldError("label_smoothing", f"must be in [0, 1), got {self.label_smoothing}")
         if self.learning_rate_schedule.warmup_epochs > self.epochs:
             warmup = self.learning_rate_schedule.warmup_epochs
             raise FieldError(

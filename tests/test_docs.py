@@ -39,7 +39,9 @@ def test_every_kind_is_described_with_its_fields(kind: str) -> None:
     assert described, f"no row of a table starts with {kind}"
     if kind == "adamw":  # "as adam"
         described += rows_of("adam")
-    if kind in SCHEDULES:  # said once for all
+    if kind in OPTIMIZERS:  # said once for all
+        described += rows_of("decay") + rows_of("clip_norm")
+    if kind in SCHEDULES:
         described += SPECS[SPECS.index("### `learning_rate_schedule`") :]
     for field in fields(cls):
         assert f"`{field.name}`" in described, f"{kind}: {field.name} is not described"

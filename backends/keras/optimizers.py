@@ -20,11 +20,14 @@ from specs import optimizers as O
 Rate = Callable[[], Any]
 """Gives the learning rate of the step, a scalar tensor of the variables' dtype."""
 
-MakeOptimizer = Callable[[O.Optimizer, Rate], keras.optimizers.Optimizer]
+Decays = Sequence[float]
+"""The weight decay of each variable, in order."""
+
+MakeOptimizer = Callable[[O.Optimizer, Rate, Decays], keras.optimizers.Optimizer]
 """An optimizer that follows a rule."""
 
 
-def keras_optimizer(rule: O.Optimizer, rate: Rate) -> keras.optimizers.Optimizer:
+def keras_optimizer(rule: O.Optimizer, rate: Rate, decays: Decays) -> keras.optimizers.Optimizer:
     """An optimizer that follows ``rule``, weight decay but AdamW's apart: ``add_weight_decay`` is for that."""
     match rule:
         case O.SGD(momentum=0):
@@ -32,14 +35,19 @@ def keras_optimizer(rule: O.Optimizer, rate: Rate) -> keras.optimizers.Optimizer
         case O.Adadelta():
             return keras.optimizers.Adadelta(rate, rule.rho, rule.epsilon)
         case _:
-            return RULES[type(rule)](rule, rate)
+            return RULES[type(rule)](rule, rate, decays)
 
 
-def add_weight_decay(rule: O.Optimizer, gradients: Sequence[Any], variables: Sequence[Any]) -> Sequence[Any]:
+def add_weight_decay(
+    rule: O.Optimizer, gradients: Sequence[Any], variables: Sequence[Any], decays: Decays
+) -> Sequence[Any]:
     """The gradients with the coupled weight decay of ``rule`` in them; AdamW decouples its own."""
-    if not rule.weight_decay or isinstance(rule, O.AdamW):
+    if isinstance(rule, O.AdamW):
         return gradients
-    return [gradient + rule.weight_decay * variable for gradient, variable in zip(gradients, variables, strict=True)]
+    return [
+        gradient + decay * variable if decay else gradient
+        for gradient, variable, decay in zip(gradients, variables, decays, strict=True)
+    ]
 
 
 def slot_variables(
@@ -57,9 +65,10 @@ def slot_variables(
 class Canonical(keras.optimizers.Optimizer):
     """An optimizer with the slots that ``rule`` names."""
 
-    def __init__(self, rule: Any, rate: Rate) -> None:
+    def __init__(self, rule: Any, rate: Rate, decays: Decays) -> None:
         super().__init__(learning_rate=rate, name=rule.kind)
         self.rule = rule
+        self.decays = decays
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         """Make the slots."""
@@ -112,8 +121,9 @@ class Adam(Canonical):
         self.assign(second, s)
         scale, epsilon = self.corrections
         step = scale * m / (ops.sqrt(s) + epsilon)
-        if isinstance(self.rule, O.AdamW):  # Keras's own decay would take the rule's constant through float32
-            step = step + self.rule.weight_decay * variable
+        decay = self.decays[self._get_variable_index(variable)]
+        if decay and isinstance(self.rule, O.AdamW):  # Keras's own would take the rule's constant through float32
+            step = step + decay * variable
         self.assign_sub(variable, learning_rate * step)
 
 

@@ -43,10 +43,14 @@ class KerasSession(Session):
             self._trained = {weight.name: weight for weight in self._network.trained}
             self._variables = [weight.variable for weight in self._trained.values()]
             self._rate = keras.Variable(0.0, dtype=spec.dtype.name, trainable=False)
-            self._optimizer = optimizer(spec.optimizer, lambda: tf.convert_to_tensor(self._rate))
+            self._decays = [spec.optimizer.weight_decay_of(name) for name in self._trained]
+            self._optimizer = optimizer(spec.optimizer, lambda: tf.convert_to_tensor(self._rate), self._decays)
             self._optimizer.build(self._variables)
         self._slots = slot_variables(self._optimizer, list(self._trained), spec.optimizer.slots)
-        self._loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=spec.dtype.name)
+        self._cross_entropy = keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=spec.label_smoothing, dtype=spec.dtype.name
+        )
+        self._sparse_cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=spec.dtype.name)
         self._functions: dict[Any, Callable[..., Any]] = {}
         if device.startswith("GPU"):
             tf.config.experimental.reset_memory_stats(device)
@@ -187,8 +191,17 @@ class KerasSession(Session):
             loss = self._loss(labels, logits)
         gradients = tape.gradient(loss, self._variables)
         self._rate.assign(rate)
-        self._optimizer.apply(add_weight_decay(self._spec.optimizer, gradients, self._variables), self._variables)
+        rule = self._spec.optimizer
+        if rule.clip_norm:  # not by Keras's global_clipnorm, which would see the decay as well
+            gradients, _ = tf.clip_by_global_norm(gradients, rule.clip_norm)
+        self._optimizer.apply(add_weight_decay(rule, gradients, self._variables, self._decays), self._variables)
         return loss
+
+    def _loss(self, labels: Any, logits: Any) -> Any:
+        """Keras smooths one-hot labels alone."""
+        if not self._spec.label_smoothing:
+            return self._sparse_cross_entropy(labels, logits)
+        return self._cross_entropy(tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype), logits)
 
     def _differentiate_all(self, images: Any, labels: Any, dropout_masks: Any) -> Any:
         with tf.GradientTape() as tape:

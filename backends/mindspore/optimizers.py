@@ -8,6 +8,7 @@ decay skips every parameter whose name contains "beta" or "gamma".
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import mindspore as ms
@@ -26,14 +27,16 @@ class Update(nn.Cell):
 
     scalar_count = 1
 
-    def __init__(self, optimizer: Optimizer, weights: ms.ParameterTuple, dtype: Any) -> None:
+    def __init__(self, optimizer: Optimizer, weights: ms.ParameterTuple, names: Sequence[str], dtype: Any) -> None:
         super().__init__(auto_prefix=False)
         self.weights = weights
         self.dtype = dtype
         self.slots = {slot: weights.clone(prefix=slot, init="zeros") for slot in optimizer.slots}
-        coupled = 0.0 if isinstance(optimizer, AdamW) else optimizer.weight_decay
-        self.decays = coupled > 0
-        self.weight_decay = self.constant(coupled)
+        self.decays = tuple(optimizer.weight_decay_of(name) > 0 for name in names)
+        self.coupled = not isinstance(optimizer, AdamW)
+        self.weight_decay = self.constant(optimizer.weight_decay)
+        self.clips = optimizer.clip_norm is not None
+        self.clip_norm = self.constant(optimizer.clip_norm or 1.0)
 
     def constant(self, value: float) -> ms.Tensor:
         """A scalar in the weights' own precision."""
@@ -44,11 +47,24 @@ class Update(nn.Cell):
         return (rate,)
 
     def construct(self, gradients: Any, scalars: Any) -> None:
+        if self.clips:
+            gradients = self.clipped(gradients)
         for i in range(len(self.weights)):
             gradient = gradients[i]
-            if self.decays:
+            if self.coupled and self.decays[i]:
                 gradient = gradient + self.weight_decay * self.weights[i]
             self.update(i, gradient, scalars)
+
+    def clipped(self, gradients: Any) -> Any:
+        """The gradients, their global L2 norm at most ``clip_norm``."""
+        total = ops.ReduceSum()(ops.square(gradients[0]))
+        for gradient in gradients[1:]:
+            total = total + ops.ReduceSum()(ops.square(gradient))
+        factor = self.clip_norm / ops.maximum(ops.sqrt(total), self.clip_norm)
+        scaled: Any = ()
+        for gradient in gradients:
+            scaled += (gradient * factor,)
+        return scaled
 
     def update(self, i: int, gradient: Any, scalars: Any) -> None:
         """Move weight ``i`` and its slots."""
@@ -56,8 +72,8 @@ class Update(nn.Cell):
 
 
 class _SGD(Update):
-    def __init__(self, optimizer: SGD, weights: ms.ParameterTuple, dtype: Any) -> None:
-        super().__init__(optimizer, weights, dtype)
+    def __init__(self, optimizer: SGD, weights: ms.ParameterTuple, names: Sequence[str], dtype: Any) -> None:
+        super().__init__(optimizer, weights, names, dtype)
         self.kernel = ops.ApplyGradientDescent()
 
     def update(self, i: int, gradient: Any, scalars: Any) -> None:
@@ -65,8 +81,8 @@ class _SGD(Update):
 
 
 class _Momentum(Update):
-    def __init__(self, optimizer: SGD, weights: ms.ParameterTuple, dtype: Any) -> None:
-        super().__init__(optimizer, weights, dtype)
+    def __init__(self, optimizer: SGD, weights: ms.ParameterTuple, names: Sequence[str], dtype: Any) -> None:
+        super().__init__(optimizer, weights, names, dtype)
         self.momentum = self.constant(optimizer.momentum)
         self.velocity = self.slots["velocity"]
         self.kernel = ops.ApplyMomentum(use_nesterov=False)
@@ -91,8 +107,8 @@ class _Adam(Update):
     this epsilon, and powers of 0, which correct nothing, it computes the canonical rule.
     """
 
-    def __init__(self, optimizer: Adam, weights: ms.ParameterTuple, dtype: Any) -> None:
-        super().__init__(optimizer, weights, dtype)
+    def __init__(self, optimizer: Adam, weights: ms.ParameterTuple, names: Sequence[str], dtype: Any) -> None:
+        super().__init__(optimizer, weights, names, dtype)
         self.optimizer = optimizer
         self.decoupled = isinstance(optimizer, AdamW) and optimizer.weight_decay > 0
         self.scalar_count = 3 if self.decoupled else 2
@@ -111,7 +127,7 @@ class _Adam(Update):
         return (*adaptive, 1 - rate * self.optimizer.weight_decay) if self.decoupled else adaptive
 
     def update(self, i: int, gradient: Any, scalars: Any) -> None:
-        if self.decoupled:
+        if self.decoupled and self.decays[i]:
             ops.assign(self.weights[i], self.weights[i] * scalars[2])
         self.kernel(
             self.weights[i],
@@ -131,7 +147,7 @@ class _AdamInDouble(_Adam):
     """In elementary operations: the kernel takes no float64."""
 
     def update(self, i: int, gradient: Any, scalars: Any) -> None:
-        weight = self.weights[i] * scalars[2] if self.decoupled else self.weights[i]
+        weight = self.weights[i] * scalars[2] if self.decoupled and self.decays[i] else self.weights[i]
         first = self.beta1 * self.first[i] + (1 - self.beta1) * gradient
         second = self.beta2 * self.second[i] + (1 - self.beta2) * ops.square(gradient)
         ops.assign(self.first[i], first)
@@ -140,8 +156,8 @@ class _AdamInDouble(_Adam):
 
 
 class _Adadelta(Update):
-    def __init__(self, optimizer: Adadelta, weights: ms.ParameterTuple, dtype: Any) -> None:
-        super().__init__(optimizer, weights, dtype)
+    def __init__(self, optimizer: Adadelta, weights: ms.ParameterTuple, names: Sequence[str], dtype: Any) -> None:
+        super().__init__(optimizer, weights, names, dtype)
         self.rho, self.epsilon = self.constant(optimizer.rho), self.constant(optimizer.epsilon)
         self.average, self.accumulated = self.slots["square_average"], self.slots["accumulated_update"]
         self.kernel = ops.ApplyAdadelta()
@@ -163,8 +179,8 @@ class _AdadeltaInDouble(_Adadelta):
 
 
 class _RMSprop(Update):
-    def __init__(self, optimizer: RMSprop, weights: ms.ParameterTuple, dtype: Any) -> None:
-        super().__init__(optimizer, weights, dtype)
+    def __init__(self, optimizer: RMSprop, weights: ms.ParameterTuple, names: Sequence[str], dtype: Any) -> None:
+        super().__init__(optimizer, weights, names, dtype)
         self.rho, self.new = self.constant(optimizer.rho), self.constant(1 - optimizer.rho)
         self.epsilon = self.constant(optimizer.epsilon)
         self.average = self.slots["square_average"]
@@ -176,8 +192,8 @@ class _RMSprop(Update):
 
 
 class _Adagrad(Update):
-    def __init__(self, optimizer: Adagrad, weights: ms.ParameterTuple, dtype: Any) -> None:
-        super().__init__(optimizer, weights, dtype)
+    def __init__(self, optimizer: Adagrad, weights: ms.ParameterTuple, names: Sequence[str], dtype: Any) -> None:
+        super().__init__(optimizer, weights, names, dtype)
         self.epsilon = self.constant(optimizer.epsilon)
         self.total = self.slots["square_sum"]
 
@@ -187,18 +203,18 @@ class _Adagrad(Update):
         ops.assign_sub(self.weights[i], scalars[0] * gradient / (ops.sqrt(total) + self.epsilon))
 
 
-def build_update(optimizer: Optimizer, weights: ms.ParameterTuple, dtype: Any) -> Update:
-    """The update cell of an optimizer over ``weights``, slots at 0."""
+def build_update(optimizer: Optimizer, weights: ms.ParameterTuple, names: Sequence[str], dtype: Any) -> Update:
+    """The update cell of an optimizer over ``weights`` of these canonical names, slots at 0."""
     double = dtype == ms.float64
     match optimizer:
         case SGD():
             rule = _Nesterov if optimizer.nesterov else _Momentum if optimizer.momentum else _SGD
-            return rule(optimizer, weights, dtype)
+            return rule(optimizer, weights, names, dtype)
         case Adam():
-            return (_AdamInDouble if double else _Adam)(optimizer, weights, dtype)
+            return (_AdamInDouble if double else _Adam)(optimizer, weights, names, dtype)
         case Adadelta():
-            return (_AdadeltaInDouble if double else _Adadelta)(optimizer, weights, dtype)
+            return (_AdadeltaInDouble if double else _Adadelta)(optimizer, weights, names, dtype)
         case RMSprop():
-            return _RMSprop(optimizer, weights, dtype)
+            return _RMSprop(optimizer, weights, names, dtype)
         case Adagrad():
-            return _Adagrad(optimizer, weights, dtype)
+            return _Adagrad(optimizer, weights, names, dtype)

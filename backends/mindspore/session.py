@@ -50,7 +50,7 @@ class MindSporeSession(Session):
         self._network = Network(nodes, self._cells)
         self._arrays = {name: self._parameter(name) for name in self._shapes}
         weights = ms.ParameterTuple([self._arrays[name] for name in self._trained])
-        self._update = build_update(spec.optimizer, weights, self._dtype)
+        self._update = build_update(spec.optimizer, weights, list(self._trained), self._dtype)
         self._slots = {
             f"{name}.{slot}": array
             for slot, arrays in self._update.slots.items()
@@ -190,7 +190,9 @@ class MindSporeSession(Session):
         return self._last_scalars[1]
 
     def _one_hot(self, labels: NDArray[np.int64]) -> Any:
-        return self._tensor(np.eye(self._spec.architecture.classes)[labels])
+        """What the loss trains towards: one-hot labels, smoothed where the spec says so."""
+        classes, smoothing = self._spec.architecture.classes, self._spec.label_smoothing
+        return self._tensor(np.eye(classes)[labels] * (1 - smoothing) + smoothing / classes)
 
     def _dropout_factors(self, masks: Masks | None, batch: int) -> list[Any]:
         """The factor of every element at each dropout, or nothing where the framework's generator is to be used."""

@@ -63,16 +63,19 @@ def forward(
             return softmax(x)
 
 
-def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
-    """Mean over the batch of softmax cross-entropy, and its gradient (softmax - onehot) / n with respect to logits.
+def cross_entropy(logits: Array, labels: NDArray[np.int64], smoothing: float = 0.0) -> tuple[float, Array]:
+    """Mean over the batch of softmax cross-entropy, and its gradient (softmax - target) / n with respect to logits.
 
-    logits float[n, classes], labels int64[n].
+    logits float[n, classes], labels int64[n]. The target is 1 - smoothing at the label, and smoothing / classes more at
+    every class (``SessionSpec.label_smoothing``).
     """
     samples = np.arange(len(logits))
     log_probabilities = log_softmax(logits)
     loss = -float(np.mean(log_probabilities[samples, labels]))
-    gradient = np.exp(log_probabilities)
-    gradient[samples, labels] -= 1
+    if smoothing:
+        loss = (1 - smoothing) * loss - smoothing * float(np.mean(log_probabilities))
+    gradient = np.exp(log_probabilities) - smoothing / logits.shape[1]
+    gradient[samples, labels] -= 1 - smoothing
     return loss, gradient / len(logits)
 
 

@@ -13,17 +13,33 @@ from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMS
 Array = NDArray[Any]
 
 
+def clipped(gradients: dict[str, Array], most: float | None) -> dict[str, Array]:
+    """The gradients, multiplied so that the L2 norm of all of them together is ``most`` where it was above."""
+    if most is None:
+        return gradients
+    norm = float(np.sqrt(sum(np.vdot(gradient, gradient) for gradient in gradients.values())))
+    return {name: gradient * (most / max(norm, most)) for name, gradient in gradients.items()}
+
+
 def update(
-    optimizer: Optimizer, w: Array, g: Array, state: Mapping[str, Array], *, learning_rate: float, step: int
+    optimizer: Optimizer,
+    w: Array,
+    g: Array,
+    state: Mapping[str, Array],
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    step: int,
 ) -> None:
     """Change the parameter ``w`` and its ``state`` ({slot: array of w's shape}) in place by one step.
 
-    ``g`` is the loss gradient without weight decay, left as it is; ``step`` counts from 1.
+    ``g`` is the clipped gradient without weight decay, left as it is; ``weight_decay`` is this parameter's; ``step``
+    counts from 1.
     """
     if isinstance(optimizer, AdamW):
-        w -= learning_rate * optimizer.weight_decay * w
-    elif optimizer.weight_decay:
-        g = g + optimizer.weight_decay * w
+        w -= learning_rate * weight_decay * w
+    elif weight_decay:
+        g = g + weight_decay * w
     w -= learning_rate * _direction(optimizer, g, state, step)
 
 

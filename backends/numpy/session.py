@@ -13,7 +13,7 @@ from backends.contract import Arrays, Session, SessionSpec, check_names
 from backends.numpy.computed import Computed
 from backends.numpy.layers import cross_entropy
 from backends.numpy.network import Masks, Network, Step
-from backends.numpy.optimizers import update
+from backends.numpy.optimizers import clipped, update
 from specs.nodes import Node
 from specs.shapes import buffer_shapes, infer, parameter_shapes
 
@@ -60,13 +60,15 @@ class NumpySession(Session):
                 self._images[batch], self._labels[batch], step_masks, to_images=False
             )
             self._step += 1
-            for name, gradient in gradients.items():
+            optimizer = self._spec.optimizer
+            for name, gradient in clipped(gradients, optimizer.clip_norm).items():
                 update(
-                    self._spec.optimizer,
+                    optimizer,
                     self._values[name],
                     gradient,
                     self._slots[name],
                     learning_rate=float(learning_rate),
+                    weight_decay=optimizer.weight_decay_of(name),
                     step=self._step,
                 )
         return losses
@@ -152,5 +154,5 @@ class NumpySession(Session):
         for node, step in steps:
             if isinstance(step, Computed):
                 self._values.update({f"{node.name}.{part}": value for part, value in step.buffers.items()})
-        loss, logits_gradient = cross_entropy(steps[-1][1].output, labels)
+        loss, logits_gradient = cross_entropy(steps[-1][1].output, labels, self._spec.label_smoothing)
         return loss, self._network.gradients(steps, logits_gradient, to_images=to_images)

@@ -33,31 +33,44 @@ _ACCUMULATORS: dict[str, dict[str, str]] = {
 }
 
 
-def create(spec: Optimizer, parameters: list[Any] | None, dtype: str) -> Any:
+def create(spec: Optimizer, parameters: list[Any] | None, dtype: str, decays: Mapping[str, float]) -> Any:
     """Paddle's optimizer for ``parameters`` (None: all of a static program), of ``dtype``; the plain rule instead
     where Paddle's is not exact in float64.
+
+    ``decays`` has the weight decay of each parameter by Paddle's name; ``mark_exempt`` has to be told of them too.
     """
     rate = float(spec.learning_rate)
     decay = spec.weight_decay or None
+    clip = paddle.nn.ClipGradByGlobalNorm(spec.clip_norm) if spec.clip_norm else None  # Paddle clips before it decays
+    common = {"weight_decay": decay, "grad_clip": clip}
     match spec:
         case SGD(momentum=0):
-            return paddle.optimizer.SGD(rate, parameters, weight_decay=decay)
+            return paddle.optimizer.SGD(rate, parameters, **common)
         case AdamW():
-            kind = _DecoupledAdam if dtype == "float64" else paddle.optimizer.AdamW
-            return kind(rate, spec.beta1, spec.beta2, spec.epsilon, parameters, weight_decay=spec.weight_decay)
+            betas = rate, spec.beta1, spec.beta2, spec.epsilon, parameters
+            if dtype == "float64":
+                return _DecoupledAdam(*betas, decays=decays, grad_clip=clip)
+            common = {"weight_decay": spec.weight_decay, "grad_clip": clip}
+            return paddle.optimizer.AdamW(*betas, apply_decay_param_fun=lambda name: decays[name] > 0, **common)
         case Adam():
-            return paddle.optimizer.Adam(rate, spec.beta1, spec.beta2, spec.epsilon, parameters, weight_decay=decay)
+            return paddle.optimizer.Adam(rate, spec.beta1, spec.beta2, spec.epsilon, parameters, **common)
         case RMSprop():
-            return paddle.optimizer.Adam(rate, 0.0, spec.rho, spec.epsilon, parameters, weight_decay=decay)
+            return paddle.optimizer.Adam(rate, 0.0, spec.rho, spec.epsilon, parameters, **common)
         case _ if dtype == "float64":
-            return PlainRule(spec, parameters or [])
+            return PlainRule(spec, parameters or [], decays, clip)
         case SGD():
             nesterov = spec.nesterov
-            return paddle.optimizer.Momentum(rate, spec.momentum, parameters, nesterov, weight_decay=decay)
+            return paddle.optimizer.Momentum(rate, spec.momentum, parameters, nesterov, **common)
         case Adadelta():
-            return paddle.optimizer.Adadelta(rate, spec.epsilon, spec.rho, parameters, weight_decay=decay)
+            return paddle.optimizer.Adadelta(rate, spec.epsilon, spec.rho, parameters, **common)
         case Adagrad():
-            return paddle.optimizer.Adagrad(rate, spec.epsilon, parameters, weight_decay=decay)
+            return paddle.optimizer.Adagrad(rate, spec.epsilon, parameters, **common)
+
+
+def mark_exempt(parameter: Any, decays: Mapping[str, float]) -> None:
+    """Have Paddle's optimizers keep their coupled weight decay off a parameter that has none of its own."""
+    if not decays[parameter.name]:
+        parameter.regularizer = paddle.regularizer.L2Decay(0.0)
 
 
 class PlainRule:
@@ -66,9 +79,11 @@ class PlainRule:
     ``state_dict`` has the names that Paddle's own would give.
     """
 
-    def __init__(self, spec: Optimizer, parameters: list[Any]) -> None:
+    def __init__(self, spec: Optimizer, parameters: list[Any], decays: Mapping[str, float], clip: Any) -> None:
         self._spec = spec
         self._parameters = parameters
+        self._decays = decays
+        self._clip = clip
         self._rate = spec.learning_rate
         self._state = {
             _state_name(w, accumulator): paddle.zeros_like(w)
@@ -92,9 +107,10 @@ class PlainRule:
     def step(self) -> None:
         """One update of every parameter."""
         with paddle.no_grad():
-            for w in self._parameters:
+            gradients = [(w, w.grad) for w in self._parameters]
+            for w, gradient in self._clip(gradients) if self._clip else gradients:
                 slots = (self._state[_state_name(w, name)] for name in _ACCUMULATORS[self._spec.kind].values())
-                w.subtract_(self._rate * self._direction(w.grad + self._spec.weight_decay * w, *slots))
+                w.subtract_(self._rate * self._direction(gradient + self._decays[w.name] * w, *slots))
 
     def _direction(self, g: paddle.Tensor, *slots: paddle.Tensor) -> paddle.Tensor:
         match self._spec:
@@ -118,15 +134,15 @@ class PlainRule:
 class _DecoupledAdam(paddle.optimizer.Adam):  # type: ignore[misc]  # Paddle is untyped here
     """AdamW: decay ahead of Paddle's Adam, which takes its hyperparameters in double precision."""
 
-    def __init__(self, *arguments: Any, weight_decay: float) -> None:
-        super().__init__(*arguments)
-        self._parameters, self._decay = arguments[-1], weight_decay
+    def __init__(self, *arguments: Any, decays: Mapping[str, float], grad_clip: Any) -> None:
+        super().__init__(*arguments, grad_clip=grad_clip)
+        self._parameters, self._decays = arguments[-1], decays
 
     def step(self) -> None:
         """One update of every parameter."""
         with paddle.no_grad():
             for w in self._parameters:
-                w.subtract_(self.get_lr() * self._decay * w)
+                w.subtract_(self.get_lr() * self._decays[w.name] * w)
         super().step()
 
 

@@ -34,8 +34,12 @@ class PaddleSession(Session):
             self._network = Network(spec.architecture, spec.dtype.name)
             self._parameters, buffers = self._network.entries()
             self._entries = self._parameters | buffers
-            trained = [entry.tensor for entry in self._parameters.values()]
-            self._optimizer = optimizers.create(spec.optimizer, trained, spec.dtype.name)
+            trained = {entry.tensor.name: name for name, entry in self._parameters.items()}
+            self._decays = {own: spec.optimizer.weight_decay_of(name) for own, name in trained.items()}
+            tensors = [entry.tensor for entry in self._parameters.values()]
+            for tensor in tensors:
+                optimizers.mark_exempt(tensor, self._decays)
+            self._optimizer = optimizers.create(spec.optimizer, tensors, spec.dtype.name, self._decays)
             self._state = optimizers.State(spec.optimizer, self._optimizer, self._parameters)
         paddle.seed(spec.seed)  # after the layers have drawn initial weights from the same generator
         self._images: paddle.Tensor | None = None
@@ -74,7 +78,8 @@ class PaddleSession(Session):
         self._state.step += len(batch_indices)
         if not logits_of_steps:
             return np.empty(0)
-        return mean_cross_entropy(paddle.stack(logits_of_steps).numpy(), paddle.stack(labels_of_steps).numpy())
+        logits_of_all, labels_of_all = paddle.stack(logits_of_steps).numpy(), paddle.stack(labels_of_steps).numpy()
+        return mean_cross_entropy(logits_of_all, labels_of_all, self._spec.label_smoothing)
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
         """Logits float[n, classes] of images float[n, C, H, W] in evaluation mode."""
@@ -97,7 +102,7 @@ class PaddleSession(Session):
         loss.backward()
         gradients = {name: entry.canonical(entry.tensor.grad.numpy()) for name, entry in self._parameters.items()}
         self._optimizer.clear_grad()
-        (exact,) = mean_cross_entropy(logits.numpy()[None], labels[None])
+        (exact,) = mean_cross_entropy(logits.numpy()[None], labels[None], self._spec.label_smoothing)
         return float(exact), {**gradients, "input": np.array(x.grad.numpy())}
 
     def parameters(self) -> Arrays:
@@ -151,7 +156,7 @@ class PaddleSession(Session):
         """Logits float[n, classes], and the loss whose gradient is taken."""
         with self._autocast():
             logits = self._network(images, kept).astype(self._spec.dtype.name)
-        return logits, functional.cross_entropy(logits, labels)
+        return logits, functional.cross_entropy(logits, labels, label_smoothing=self._spec.label_smoothing)
 
     def _kept(self, masks: Masks | None) -> dict[str, paddle.Tensor] | None:
         return None if masks is None else {name: self._tensor(mask) for name, mask in masks.items()}
@@ -165,7 +170,7 @@ class PaddleSession(Session):
         return paddle.to_tensor(np.ascontiguousarray(array, dtype), place=self._place)
 
 
-def mean_cross_entropy(logits: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def mean_cross_entropy(logits: NDArray[Any], labels: NDArray[np.int64], smoothing: float) -> NDArray[np.float64]:
     """The loss of every step from its logits float[K, batch, classes] and labels int64[K, batch].
 
     Paddle's cross_entropy keeps every log-probability above -64: its gradient is right, but the loss of a sample that
@@ -175,4 +180,6 @@ def mean_cross_entropy(logits: NDArray[Any], labels: NDArray[np.int64]) -> NDArr
     with np.errstate(invalid="ignore"):  # a diverging network's infinite logits: its loss is NaN
         z -= z.max(axis=0)
         chosen = np.take_along_axis(z, labels[None], axis=0)[0]
+        if smoothing:
+            chosen = (1 - smoothing) * chosen + smoothing * z.mean(axis=0)
         return (np.log(np.exp(z).sum(axis=0)) - chosen).mean(axis=1, dtype=np.float64)

@@ -5,7 +5,7 @@ torch's rules are the canonical ones (docs/semantics.md), so every hyperparamete
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -24,15 +24,20 @@ SLOTS = {
 }
 
 
-def torch_optimizer(spec: Optimizer, parameters: Iterable[Tensor], **options: Any) -> torch.optim.Optimizer:
-    """The optimizer over ``parameters``, its state made and at zero.
+def torch_optimizer(spec: Optimizer, parameters: Mapping[str, Tensor], **options: Any) -> torch.optim.Optimizer:
+    """The optimizer over ``parameters`` by canonical name, its state made and at zero.
+
+    Parameters that decay alike are a group of torch's.
 
     ``options`` are torch's own: ``fused`` and the like, and ``lr`` where the rate is to be a tensor on the device.
     """
-    parameters = list(parameters)
-    optimizer = _create(spec, parameters, {"lr": 0.0, "weight_decay": spec.weight_decay, **options})
+    groups: dict[float, list[Tensor]] = {}
+    for name, parameter in parameters.items():
+        groups.setdefault(spec.weight_decay_of(name), []).append(parameter)
+    grouped = [{"params": members, "weight_decay": decay} for decay, members in groups.items()]
+    optimizer = _create(spec, grouped, {"lr": 0.0, **options})
     # A step at rate 0 with zero gradients makes torch create the state, in its own form, and moves nothing.
-    for parameter in parameters:
+    for parameter in parameters.values():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     optimizer.zero_grad()
@@ -50,14 +55,25 @@ def fast_kernel(spec: Optimizer) -> dict[str, bool]:
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of the coming step."""
-    (group,) = optimizer.param_groups
-    if isinstance(group["lr"], Tensor):
-        group["lr"].fill_(rate)
-    else:
-        group["lr"] = rate
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
-def _create(spec: Optimizer, parameters: list[Tensor], common: dict[str, Any]) -> torch.optim.Optimizer:
+def clip(gradients: Iterable[Tensor], most: float) -> None:
+    """Multiply the gradients in place so that their global L2 norm is ``most`` where it was above.
+
+    ``torch.nn.utils.clip_grad_norm_`` would add 1e-6 to the norm.
+    """
+    gradients = list(gradients)
+    factor = (most / torch.nn.utils.get_total_norm(gradients)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(factor)
+
+
+def _create(spec: Optimizer, parameters: list[dict[str, Any]], common: dict[str, Any]) -> torch.optim.Optimizer:
     match spec:
         case SGD():
             return torch.optim.SGD(parameters, momentum=spec.momentum, nesterov=spec.nesterov, **common)

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from backends.contract import Arrays, Session, SessionSpec, check_names
 from backends.torch.network import Masks, Network, Part, parts, torch_name
-from backends.torch.optimizers import SLOTS, fast_kernel, set_rate, torch_optimizer
+from backends.torch.optimizers import SLOTS, clip, fast_kernel, set_rate, torch_optimizer
 from specs.layers import Conv2d, Dropout
 from specs.shapes import infer
 
@@ -44,7 +44,7 @@ class TorchSession(Session):
         self._tensors = self._parameters | {
             name: state[torch_name(name)] for node in self._nodes for name in node.buffers
         }
-        self._optimizer = torch_optimizer(spec.optimizer, self._parameters.values(), **self._optimizer_options())
+        self._optimizer = torch_optimizer(spec.optimizer, self._parameters, **self._optimizer_options())
         self._steps = 0
         self._images = self._labels = torch.empty(0)
         torch.manual_seed(spec.seed)  # after the modules have drawn their initial weights from the same generator
@@ -138,7 +138,7 @@ class TorchSession(Session):
         return torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else None
 
     def tuning(self) -> tuple[str, ...]:
-        (group,) = self._optimizer.param_groups
+        group = self._optimizer.param_groups[0]
         done = {
             "channels_last memory format": self._layout == torch.channels_last,
             "fused optimizer kernel": bool(group.get("fused")),
@@ -163,13 +163,16 @@ class TorchSession(Session):
         images = torch.index_select(self._images, 0, indices).contiguous(memory_format=self._layout)
         loss = self._loss(images, torch.index_select(self._labels, 0, indices), dropout_masks)
         loss.backward()
+        if self._spec.optimizer.clip_norm:
+            clip((parameter.grad for parameter in self._parameters.values()), self._spec.optimizer.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
         return loss.detach()
 
     def _loss(self, images: Tensor, labels: Tensor, dropout_masks: Masks) -> Tensor:
         with self._autocast():
-            return cross_entropy(self._network(images, dropout_masks), labels)
+            logits = self._network(images, dropout_masks)
+            return cross_entropy(logits, labels, label_smoothing=self._spec.label_smoothing)
 
     def _masks(self, dropout_masks: Mapping[str, NDArray[np.bool_]] | None, leading: tuple[int, ...]) -> Masks:
         if dropout_masks is None:

@@ -55,10 +55,16 @@ class NetworkCase:
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
     dropout_masks: Masks = field(default_factory=dict)
+    label_smoothing: float = 0.0
 
     def spec(self, precision: str) -> SessionSpec:
         """Plain SGD, whose step at rate 1 shows the gradients it took."""
-        return SessionSpec(architecture=self.architecture, optimizer=SGD(), precision=precision)
+        return SessionSpec(
+            architecture=self.architecture,
+            optimizer=SGD(),
+            label_smoothing=self.label_smoothing,
+            precision=precision,
+        )
 
     @property
     def yardstick(self) -> ConformanceCase:

@@ -102,6 +102,14 @@ def corner_cases() -> tuple[NetworkCase, ...]:
             batch=4,
         ),
         replace(large, images=large.images * np.float32(150)),
+        replace(
+            network_case(
+                "labels smoothed by a fifth",
+                _network(L.Flatten(), L.Linear(out_features=5), classes=5, shape=(2, 3, 3)),
+                batch=4,
+            ),
+            label_smoothing=0.2,
+        ),
     )
 
 

@@ -109,8 +109,13 @@ class TrajectoryCase:
 
 
 def trajectory_spec(architecture: Architecture, recipe: Recipe, precision: str) -> SessionSpec:
-    """A session that trains ``architecture`` with the recipe's optimizer."""
-    return SessionSpec(architecture=architecture, optimizer=recipe.optimizer, precision=precision)
+    """A session that trains ``architecture`` with the recipe's optimizer and loss."""
+    return SessionSpec(
+        architecture=architecture,
+        optimizer=recipe.optimizer,
+        label_smoothing=recipe.label_smoothing,
+        precision=precision,
+    )
 
 
 def initial(architecture: Architecture, recipe: Recipe, dtype: np.dtype[Any]) -> Arrays:

@@ -157,6 +157,8 @@ def schedule_sha256(
         "batch_size": recipe.batch_size,
         "dropout_seed": dropout_seed(seed, epochs.start),
     }
+    if recipe.label_smoothing:
+        steps["label_smoothing"] = recipe.label_smoothing
     return sha256_of(arrays, steps)
 
 

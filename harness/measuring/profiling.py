@@ -177,6 +177,7 @@ class _Subject:
         spec = SessionSpec(
             architecture=network,
             optimizer=self._plan.recipe.optimizer,
+            label_smoothing=self._plan.recipe.label_smoothing,
             device=self._plan.device,
             threads=self._plan.threads,
             tuning=self._plan.tuning,

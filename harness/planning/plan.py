@@ -86,6 +86,7 @@ class RunPlan:
         return SessionSpec(
             architecture=self.architecture,
             optimizer=self.recipe.optimizer,
+            label_smoothing=self.recipe.label_smoothing,
             device=self.device,
             precision=self.precision,
             threads=self.threads,

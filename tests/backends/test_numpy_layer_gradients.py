@@ -132,10 +132,11 @@ def test_gradients_of_any_window_are_the_derivatives(case: tuple[L.Layer, tuple[
     check_gradients(*case, training=True)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
 @pytest.mark.parametrize("batch", [1, 5])
-def test_gradient_of_the_loss_is_its_derivative(batch: int) -> None:
+def test_gradient_of_the_loss_is_its_derivative(batch: int, smoothing: float) -> None:
     generator = np.random.default_rng(0)
     logits, labels = generator.normal(size=(batch, 10)) * 3, generator.integers(0, 10, batch)
-    _, gradient = cross_entropy(logits, labels)
-    expected = finite_difference(lambda logits: cross_entropy(logits, labels)[0], logits)
+    _, gradient = cross_entropy(logits, labels, smoothing)
+    expected = finite_difference(lambda logits: cross_entropy(logits, labels, smoothing)[0], logits)
     assert relative_error(gradient, expected) < TOLERANCE

@@ -30,7 +30,15 @@ def trajectory(optimizer: Optimizer, start: Array, gradients: Array, rates: Arra
     w, state = start.copy(), {slot: np.zeros_like(start) for slot in optimizer.slots}
     after = []
     for step, (gradient, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
-        update(optimizer, w, gradient, state, learning_rate=float(rate), step=step)
+        update(
+            optimizer,
+            w,
+            gradient,
+            state,
+            learning_rate=float(rate),
+            weight_decay=optimizer.weight_decay,
+            step=step,
+        )
         after.append(w.copy())
     return np.array(after), state
 

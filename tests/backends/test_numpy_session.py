@@ -165,7 +165,7 @@ def test_first_step_by_hand() -> None:
 
 @pytest.mark.parametrize("rule", OPTIMIZERS)
 def test_train_steps_are_gradients_and_updates_in_turn(rule: str) -> None:
-    optimizer = OPTIMIZERS[rule](weight_decay=0.01)
+    optimizer = OPTIMIZERS[rule](weight_decay=0.01, decay="weights", clip_norm=0.2)
     session, shadow = open_session(SMALL, optimizer), open_session(SMALL, optimizer)
     images, labels = data(SMALL, 12)
     order, rates = np.random.default_rng(0).permutation(12).reshape(3, 4), np.array([0.1, 0.05, 0.02])
@@ -179,10 +179,21 @@ def test_train_steps_are_gradients_and_updates_in_turn(rule: str) -> None:
         )
         assert losses[k] == loss
         values = shadow.parameters()
+        norm = np.linalg.norm(np.concatenate([g.ravel() for name, g in gradients.items() if name != "input"]))
+        assert norm > 0.2
         for name in values.keys() & gradients.keys():
-            update(optimizer, values[name], gradients[name], state[name], learning_rate=float(rate), step=k + 1)
+            update(
+                optimizer,
+                values[name],
+                gradients[name] * (0.2 / norm),
+                state[name],
+                learning_rate=float(rate),
+                weight_decay=0.01 if name.endswith("weight") else 0.0,
+                step=k + 1,
+            )
         shadow.load_parameters(values)
-    assert_equal(session.parameters(), shadow.parameters())
+    for name, value in session.parameters().items():
+        np.testing.assert_allclose(value, shadow.parameters()[name], rtol=1e-12, atol=1e-14)
     assert losses.dtype == np.float64
 
 

@@ -65,6 +65,16 @@ FURTHER = _mutants(
         ),
         ("networks", "weights stored in half precision"): training.RoundedWeights,
         ("optimizers", "decay that spares gamma and beta (MindSpore)"): training.DecaySparesBatchNorm,
+        ("networks", "smoothing over all classes but the label"): patched(
+            numpy_session, cross_entropy=layers.smoothed_over_the_others
+        ),
+        ("optimizers", "norms clipped after weight decay"): training.ClippedAfterDecay,
+        ("optimizers", "every gradient clipped by its own norm"): patched(
+            numpy_session, clipped=training.clipped_one_by_one
+        ),
+        ("optimizers", "decay of weights alone that takes biases too"): optimizing(
+            lambda optimizer: replace(optimizer, decay="all")
+        ),
         ("optimizers", "step count lost on loading"): training.StepCountLost,
         ("trajectories", "the same dropout mask every step"): training.SameMaskEveryStep,
         ("runs", "dropout that nobody seeded"): training.SeedIgnored,

@@ -100,26 +100,32 @@ def clamped_tanh(layer: L.Tanh, x: Array, values: Any, **_: Any) -> Computed:
     return Computed(output=output, input_gradient=lambda dy: dy * (1 - output * output))
 
 
-def summed_loss(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
+def summed_loss(logits: Array, labels: NDArray[np.int64], smoothing: float) -> tuple[float, Array]:
     """Sum over the batch."""
-    loss, gradient = cross_entropy(logits, labels)
+    loss, gradient = cross_entropy(logits, labels, smoothing)
     return loss * len(logits), gradient * len(logits)
 
 
-def loss_of_probabilities(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
+def loss_of_probabilities(logits: Array, labels: NDArray[np.int64], smoothing: float) -> tuple[float, Array]:
     """Softmax before a loss that applies it too."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
-    loss, gradient = cross_entropy(probabilities, labels)
+    loss, gradient = cross_entropy(probabilities, labels, smoothing)
     inner = (gradient * probabilities).sum(axis=1, keepdims=True)
     return loss, probabilities * (gradient - inner)
 
 
-def clipped_loss(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
+def clipped_loss(logits: Array, labels: NDArray[np.int64], smoothing: float) -> tuple[float, Array]:
     """No sample's loss above 64, for its logarithm is taken of a probability that was kept from 0."""
-    _, gradient = cross_entropy(logits, labels)
-    each = [min(cross_entropy(logits[i : i + 1], labels[i : i + 1])[0], 64.0) for i in range(len(logits))]
+    _, gradient = cross_entropy(logits, labels, smoothing)
+    each = [min(cross_entropy(logits[i : i + 1], labels[i : i + 1], smoothing)[0], 64.0) for i in range(len(logits))]
     return float(np.mean(each)), gradient
+
+
+def smoothed_over_the_others(logits: Array, labels: NDArray[np.int64], smoothing: float) -> tuple[float, Array]:
+    """1 - e for the label and e / (K - 1) for each other class."""
+    classes = logits.shape[1]
+    return cross_entropy(logits, labels, smoothing * classes / (classes - 1))
 
 
 # Joins: what ``planting.patched`` puts in the place of ``backends.numpy.network.join``.

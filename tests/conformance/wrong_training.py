@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, SessionSpec
-from backends.numpy.optimizers import update
+from backends.numpy.optimizers import clipped, update
 from backends.numpy.session import NumpySession
 from specs.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from tests.conformance.planting import Array
@@ -55,13 +56,20 @@ def dampened_sgd(optimizer: SGD, g: Array, state: Mapping[str, Array], _: int) -
 
 
 def rate_in_buffer(
-    optimizer: Optimizer, w: Array, g: Array, state: Mapping[str, Array], *, learning_rate: float, step: int
+    optimizer: Optimizer,
+    w: Array,
+    g: Array,
+    state: Mapping[str, Array],
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    step: int,
 ) -> None:
     """v = momentum * v + lr * g; w -= v: the same only while the rate stays."""
     if not isinstance(optimizer, SGD) or not optimizer.momentum:
-        update(optimizer, w, g, state, learning_rate=learning_rate, step=step)
+        update(optimizer, w, g, state, learning_rate=learning_rate, weight_decay=weight_decay, step=step)
         return
-    g = learning_rate * (g + optimizer.weight_decay * w)
+    g = learning_rate * (g + weight_decay * w)
     v = state["velocity"]
     v[...] = optimizer.momentum * v + g
     w -= g + optimizer.momentum * v if optimizer.nesterov else v
@@ -78,6 +86,31 @@ def coupled(optimizer: Optimizer) -> Optimizer:
         beta2=optimizer.beta2,
         epsilon=optimizer.epsilon,
     )
+
+
+def clipped_one_by_one(gradients: dict[str, Array], most: float | None) -> dict[str, Array]:
+    """Every array by its own norm."""
+    return {name: clipped({name: gradient}, most)[name] for name, gradient in gradients.items()}
+
+
+class ClippedAfterDecay(NumpySession):
+    """Coupled weight decay is in the gradients whose norm is taken: what Keras's global_clipnorm would see."""
+
+    def __init__(self, spec: SessionSpec) -> None:
+        self._decays = spec.optimizer
+        super().__init__(spec if isinstance(spec.optimizer, AdamW) else undecayed(spec))
+
+    def _backpropagate(self, *arguments: Any, **keywords: Any) -> tuple[float, Arrays]:
+        loss, gradients = super()._backpropagate(*arguments, **keywords)
+        if not isinstance(self._decays, AdamW):
+            for name, gradient in gradients.items():
+                gradients[name] = gradient + self._decays.weight_decay_of(name) * self._values[name]
+        return loss, gradients
+
+
+def undecayed(spec: SessionSpec) -> SessionSpec:
+    """A session without weight decay."""
+    return replace(spec, optimizer=replace(spec.optimizer, weight_decay=0.0))
 
 
 class MeanSquareFromOne(NumpySession):

@@ -144,10 +144,11 @@ class Optimizer:
 
     def update(self, name: str, w: torch.Tensor, g: torch.Tensor, lr: float, t: int) -> torch.Tensor:
         f = self.fields
+        decay = f["weight_decay"] if f.get("decay", "all") == "all" or name.endswith(".weight") else 0.0
         if self.kind == "adamw":
-            w = w - lr * f["weight_decay"] * w
+            w = w - lr * decay * w
         else:
-            g = g + f["weight_decay"] * w
+            g = g + decay * w
         match self.kind:
             case "sgd":
                 v = self.keep(name, "v", f["momentum"], g, 1.0)
@@ -217,13 +218,20 @@ def losses(task: dict[str, Any], data: Any) -> list[float]:
         order = np.random.default_rng([1, task["seed"], epoch]).permutation(len(images))
         for batch in (order[start : start + size] for start in range(0, len(order), size)):
             network.masks = {name: torch.tensor(mask[t, : len(batch)]) for name, mask in masks.items()}
-            loss = F.cross_entropy(network.forward(task["architecture"]["layers"], images[batch]), labels[batch])
+            loss = F.cross_entropy(
+                network.forward(task["architecture"]["layers"], images[batch]),
+                labels[batch],
+                label_smoothing=recipe.get("label_smoothing", 0.0),
+            )
             lr = rate(
                 recipe.get("learning_rate_schedule", "constant"), optimizer.fields["learning_rate"], t, steps, epochs
             )
             names = list(network.weights)
             gradients = torch.autograd.grad(loss, [network.weights[name] for name in names])
             t += 1
+            if most := optimizer.fields.get("clip_norm"):
+                norm = torch.cat([g.flatten() for g in gradients]).norm()
+                gradients = [g * min(1.0, most / norm) for g in gradients]
             with torch.no_grad():
                 for name, g in zip(names, gradients, strict=True):
                     moved = optimizer.update(name, network.weights[name], g, lr, t)

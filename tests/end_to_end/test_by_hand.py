@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backends.contract import SessionSpec
 from backends.numpy.session import NumpySession
 from harness.conformance.case import cast, draw_masks
+from harness.conformance.trajectories import trajectory_spec
 from harness.inputs.prepare import run_inputs
 from harness.worker.batches import Batches
 from specs import recipe as recipe_module
@@ -30,7 +30,8 @@ BUNDLED = sorted((SPECS / "recipes").glob("*.yaml"))
 # What the bundled ones leave out: every optimizer with its options away from the defaults, schedules, distributions.
 OTHERS = {
     "adamw": """
-        optimizer: {adamw: {weight_decay: 0.1, beta1: 0.8}}
+        optimizer: {adamw: {weight_decay: 0.1, beta1: 0.8, decay: weights, clip_norm: 0.5}}
+        label_smoothing: 0.1
         learning_rate_schedule: {cosine: {warmup_epochs: 0.7, final_fraction: 0.1}}
         initializer: {weights: he_normal, biases: {uniform: {limit: 0.1}}}
     """,
@@ -40,7 +41,8 @@ OTHERS = {
         initializer: {weights: lecun_uniform, biases: lecun_normal}
     """,
     "rmsprop": """
-        optimizer: {rmsprop: {rho: 0.9, weight_decay: 0.01}}
+        optimizer: {rmsprop: {rho: 0.9, weight_decay: 0.01, decay: weights}}
+        learning_rate_schedule: {exponential: {gamma: 0.7}}
         initializer: {weights: {normal: {std: 0.05}}, biases: he_uniform}
         preprocessing: {scale: [-1, 1], mean: [0.1307], std: [0.3081]}
     """,
@@ -64,7 +66,7 @@ def by_numpy(file: Path, images: NDArray[np.uint8], labels: NDArray[np.int64], m
     """The losses as the harness trains: its own inputs, the float64 reference."""
     recipe = replace(load_recipe(str(file)), epochs=EPOCHS, batch_size=BATCH)
     architecture = load_architecture(model_of(file))
-    session = NumpySession(SessionSpec(architecture=architecture, optimizer=recipe.optimizer, precision="float64"))
+    session = NumpySession(trajectory_spec(architecture, recipe, "float64"))
     session.set_training_data(recipe.preprocessing.apply(images).astype(np.float64), labels)
     inputs = run_inputs(architecture, recipe, seed=SEED, samples=SAMPLES)
     session.load_parameters(cast(inputs.weights, np.dtype(np.float64)))

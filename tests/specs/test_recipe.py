@@ -38,6 +38,7 @@ def test_plain_data_and_back() -> None:
         ({"epochs": 10**9}, "epochs must be from 1 to"),
         ({"batch_size": -1}, "batch_size must be from 1 to"),
         ({"epochs": 1, "learning_rate_schedule": Cosine(warmup_epochs=2)}, "warmup_epochs 2 exceeds epochs 1"),
+        ({"label_smoothing": 1.0}, "label_smoothing must be in [0, 1)"),
         ({"targets": {"test_acuracy": 0.9}}, "did you mean 'test_accuracy'"),
         ({"targets": {"test_accuracy": 99.0}}, "must be in (0, 1]"),
         ({"targets": {"test_accuracy": math.nan}}, "must be in (0, 1]"),
@@ -46,6 +47,32 @@ def test_plain_data_and_back() -> None:
 def test_the_users_own_values_are_checked_when_replaced(changes: dict, said: str) -> None:
     with pytest.raises(RequestError) as caught:
         replace(RECIPE, **changes)
+    assert said in str(caught.value)
+
+
+def test_weights_alone_decay_where_the_recipe_says_so() -> None:
+    spared = Adadelta(weight_decay=0.1, decay="weights")
+    for name, decay in {"conv2d_1.weight": 0.1, "linear_1.bias": 0, "batch_norm2d_1.gamma": 0}.items():
+        assert spared.weight_decay_of(name) == decay
+        assert Adadelta(weight_decay=0.1).weight_decay_of(name) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("gradient_clip: 1.0", "mine.yaml:5: unknown field of a recipe 'gradient_clip': clip_norm of the optimizer"),
+        ("clip_norm: 1.0", "{sgd: {clip_norm: 1.0}}"),
+        ("decay: weights", "{sgd: {weight_decay: 5.0e-4, decay: weights}}"),
+        ("loss: {cross_entropy: {label_smoothing: 0.1}}", "'loss': it is softmax cross-entropy; label_smoothing"),
+        ("optimizer: {sgd: {decay: biases}}", "decay must be 'all' or 'weights', got 'biases'"),
+        ("optimizer: {sgd: {clip_norm: 0}}", "clip_norm must be positive"),
+    ],
+)
+def test_what_is_looked_for_elsewhere_is_explained(line: str, said: str, tmp_path: Path) -> None:
+    own = "" if line.startswith("optimizer") else "optimizer: sgd\n"
+    (tmp_path / "mine.yaml").write_text(f"name: mine\nepochs: 1\nbatch_size: 2\n{own}{line}\n")
+    with pytest.raises(RequestError) as caught:
+        load_recipe(tmp_path / "mine.yaml")
     assert said in str(caught.value)
 
 

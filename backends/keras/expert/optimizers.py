@@ -11,14 +11,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from backends.keras.optimizers import Canonical, Rate, keras_optimizer
+from backends.keras.optimizers import Canonical, Decays, Rate, keras_optimizer
 from specs import optimizers as O
 
 
-def kernel_optimizer(rule: O.Optimizer, rate: Rate) -> keras.optimizers.Optimizer:
+def kernel_optimizer(rule: O.Optimizer, rate: Rate, decays: Decays) -> keras.optimizers.Optimizer:
     """As ``keras_optimizer``, with a kernel for the rules that have one."""
     kernel = KERNELS.get(type(rule))
-    return kernel(rule, rate) if kernel else keras_optimizer(rule, rate)
+    return kernel(rule, rate, decays) if kernel else keras_optimizer(rule, rate, decays)
 
 
 class SGD(Canonical):

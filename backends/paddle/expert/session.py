@@ -12,6 +12,7 @@ session's network and optimizer, which stay the one place where they live.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from paddle.pir_utils import IrGuard, OldIrGuard
 from backends.contract import Arrays, SessionSpec
 from backends.paddle import optimizers
 from backends.paddle.expert import passes
+from backends.paddle.expert.clipping import clipped
 from backends.paddle.expert.graph import Graph
 from backends.paddle.expert.operations import append, given, variable, write
 from backends.paddle.expert.running import Run
@@ -65,7 +67,7 @@ class ExpertSession(PaddleSession):
     def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         """Copy images float[N, C, H, W] and labels int64[N] into the variables that training steps gather from."""
         self._set("images", _last(images))
-        self._set("labels", labels.reshape(-1, 1))
+        self._set("labels", self._targets(labels))
         self._training_labels = labels.copy()
 
     def train_steps(
@@ -88,7 +90,9 @@ class ExpertSession(PaddleSession):
         self._set_factors(dropout_masks)
         self._run(self._training, batch, dropout_masks is not None)(steps)
         self._state.step += steps
-        return mean_cross_entropy(self._get("step_logits"), self._training_labels[batch_indices])
+        return mean_cross_entropy(
+            self._get("step_logits"), self._training_labels[batch_indices], self._spec.label_smoothing
+        )
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Logits float32[n, classes] of images float[n, C, H, W] in evaluation mode."""
@@ -101,10 +105,10 @@ class ExpertSession(PaddleSession):
     ) -> tuple[float, Arrays]:
         """As the plain session: images float[n, C, H, W] and labels int64[n] to the loss and gradients by name."""
         self._set("input", _last(images))
-        self._set("target", labels.reshape(-1, 1))
+        self._set("target", self._targets(labels))
         self._set_factors(dropout_masks)
         self._run(self._gradients, len(images), dropout_masks is not None)(1)
-        (loss,) = mean_cross_entropy(self._get("logits")[None], labels[None])
+        (loss,) = mean_cross_entropy(self._get("logits")[None], labels[None], self._spec.label_smoothing)
         gradients = {name: entry.canonical(self._get(f"{name}.gradient")) for name, entry in self._parameters.items()}
         return float(loss), {**gradients, "input": np.moveaxis(self._get("input.gradient"), 3, 1).copy()}
 
@@ -144,15 +148,19 @@ class ExpertSession(PaddleSession):
         step = given("step", [], "int64")
         row = _gather(given("order", [-1, batch], "int64"), step, [batch])
         images = _gather(given("images", [-1, *self._image]), row, [batch, *self._image])
-        labels = _gather(given("labels", [-1, 1], "int64"), row, [batch, 1])
+        width, kind = self._target
+        labels = _gather(given("labels", [-1, width], kind), row, [batch, width])
         factors = {
             name: _gather(given(f"{name}.mask", [-1, batch, *shape]), step, [batch, *shape])
             for name, (shape, _) in self._dropout.items()
             if masked
         }
         logits, gradients, _ = self._backward(images, labels, factors if masked else None)
-        optimizer = optimizers.create(self._spec.optimizer, None, "float32")
-        optimizer.apply_gradients(list(gradients.values()))
+        rule, pairs = self._spec.optimizer, list(gradients.values())
+        if rule.clip_norm:
+            pairs = clipped(pairs, self._constant("clip_norm", np.full(1, rule.clip_norm)))
+        optimizer = optimizers.create(replace(rule, clip_norm=None), None, "float32", self._decays)
+        optimizer.apply_gradients(pairs)
         _set_rate(optimizer, step)
         kept = given("step_logits", [-1, *logits.shape])
         write("scatter", {"X": [kept], "Ids": [step], "Updates": [logits]}, {"Out": [kept]}, overwrite=True)
@@ -162,7 +170,8 @@ class ExpertSession(PaddleSession):
         images = given("input", [batch, *self._image])
         images.stop_gradient = False
         factors = {name: given(f"{name}.mask", [batch, *shape]) for name, (shape, _) in self._dropout.items()}
-        labels = given("target", [batch, 1], "int64")
+        width, kind = self._target
+        labels = given("target", [batch, width], kind)
         logits, gradients, images_gradient = self._backward(images, labels, factors if masked else None)
         results = {f"{name}.gradient": gradient for name, (_, gradient) in gradients.items()}
         for name, result in {**results, "input.gradient": images_gradient, "logits": logits}.items():
@@ -178,11 +187,13 @@ class ExpertSession(PaddleSession):
     ) -> tuple[Any, dict[str, tuple[Any, Any]], Any]:
         """The logits, each parameter with its gradient by name, and the gradient of the images if they take one."""
         tensors = self._tensors()
+        for name in self._parameters:
+            optimizers.mark_exempt(tensors[name], self._decays)
         logits = self._graph.write(images, tensors, factors, train=True)
         batch, classes = logits.shape
         losses = variable("losses", [batch, 1])
         outputs = {"Loss": [losses], "Softmax": [variable("softmax", [batch, classes])]}
-        write("softmax_with_cross_entropy", {"Logits": [logits], "Label": [labels]}, outputs)
+        write("softmax_with_cross_entropy", {"Logits": [logits], "Label": [labels]}, outputs, soft_label=self._smooth)
         share = self._constant(f"share.{batch}", np.full((batch, 1), 1 / batch))
         trained = [tensors[name] for name in self._parameters]
         wanted = trained if images.stop_gradient else [*trained, images]
@@ -199,6 +210,21 @@ class ExpertSession(PaddleSession):
             else given(entry.tensor.name, entry.tensor.shape)
             for name, entry in self._entries.items()
         }
+
+    @property
+    def _smooth(self) -> bool:
+        return self._spec.label_smoothing > 0
+
+    @property
+    def _target(self) -> tuple[int, str]:
+        """Columns and dtype of what the loss takes for labels: probabilities of classes where labels are smoothed."""
+        return (self._spec.architecture.classes, "float32") if self._smooth else (1, "int64")
+
+    def _targets(self, labels: NDArray[np.int64]) -> NDArray[Any]:
+        if not self._smooth:
+            return labels.reshape(-1, 1)
+        classes, smoothing = self._spec.architecture.classes, self._spec.label_smoothing
+        return (np.eye(classes)[labels] * (1 - smoothing) + smoothing / classes).astype(np.float32)
 
     def _set_factors(self, dropout_masks: Masks | None) -> None:
         """What dropout multiplies with, 1 / (1 - p) where a value is kept, else 0, channels last."""

@@ -289,11 +289,23 @@ def _step(module: nn.Module) -> _Step:
             return _Module(module)
 
 
+def _loss_of(log_probabilities: Tensor, labels: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    """The mean cross-entropy of log-probabilities float[n, classes], and its gradient with respect to them."""
+    loss, count = _nll_loss(log_probabilities, labels, None, _MEAN, _NO_LABEL)
+    one = torch.ones_like(loss)
+    gradient = _nll_loss_backward(one, log_probabilities, labels, None, _MEAN, _NO_LABEL, count)
+    if smoothing:
+        loss = (1 - smoothing) * loss - smoothing * log_probabilities.mean()
+        gradient.mul_(1 - smoothing).sub_(smoothing / log_probabilities.numel())
+    return loss, gradient
+
+
 class WrittenPass:
     """The training pass of ``network`` written out, over its own parameters and buffers."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, label_smoothing: float = 0.0) -> None:
         self._network = network
+        self._smoothing = label_smoothing
         self._steps = {part.name: _step(part.module) for part in network.parts}
         self._dropouts = {name: step for name, step in self._steps.items() if isinstance(step, _Dropout)}
         autograd = any(isinstance(step, _Module) for step in self._steps.values())
@@ -316,9 +328,7 @@ class WrittenPass:
             for source in self._network.freed[name]:
                 del values[source]
         log_probabilities = torch.log_softmax(values.pop(name), 1)
-        loss, count = _nll_loss(log_probabilities, labels, None, _MEAN, _NO_LABEL)
-        one = torch.ones_like(loss)
-        gradient = _nll_loss_backward(one, log_probabilities, labels, None, _MEAN, _NO_LABEL, count)
+        loss, gradient = _loss_of(log_probabilities, labels, self._smoothing)
         gradient = _log_softmax_backward(gradient, log_probabilities, 1, log_probabilities.dtype)
         of_images = self._backward(gradient, wanted={INPUT, *self._steps} if of_input else self._trained)
         return loss, [gradient for step in self._steps.values() for gradient in step.gradients], of_images

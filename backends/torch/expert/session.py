@@ -18,7 +18,7 @@ from backends.torch.expert.network import arranged, blocked_length
 from backends.torch.expert.passes import WrittenPass
 from backends.torch.expert.updates import direct_update
 from backends.torch.network import Masks, Part
-from backends.torch.optimizers import fast_kernel
+from backends.torch.optimizers import clip, fast_kernel
 from backends.torch.session import TorchSession, array
 from specs.layers import ReLU
 from specs.optimizers import Adadelta, Adam, RMSprop
@@ -42,8 +42,8 @@ class ExpertSession(TorchSession):
         self._blocked = blocked_length(self._arranged) if self._written and spec.precision == "float32" else 0
         super().__init__(spec, device)
         if self._written:
-            self._pass = WrittenPass(self._network)
-            self._update = direct_update(spec.optimizer, self._optimizer)
+            self._pass = WrittenPass(self._network, spec.label_smoothing)
+            self._update = direct_update(spec.optimizer, self._optimizer, list(self._parameters.values()))
         self._captured: dict[int, Step] = {}
         self._gathered: dict[int, list[Tensor]] = {}  # by batch size: always in the same place, which is in the cache
 
@@ -113,6 +113,8 @@ class ExpertSession(TorchSession):
         if not self._written:
             return super()._step(indices, dropout_masks)
         loss, gradients, _ = self._pass(*self._batch_of(indices), dropout_masks)
+        if self._spec.optimizer.clip_norm:
+            clip(gradients, self._spec.optimizer.clip_norm)
         self._update(gradients)
         return loss
 

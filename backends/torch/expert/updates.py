@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,12 +12,28 @@ from torch.optim.rmsprop import rmsprop
 
 from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
+Update = Callable[[list[Tensor]], None]
 
-def direct_update(spec: Optimizer, optimizer: torch.optim.Optimizer) -> Callable[[list[Tensor]], None]:
-    """``optimizer.step`` as a function of the gradients, one per parameter; state and rate are the optimizer's own."""
-    (group,) = optimizer.param_groups
-    parameters = group["params"]
-    decay = spec.weight_decay
+
+def direct_update(spec: Optimizer, optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> Update:
+    """``optimizer.step`` as a function of the gradients of ``parameters``; state and rate are the optimizer's own."""
+    places = {parameter: place for place, parameter in enumerate(parameters)}
+    updates = [
+        ([places[parameter] for parameter in group["params"]], _update_of(spec, optimizer, group))
+        for group in optimizer.param_groups
+    ]
+    if len(updates) == 1:
+        return updates[0][1]
+
+    def update(gradients: list[Tensor]) -> None:
+        for members, one in updates:
+            one([gradients[place] for place in members])
+
+    return update
+
+
+def _update_of(spec: Optimizer, optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> Update:
+    parameters, decay = group["params"], group["weight_decay"]
 
     def slots(key: str) -> list[Tensor]:
         return [optimizer.state[parameter][key] for parameter in parameters]
