@@ -1,7 +1,7 @@
 """Augmentation: how training images are varied, anew in every epoch. What stands at 0 is not done.
 
-The rules alone; ``harness.inputs.augmentation`` draws and applies them. One image goes through zoom, rotation, shift
-and elastic distortion in a single resampling, then through random erasing. Labels stay as they are.
+The rules alone; ``harness.inputs.augmentation`` draws and applies them. One image is cropped and flipped, goes through
+zoom, rotation, shift and elastic distortion in a single resampling, then through random erasing. Labels stay.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from specs.codec import later
 from specs.errors import FieldError
 
 
@@ -53,6 +54,9 @@ class Erasing:
 class Augmentation:
     """Bounds of what is drawn for each image: an angle from U(-rotation, rotation) degrees, a shift from
     U(-shift, shift) pixels down and across, a magnification from U(1 - zoom, 1 + zoom).
+
+    ``crop_padding`` pixels of black are put around the image, and of what then fits a crop of the image's own size is
+    drawn; ``horizontal_flip`` is the probability of left and right changing places.
     """
 
     rotation: float = 0.0
@@ -60,11 +64,15 @@ class Augmentation:
     zoom: float = 0.0
     elastic: Elastic = field(default_factory=Elastic)
     erasing: Erasing = field(default_factory=Erasing)
+    crop_padding: int = later(0)
+    horizontal_flip: float = later(0.0)
 
     def __post_init__(self) -> None:
         _between("rotation", self.rotation, 0, 180)
         _between("shift", self.shift, 0, 10_000)
         _between("zoom", self.zoom, 0, 0.9)
+        _between("crop_padding", self.crop_padding, 0, 1_000)
+        _between("horizontal_flip", self.horizontal_flip, 0, 1)
 
     @property
     def moves(self) -> bool:
@@ -72,9 +80,14 @@ class Augmentation:
         return bool(self.rotation or self.shift or self.zoom or self.elastic.alpha)
 
     @property
+    def frames(self) -> bool:
+        """Whether images are cropped or flipped, which resamples nothing."""
+        return bool(self.crop_padding or self.horizontal_flip)
+
+    @property
     def active(self) -> bool:
         """Whether anything is done to the images."""
-        return self.moves or self.erasing.probability > 0
+        return self.frames or self.moves or self.erasing.probability > 0
 
 
 def _between(name: str, value: float, least: float, most: float) -> None:

@@ -17,7 +17,7 @@ from specs.augmentation import Augmentation, Elastic, Erasing
 
 IMAGES_PER_CHUNK = 500
 _STREAM = 3  # of a run's seed; harness.inputs.prepare has the others
-_PLACEMENT, _ELASTIC, _ERASING = range(3)
+_PLACEMENT, _ELASTIC, _ERASING, _FRAMING = range(4)
 _ERASING_TRIES = 20
 
 Pixels = NDArray[np.uint8]
@@ -32,10 +32,26 @@ def augmented(images: Pixels, augmentation: Augmentation, *, seed: int, epoch: i
 
 def _augmented(images: Pixels, augmentation: Augmentation, key: list[int]) -> Pixels:
     result = images
+    if augmentation.frames:
+        result = framed(images, augmentation, np.random.default_rng([*key, _FRAMING]))
     if augmentation.moves:
-        result = resampled(images, _sources(images.shape, augmentation, key))
+        result = resampled(result, _sources(images.shape, augmentation, key))
     if augmentation.erasing.probability:
         result = erased(result, augmentation.erasing, np.random.default_rng([*key, _ERASING]))
+    return result
+
+
+def framed(images: Pixels, augmentation: Augmentation, generator: np.random.Generator) -> Pixels:
+    """Copies of the images, cropped at places of their own from black margins, flipped where the draw says so."""
+    height, width = images.shape[2:]
+    margin = augmentation.crop_padding
+    places = generator.integers(0, 2 * margin + 1, (len(images), 2))
+    flipped = generator.random(len(images)) < augmentation.horizontal_flip
+    wide = np.pad(images, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
+    result = np.empty_like(images)
+    for index, (top, left) in enumerate(places):
+        crop = wide[index, :, top : top + height, left : left + width]
+        result[index] = crop[..., ::-1] if flipped[index] else crop
     return result
 
 

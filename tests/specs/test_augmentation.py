@@ -29,6 +29,8 @@ def test_every_field_is_read_and_survives_json(tmp_path: Path) -> None:
     recipe = loaded(
         tmp_path,
         "augmentation:\n"
+        "  crop_padding: 4\n"
+        "  horizontal_flip: 0.5\n"
         "  rotation: 15\n"
         "  shift: 2.5\n"
         "  zoom: 0.1\n"
@@ -36,6 +38,8 @@ def test_every_field_is_read_and_survives_json(tmp_path: Path) -> None:
         "  erasing: {probability: 0.5, area: [0.02, 0.2], ratio: 0.4}\n",
     )
     assert recipe.augmentation == Augmentation(
+        crop_padding=4,
+        horizontal_flip=0.5,
         rotation=15,
         shift=2.5,
         zoom=0.1,
@@ -52,6 +56,8 @@ def test_every_field_is_read_and_survives_json(tmp_path: Path) -> None:
         ("{rotation: 181}", 5, "rotation must be from 0 to 180, got 181"),
         ("{rotation: -1}", 5, "rotation must be from 0 to 180, got -1"),
         ("{rotation: .nan}", 5, "rotation must be from 0 to 180, got nan"),
+        ("{horizontal_flip: 2}", 5, "horizontal_flip must be from 0 to 1, got 2"),
+        ("{crop_padding: 0.5}", 5, "crop_padding must be a whole number, got 0.5"),
         ("{shift: two}", 5, "shift must be a number, got 'two'"),
         ("{zoom: 1}", 5, "zoom must be from 0 to 0.9, got 1"),
         ("{elastic: 34}", 5, "elastic must be a mapping of fields"),

@@ -11,7 +11,13 @@ from harness.inputs.augmentation import IMAGES_PER_CHUNK, augmented, displacemen
 from specs.augmentation import Augmentation, Elastic, Erasing
 
 EVERYTHING = Augmentation(
-    rotation=15, shift=2, zoom=0.1, elastic=Elastic(alpha=20, sigma=4), erasing=Erasing(probability=0.5)
+    crop_padding=2,
+    horizontal_flip=0.5,
+    rotation=15,
+    shift=2,
+    zoom=0.1,
+    elastic=Elastic(alpha=20, sigma=4),
+    erasing=Erasing(probability=0.5),
 )
 
 
@@ -47,6 +53,17 @@ def test_a_shift_of_whole_pixels_moves_pixels_and_fills_with_0() -> None:
     np.testing.assert_array_equal(moved[:, :, 3:, :-2], pixels[:, :, :-3, 2:])
     assert not moved[:, :, :3].any()
     assert not moved[:, :, :, -2:].any()
+
+
+def test_crops_come_from_every_place_of_black_margins_and_half_are_flipped() -> None:
+    pixels = np.repeat(images(1, channels=3), 3000, axis=0)
+    seen = epoch(pixels, Augmentation(crop_padding=1, horizontal_flip=0.5))
+    wide = np.pad(pixels[0], ((0, 0), (1, 1), (1, 1)))
+    crops = [wide[:, top : top + 20, left : left + 16] for top in range(3) for left in range(3)]
+    crops += [crop[:, :, ::-1] for crop in crops]
+    counts = [int((seen == crop).all(axis=(1, 2, 3)).sum()) for crop in crops]
+    assert sum(counts) == 3000
+    assert all(abs(count - 3000 / 18) < 60 for count in counts)  # under five standard deviations
 
 
 def test_interpolation_is_linear_between_the_four_pixels_around() -> None:
