@@ -49,13 +49,13 @@ def _optimizer(draw: Draw) -> Optimizer:
     """Any rule with any options. An epsilon far above rounding: below it, rounding itself becomes whole steps."""
     decay = draw.choice((0.0, 0.0, 0.01))
     epsilon = draw.choice((1e-3, 0.1))
-    betas = {"beta1": draw.choice((0.0, 0.5, 0.9)), "beta2": draw.choice((0.5, 0.9, 0.999))}
+    beta1, beta2 = draw.choice((0.0, 0.5, 0.9)), draw.choice((0.5, 0.9, 0.999))
     rho = draw.choice((0.5, 0.9, 0.99))
     momentum = draw.choice((0.0, 0.5, 0.9))
     rules: tuple[Callable[[], Optimizer], ...] = (
         lambda: SGD(momentum=momentum, nesterov=momentum > 0 and draw.flag(), weight_decay=decay),
-        lambda: Adam(epsilon=epsilon, weight_decay=decay, **betas),
-        lambda: AdamW(epsilon=epsilon, weight_decay=decay, **betas),
+        lambda: Adam(epsilon=epsilon, weight_decay=decay, beta1=beta1, beta2=beta2),
+        lambda: AdamW(epsilon=epsilon, weight_decay=decay, beta1=beta1, beta2=beta2),
         lambda: Adadelta(rho=rho, epsilon=epsilon, weight_decay=decay),
         lambda: RMSprop(rho=rho, epsilon=epsilon, weight_decay=decay),
         lambda: Adagrad(epsilon=epsilon, weight_decay=decay),
