@@ -16,13 +16,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 # Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
 # ``results.store`` refuses sets of another number unless it is one of Schema, whose records are read as they are.
+#   4  epochs.validation_*: before, no run had a validation part
 #   3  tuning.manner, in place of tuning.enabled; specs; fingerprints.training; train_samples and test_samples;
 #      no repeat, which always held what round holds
 #   2  resumed_from; phases.augment_s and place_s; wanted_threads; noise.cpu_mhz_* and cpu_celsius_*,
 #      noise.thermal_throttles; in 1 no run was resumed or augmented
 #   1  the first
-Schema = Literal[1, 2, 3]
-SCHEMA: Schema = 3
+Schema = Literal[1, 2, 3, 4]
+SCHEMA: Schema = 4
 
 Status = Literal[
     "ok",  # trained and evaluated
@@ -150,6 +151,8 @@ class Span(_Part):
 class EpochRow(_Row):
     """``epoch`` counts from 1; ``train_loss`` is the mean over the epoch's steps, weighted by samples.
 
+    Where a recipe has a validation part, ``validation_*`` stand in place of ``test_*``.
+
     ``samples_per_second`` is that of the epoch's spans; the warm-up step of the first epoch is in none of them.
     """
 
@@ -157,6 +160,8 @@ class EpochRow(_Row):
     train_loss: Figure = None
     test_loss: Figure = None
     test_accuracy: Fraction | None = None
+    validation_loss: Figure = None
+    validation_accuracy: Fraction | None = None
     train_seconds: Seconds | None = None
     eval_seconds: Seconds | None = None
     samples_per_second: Positive | None = None

@@ -31,7 +31,8 @@ _DTYPES: Mapping[Kind, str] = {
     "time": "object",
 }
 EPOCH_COLUMNS = (
-    "epoch", "train_loss", "test_loss", "test_accuracy", "train_seconds", "eval_seconds", "samples_per_second",
+    "epoch", "train_loss", "test_loss", "test_accuracy", "validation_loss", "validation_accuracy",
+    "train_seconds", "eval_seconds", "samples_per_second",
 )  # fmt: skip
 _epoch_values = attrgetter(*EPOCH_COLUMNS)
 _EPOCH_KEYS = ("set", "run_id", "status", "backend", "version", "model", "dataset", "recipe", "device",

@@ -77,9 +77,14 @@ class Recipe:
     """Everything about a training but the network itself. ``architecture`` is None in a recipe that suits any network.
 
     The optimizer's ``learning_rate`` is the base rate of the schedule. ``label_smoothing`` e trains towards
-    1 - e + e / K for the label and e / K for each other of K classes (Szegedy et al. 2016). ``targets`` maps a figure
-    in TARGETS to the value that the source reports. A wrong value raises RequestError, so ``dataclasses.replace`` may
-    be given the user's own.
+    1 - e + e / K for the label and e / K for each other of K classes (Szegedy et al. 2016).
+
+    ``validation`` is the share of the training samples that are kept from training, to evaluate on after every epoch;
+    the test part is then used once, at the end. With ``patience`` the training ends when the validation loss has not
+    fallen below its lowest for so many epochs.
+
+    ``targets`` maps a figure in TARGETS to the value that the source reports. A wrong value raises RequestError, so
+    ``dataclasses.replace`` may be given the user's own.
     """
 
     name: str
@@ -93,6 +98,8 @@ class Recipe:
     initializer: Initializer = field(default_factory=Initializer)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    validation: float = later(0.0)
+    patience: int | None = later(None)
     targets: dict[str, float] = field(default_factory=dict)
     title: str = ""
     source: str = ""
@@ -104,6 +111,11 @@ class Recipe:
                 raise FieldError(name, f"must be from 1 to {most}, got {value}")
         if not 0 <= self.label_smoothing < 1:
             raise FieldError("label_smoothing", f"must be in [0, 1), got {self.label_smoothing}")
+        if not 0 <= self.validation < 1:
+            raise FieldError("validation", f"must be a share of the training samples in [0, 1), got {self.validation}")
+        if self.patience is not None and (self.patience < 1 or not self.validation):
+            reason = f"must be at least 1, got {self.patience}" if self.validation else "needs a validation part"
+            raise FieldError("patience", reason)
         if self.learning_rate_schedule.warmup_epochs > self.epochs:
             warmup = self.learning_rate_schedule.warmup_epochs
             raise FieldError(

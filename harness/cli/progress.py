@@ -74,10 +74,15 @@ class RunDisplay:
             case EpochReport() if not self._quiet:
                 console.print(
                     f"epoch {event.epoch:>3}/{self._plan.recipe.epochs}  "
-                    f"train loss {event.train_loss:.4f}  test loss {event.test_loss:.4f}  "
-                    f"test accuracy {event.test_accuracy:.4f}  "
+                    f"train loss {event.train_loss:.4f}  {_evaluated(event)}  "
                     f"{event.train_seconds:.2f} s  {event.samples_per_second:,.0f} samples/s"
                 )
+
+
+def _evaluated(epoch: EpochReport) -> str:
+    if epoch.test_loss is not None:
+        return f"test loss {epoch.test_loss:.4f}  test accuracy {epoch.test_accuracy:.4f}"
+    return f"validation loss {epoch.validation_loss:.4f}  validation accuracy {epoch.validation_accuracy:.4f}"
 
 
 def summary(record: Record, folder: Path, checkpoint: Path | None = None) -> None:
@@ -92,6 +97,9 @@ def summary(record: Record, folder: Path, checkpoint: Path | None = None) -> Non
             console.print(shown(record.error.advice))
     else:
         console.print(f"[bold]{shown(title)}[/] {shown(record.model)} on {shown(record.dataset)}")
+        planned = record.specs.recipe["epochs"] if record.specs else None
+        if planned != record.epochs[-1].epoch:
+            console.print(f"  epochs         {record.epochs[-1].epoch} of {planned}")
         console.print(f"  test accuracy  {record.test_accuracy:.4f}")
         console.print(f"  macro F1       {record.macro_f1:.4f}")
         if record.throughput.train_samples_per_second:

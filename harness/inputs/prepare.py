@@ -36,33 +36,58 @@ from specs.schedule import learning_rates
 # Which independent stream of a run's seed a draw comes from.
 _ORDER_STREAM = 1
 _DROPOUT_STREAM = 2
+_VALIDATION_STREAM = 4  # of no run's seed: harness.inputs.augmentation has 3
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Preprocessed train and test arrays in a folder of the cache, and the SHA-256 over them."""
+    """Preprocessed train, validation and test arrays in a folder of the cache, and the SHA-256 over them."""
 
     folder: Path
     train_samples: int
     test_samples: int
     fingerprint: str
+    validation_samples: int = 0
 
 
 def prepare_data(
-    dataset: Dataset, preprocessing: Preprocessing, *, limit_train: int | None = None, limit_test: int | None = None
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    *,
+    limit_train: int | None = None,
+    limit_test: int | None = None,
+    validation: float = 0.0,
 ) -> PreparedData:
-    """float32 images and int64 labels of the first ``limit_*`` samples, kept in the user's cache for the next run."""
+    """float32 images and int64 labels of the first ``limit_*`` samples, kept in the user's cache for the next run.
+
+    ``validation`` is the share of the training samples that make a part of their own.
+    """
     train = limit("limit-train", limit_train, len(dataset.train_labels))
     test = limit("limit-test", limit_test, len(dataset.test_labels))
-    settings = [dataset.sha256, repr(preprocessing), train, test]
+    trained, held_out = divided(train, validation)
+    settings = [dataset.sha256, repr(preprocessing), train, test, *([validation] if validation else [])]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
     folder = _cache() / f"{_safe(dataset.name)}-{key}"
     if not (folder / "meta.json").is_file():
         with explained("write prepared data to", folder, safe="it is a cache: XDG_CACHE_HOME names another place"):
-            _write_data(folder, dataset, preprocessing, train, test)
+            _write_data(folder, dataset, preprocessing, trained, held_out, test)
     with explained("read", folder):
         meta = json.loads((folder / "meta.json").read_text())
-    return PreparedData(folder, train, test, meta["sha256"])
+    return PreparedData(folder, train - len(held_out), test, meta["sha256"], len(held_out))
+
+
+def divided(samples: int, validation: float) -> tuple[NDArray[np.int64] | slice, NDArray[np.int64]]:
+    """Which of the first ``samples`` are trained on, and which make the validation part: both in their old order.
+
+    The same for every seed, so that runs of several can be compared. Raises RequestError where a part would be empty.
+    """
+    count = round(validation * samples)
+    if not validation:
+        return slice(samples), np.empty(0, np.int64)
+    if not 0 < count < samples:
+        raise RequestError(f"validation: a share of {validation:g} of {samples} training samples leaves a part empty")
+    order = np.random.default_rng(_VALIDATION_STREAM).permutation(samples)
+    return np.sort(order[count:]), np.sort(order[:count])
 
 
 @dataclass(frozen=True)
@@ -190,7 +215,14 @@ def sha256_of(arrays: Mapping[str, NDArray[Any]], extra: object = None) -> str:
     return digest.hexdigest()
 
 
-def _write_data(folder: Path, dataset: Dataset, preprocessing: Preprocessing, train: int, test: int) -> None:
+def _write_data(
+    folder: Path,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    train: NDArray[np.int64] | slice,
+    held_out: NDArray[np.int64],
+    test: int,
+) -> None:
     """Write the folder whole: it appears by rename, after all of it has reached the disk. One process at a time."""
     import filelock
 
@@ -203,11 +235,14 @@ def _write_data(folder: Path, dataset: Dataset, preprocessing: Preprocessing, tr
         partial.mkdir()
         try:
             arrays: dict[str, NDArray[Any]] = {
-                "train_images": preprocessing.apply(dataset.train_images[:train]),
-                "train_labels": np.asarray(dataset.train_labels[:train], np.int64),
+                "train_images": preprocessing.apply(dataset.train_images[train]),
+                "train_labels": np.asarray(dataset.train_labels[train], np.int64),
                 "test_images": preprocessing.apply(dataset.test_images[:test]),
                 "test_labels": np.asarray(dataset.test_labels[:test], np.int64),
             }
+            if len(held_out):
+                arrays["validation_images"] = preprocessing.apply(dataset.train_images[held_out])
+                arrays["validation_labels"] = np.asarray(dataset.train_labels[held_out], np.int64)
             for name, array in arrays.items():
                 np.save(partial / f"{name}.npy", array)
             (partial / "meta.json").write_text(json.dumps({"sha256": sha256_of(arrays), "dataset": dataset.name}))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from harness.datasets import Dataset
-from harness.inputs.prepare import PreparedData, prepare_data, run_inputs, training_sha256
+from harness.inputs.prepare import PreparedData, run_inputs, training_sha256
 from harness.planning.plan import RunPlan
+from harness.planning.trainable import prepared_data
 from results.record import Row
 
 Planned = tuple[str, RunPlan]
@@ -60,14 +61,9 @@ class _Contents:
         return all(getattr(row.fingerprints, name) == value for name, value in ours if value is not None)
 
     def _prepared(self, plan: RunPlan) -> PreparedData:
-        key = (plan.dataset, plan.recipe.preprocessing, plan.limit_train, plan.limit_test)
+        key = (plan.dataset, plan.recipe.preprocessing, plan.recipe.validation, plan.limit_train, plan.limit_test)
         if key not in self._data:
-            self._data[key] = prepare_data(
-                self._dataset_of(plan.dataset),
-                plan.recipe.preprocessing,
-                limit_train=plan.limit_train,
-                limit_test=plan.limit_test,
-            )
+            self._data[key] = prepared_data(plan, self._dataset_of(plan.dataset))
         return self._data[key]
 
 

@@ -29,21 +29,22 @@ def resumed_recipe(checkpoint: Checkpoint, *, dataset: str | None, epochs: int |
     return replace(checkpoint.recipe, dataset=dataset or checkpoint.dataset(), epochs=total)
 
 
-def training_fingerprints(plan: RunPlan, data: PreparedData, run: Fingerprints) -> Fingerprints:
-    """The fingerprints of all that was trained when a run has ended, from those of the run itself.
+def training_fingerprints(plan: RunPlan, data: PreparedData, run: Fingerprints, *, epochs: int) -> Fingerprints:
+    """The fingerprints of all that was trained, ``epochs`` in all, when a run has ended, from those of the run itself.
 
-    They differ for a run that resumed: the training began with the first one's weights and steps.
+    They differ for a run that resumed, whose training began with the first one's weights and steps, and for one that
+    ended early.
     """
-    if plan.resumed is None:
+    if plan.resumed is None and epochs == plan.epochs.stop:
         return run.model_copy(update={"data": data.fingerprint})
-    order = batch_order(plan.epochs.stop, data.train_samples, plan.seed)
+    order = batch_order(epochs, data.train_samples, plan.seed)
     rates = recipe_rates(plan.recipe, data.train_samples)
-    done = range(plan.epochs.stop)
+    done = range(epochs)
     return Fingerprints(
         architecture=run.architecture,
         data=data.fingerprint,
         schedule=schedule_sha256(plan.recipe, order, rates, seed=plan.seed, epochs=done),
-        initial_weights=plan.resumed.manifest.fingerprints.initial_weights,
+        initial_weights=(plan.resumed.manifest.fingerprints if plan.resumed else run).initial_weights,
         training=training_sha256(plan.architecture, plan.recipe, data=data.fingerprint, epochs=done),
     )
 

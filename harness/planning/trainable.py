@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.datasets import Dataset
-from harness.inputs.prepare import limit, prepare_data, training_sha256
+from harness.inputs.prepare import PreparedData, divided, limit, prepare_data, training_sha256
 from harness.planning.notices import notices
 from harness.planning.plan import EXPECTED_DIGITS, RunPlan, check_fit
 from harness.worker.batches import Batches
@@ -14,9 +17,26 @@ from specs.shapes import infer
 NORMALISED_OVER_THE_BATCH = ("batch_norm1d", "batch_norm2d")
 
 
+def prepared_data(plan: RunPlan, dataset: Dataset) -> PreparedData:
+    """The arrays that a plan trains on and is judged by."""
+    return prepare_data(
+        dataset,
+        plan.recipe.preprocessing,
+        limit_train=plan.limit_train,
+        limit_test=plan.limit_test,
+        validation=plan.recipe.validation,
+    )
+
+
+def trained_samples(plan: RunPlan, dataset: Dataset) -> NDArray[np.int64] | slice:
+    """Which of the training samples a plan trains on. Raises RequestError for a number that cannot be had."""
+    samples = limit("limit-train", plan.limit_train, len(dataset.train_labels))
+    return divided(samples, plan.recipe.validation)[0]
+
+
 def check_plan(plan: RunPlan, dataset: Dataset) -> list[str]:
     """What to tell of a run on ``dataset``. Raises RequestError where the network cannot be trained on it as asked."""
-    samples = limit("limit-train", plan.limit_train, len(dataset.train_labels))
+    samples = len(dataset.train_labels[trained_samples(plan, dataset)])
     limit("limit-test", plan.limit_test, len(dataset.test_labels))
     notes = notices(plan.architecture, plan.recipe.optimizer)
     notes += check_fit(plan.architecture, dataset, limit_train=plan.limit_train)
@@ -47,7 +67,7 @@ def check_expected(plan: RunPlan, dataset: Dataset, expected: str | None) -> Non
     """Raise RequestError unless the training is the one that a recorded command was of."""
     if expected is None:
         return
-    data = prepare_data(dataset, plan.recipe.preprocessing, limit_train=plan.limit_train, limit_test=plan.limit_test)
+    data = prepared_data(plan, dataset)
     training = training_sha256(
         plan.architecture, plan.recipe, data=data.fingerprint, epochs=plan.epochs, resumed=plan.resumed
     )

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness.datasets import Dataset
-from harness.inputs.prepare import PreparedData, prepare_data, run_inputs, training_sha256
+from harness.inputs.prepare import run_inputs, training_sha256
 from harness.planning.plan import RunPlan
+from harness.planning.trainable import prepared_data
 from harness.processes.environments import find_python
 from harness.processes.launcher import WorkerFailed, WorkerProcess
 from harness.racing.race import Course, Entrant, Listen, OutOfRace, Rules
@@ -88,11 +89,6 @@ def run_race(
         return _Stable(plans, data.folder, Path(folder), needs_mb or {}).race(
             Course(start, rules), start, rules, listen
         )
-
-
-def prepared_data(plan: RunPlan, dataset: Dataset) -> PreparedData:
-    """The arrays that a plan trains on."""
-    return prepare_data(dataset, plan.recipe.preprocessing, limit_train=plan.limit_train, limit_test=plan.limit_test)
 
 
 def training_of(plan: RunPlan, dataset: Dataset) -> str:

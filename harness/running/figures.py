@@ -25,12 +25,14 @@ def time_to_accuracy(epochs: Sequence[EpochReport], target: float | None) -> dic
     for epoch in epochs:
         trained += epoch.train_seconds
         for level in levels:
-            if times[f"{level:g}"] is None and epoch.test_accuracy >= level:
+            if times[f"{level:g}"] is None and (epoch.test_accuracy or 0.0) >= level:
                 times[f"{level:g}"] = trained
     return times if epochs else {}
 
 
-def throughput(epochs: Sequence[EpochReport], report: TrainingReport | None, test_samples: int | None) -> Throughput:
+def throughput(
+    epochs: Sequence[EpochReport], report: TrainingReport | None, evaluated_samples: int | None
+) -> Throughput:
     """Samples per second while training and in evaluation, and single steps where the run came so far."""
     train_s = sum(epoch.train_seconds for epoch in epochs)
     samples = sum(span.samples for epoch in epochs for span in epoch.spans)
@@ -42,7 +44,7 @@ def throughput(epochs: Sequence[EpochReport], report: TrainingReport | None, tes
         quantiles = StepTime(p50=p50, p90=p90, p99=p99)
     return Throughput(
         train_samples_per_second=samples / train_s if train_s else None,
-        inference_samples_per_second=test_samples * len(epochs) / eval_s if test_samples and eval_s else None,
+        inference_samples_per_second=evaluated_samples * len(epochs) / eval_s if evaluated_samples and eval_s else None,
         step_ms=quantiles,
         step_ms_samples=tuple(thinned(steps.tolist(), STEP_SAMPLES)),
     )

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from harness.datasets import Dataset
 from harness.inputs.augmented_epochs import augmented_epochs
-from harness.inputs.prepare import PreparedData, prepare_data, run_inputs, training_sha256
+from harness.inputs.prepare import PreparedData, run_inputs, training_sha256
 from harness.planning.plan import RunPlan
 from harness.planning.resuming import check_continues
+from harness.planning.trainable import prepared_data, trained_samples
 from harness.running.events import Listener, Sized
 from harness.running.recording import RunNotes
 from harness.worker.job import TrainingJob
@@ -29,7 +30,7 @@ def prepared(
     Raises RequestError where a checkpoint cannot be continued so, StoreError where the storage refuses.
     """
     listen(Phase(phase="prepare"))
-    data = prepare_data(dataset, plan.recipe.preprocessing, limit_train=plan.limit_train, limit_test=plan.limit_test)
+    data = prepared_data(plan, dataset)
     listen(Sized(train_samples=data.train_samples))
     if plan.resumed:
         check_continues(plan.resumed, plan.recipe, data=data.fingerprint, samples=data.train_samples)
@@ -47,6 +48,7 @@ def prepared(
     )
     notes.fingerprints = given.fingerprints().model_copy(update={"data": data.fingerprint, "training": training})
     notes.train_samples, notes.test_samples = data.train_samples, data.test_samples
+    notes.evaluated_samples = data.validation_samples or data.test_samples
     job = TrainingJob(
         spec=plan.session,
         data=data.folder,
@@ -55,6 +57,7 @@ def prepared(
         epochs=plan.epochs.stop,
         batch_size=plan.recipe.batch_size,
         preprocessing=plan.recipe.preprocessing,
+        patience=plan.recipe.patience,
         keep=keep,
     )
     with _augmented(plan, dataset, data, notes, listen) as augmented:
@@ -66,7 +69,7 @@ def _augmented(
     plan: RunPlan, dataset: Dataset, data: PreparedData, notes: RunNotes, listen: Listener
 ) -> Iterator[Path | None]:
     """The folder of the run's augmented epochs, made where they are missing; None for a recipe that has none."""
-    augmentation = plan.recipe.augmentation
+    augmentation, validation = plan.recipe.augmentation, plan.recipe.validation
     if not augmentation.active:
         yield None
         return
@@ -77,9 +80,9 @@ def _augmented(
     progress(0, len(plan.epochs))
     start = time.monotonic()
     with augmented_epochs(
-        dataset.train_images[: data.train_samples],
+        dataset.train_images[trained_samples(plan, dataset)],
         augmentation,
-        dataset_sha256=dataset.sha256,
+        dataset_sha256=f"{dataset.sha256}, {validation} for validation" if validation else dataset.sha256,
         seed=plan.seed,
         epochs=plan.epochs,
         progress=progress,

@@ -51,6 +51,7 @@ class RunNotes:
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     train_samples: int | None = None
     test_samples: int | None = None
+    evaluated_samples: int | None = None  # after each epoch
     loaded: Loaded | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     variables_for_speed: tuple[str, ...] = ()
@@ -71,7 +72,6 @@ def record_of(
 ) -> Record:
     """The record of a run that ended in any way; figures it did not come to are absent."""
     figures = report.figures if report else None
-    last = notes.epochs[-1] if report else None
     metrics = classification_metrics(report.logits, test_labels) if report and test_labels is not None else None
     initial = None if plan.resumed else figures
     return Record(
@@ -102,8 +102,8 @@ def record_of(
         initial_test_loss=finite(initial.initial_test_loss) if initial else None,
         epochs=tuple(_epoch(epoch) for epoch in notes.epochs),
         curve=LearningCurve.of(report.losses.tolist()) if report else None,
-        test_accuracy=last.test_accuracy if last else None,
-        test_loss=finite(last.test_loss) if last else None,
+        test_accuracy=figures.test_accuracy if figures else None,
+        test_loss=finite(figures.test_loss) if figures else None,
         macro_precision=metrics.macro_precision if metrics else None,
         macro_recall=metrics.macro_recall if metrics else None,
         macro_f1=metrics.macro_f1 if metrics else None,
@@ -112,7 +112,7 @@ def record_of(
         time_to_accuracy=time_to_accuracy(
             () if plan.resumed else notes.epochs, plan.recipe.targets.get("test_accuracy")
         ),
-        throughput=throughput(notes.epochs, report, notes.test_samples),
+        throughput=throughput(notes.epochs, report, notes.evaluated_samples),
         phases=_phases(notes, figures),
         memory=_memory(notes, figures),
         busy_threads=figures.busy_threads if figures else None,
@@ -181,6 +181,8 @@ def _epoch(epoch: EpochReport) -> Epoch:
         test_accuracy=epoch.test_accuracy,
         train_loss=finite(epoch.train_loss),
         test_loss=finite(epoch.test_loss),
+        validation_loss=finite(epoch.validation_loss),
+        validation_accuracy=epoch.validation_accuracy,
         spans=tuple(
             Span(steps=span.steps, samples=span.samples, seconds=span.seconds) for span in thinned(epoch.spans, SPANS)
         ),

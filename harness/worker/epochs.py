@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Session
-from harness.worker.evaluation import evaluate
+from harness.worker.evaluation import Evaluation, evaluate
 from harness.worker.job import Inputs, TrainingJob
 from harness.worker.reports import EpochReport, Event, Progress, Span
 from harness.worker.system import ThreadTimes
@@ -39,7 +39,9 @@ class Epochs:
         self._emit = emit
         self._clock = clock
         self.losses: list[NDArray[np.float64]] = []
-        self.logits: NDArray[Any] = np.empty((0, 0))
+        self.evaluation: Evaluation | None = None
+        self.stale = 0  # epochs since the loss of evaluation was lowest
+        self._lowest = math.inf
         self.place_s = 0.0
         self._cpu_s = 0.0
         self._wall_s = 0.0
@@ -63,20 +65,21 @@ class Epochs:
             seconds = self._clock() - start
             self._wanted.append((ThreadTimes.now().since(threads), seconds))
         start = self._clock()
-        evaluation = evaluate(self._session, self._inputs)
+        evaluation = self.evaluation = evaluate(self._session, self._inputs.judged_by, self._inputs.dtype)
         eval_s = self._clock() - start
-        self.logits = evaluation.logits
+        self.stale = 0 if evaluation.loss < self._lowest else self.stale + 1
+        self._lowest = min(evaluation.loss, self._lowest)
+        part = "test" if self._inputs.validation is None else "validation"
         seconds = sum(span.seconds for span in spans)
         self._emit(
             EpochReport(
                 epoch=epoch + 1,
                 train_loss=weighted / len(order),
-                test_loss=evaluation.loss,
-                test_accuracy=evaluation.accuracy,
                 train_seconds=seconds,
                 eval_seconds=eval_s,
                 samples_per_second=len(order) / seconds,
                 spans=tuple(spans),
+                **{f"{part}_loss": evaluation.loss, f"{part}_accuracy": evaluation.accuracy},
             )
         )
 

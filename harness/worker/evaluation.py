@@ -1,4 +1,4 @@
-"""The test set through a session."""
+"""The test or the validation part through a session."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.contract import Session
-from harness.worker.job import Inputs
+from harness.worker.job import Labelled
 
 EVAL_BATCH = 1000
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean softmax cross-entropy and accuracy over the test set, computed in float64 from the logits."""
+    """Mean softmax cross-entropy and accuracy over a part, computed in float64 from the logits."""
 
     logits: NDArray[Any]
     loss: float
     accuracy: float
 
 
-def evaluate(session: Session, inputs: Inputs) -> Evaluation:
-    """The whole test set, in parts of EVAL_BATCH images."""
-    images, labels = inputs.test_images, inputs.test_labels
+def evaluate(session: Session, part: Labelled, dtype: np.dtype[Any]) -> Evaluation:
+    """All of a part, EVAL_BATCH images at a time in the session's dtype."""
     batches = [
-        session.predict(np.asarray(images[start : start + EVAL_BATCH], inputs.dtype))
-        for start in range(0, len(images), EVAL_BATCH)
+        session.predict(np.asarray(part.images[start : start + EVAL_BATCH], dtype))
+        for start in range(0, len(part.images), EVAL_BATCH)
     ]
     logits = np.concatenate(batches)
-    loss, accuracy = loss_and_accuracy(logits, labels)
+    loss, accuracy = loss_and_accuracy(logits, part.labels)
     return Evaluation(logits, loss, accuracy)
 
 

@@ -20,8 +20,8 @@ class TrainingJob:
 
     ``start_epoch`` above 0 continues a run: ``inputs`` then holds the weights and optimizer state to start from.
     ``augmented`` is the folder of ``harness.inputs.augmented_epochs`` whose images, once through ``preprocessing``,
-    take the place of the training images epoch by epoch. ``keep`` has the worker keep what was trained for a request
-    to save it.
+    take the place of the training images epoch by epoch. With ``patience`` the training ends when the evaluated loss
+    has not fallen for so many epochs. ``keep`` has the worker keep what was trained for a request to save it.
     """
 
     spec: SessionSpec
@@ -32,7 +32,16 @@ class TrainingJob:
     start_epoch: int = 0
     augmented: Path | None = None
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    patience: int | None = None
     keep: bool = False
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images float32[N, C, H, W] with their labels int64[N]."""
+
+    images: NDArray[Any]
+    labels: NDArray[np.int64]
 
 
 class Inputs:
@@ -44,8 +53,8 @@ class Inputs:
         self.dtype = job.spec.dtype
         self.train_images = np.load(job.data / "train_images.npy", mmap_mode="r")
         self.train_labels = np.load(job.data / "train_labels.npy")
-        self.test_images = np.load(job.data / "test_images.npy", mmap_mode="r")
-        self.test_labels = np.load(job.data / "test_labels.npy")
+        self.test = _labelled(job.data, "test")
+        self.validation = _labelled(job.data, "validation") if (job.data / "validation_labels.npy").exists() else None
         self.order = np.load(job.inputs / "order.npy", mmap_mode="r")
         self.learning_rates = np.load(job.inputs / "learning_rates.npy")
         self.batches = Batches(self.order.shape[1], job.batch_size)
@@ -57,12 +66,21 @@ class Inputs:
             with np.load(state) as arrays:
                 self.optimizer_state = dict(arrays)
 
+    @property
+    def judged_by(self) -> Labelled:
+        """What is evaluated before the first epoch and after each."""
+        return self.test if self.validation is None else self.validation
+
     def images_of(self, epoch: int) -> NDArray[Any]:
         """The training images of an epoch (counted from 0), float[N, C, H, W] of the session's dtype."""
         if self.augmented is None:
             return np.asarray(self.train_images, self.dtype)
         pixels = np.load(epoch_file(self.augmented, epoch), mmap_mode="r")
         return self._preprocessing.apply(pixels).astype(self.dtype, copy=False)
+
+
+def _labelled(data: Path, part: str) -> Labelled:
+    return Labelled(np.load(data / f"{part}_images.npy", mmap_mode="r"), np.load(data / f"{part}_labels.npy"))
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:

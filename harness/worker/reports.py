@@ -50,13 +50,18 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochReport:
-    """One epoch, counted from 1, as it ended; ``train_loss`` is the mean over its steps, weighted by samples."""
+    """One epoch, counted from 1, as it ended; ``train_loss`` is the mean over its steps, weighted by samples.
+
+    Where there is a validation part it is evaluated after each epoch, else the test part: the other's figures are None.
+    """
 
     kind: ClassVar[str] = "epoch"
     epoch: int
     train_loss: float
-    test_loss: float
-    test_accuracy: float
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
     train_seconds: float
     eval_seconds: float
     samples_per_second: float
@@ -94,12 +99,15 @@ class Turn:
 class Figures:
     """Of a training that went well. Seconds, MiB, and threads as ``results.record`` has them.
 
-    ``initial_*`` are those before the first step; ``tuning`` what the session did for speed; ``place_s`` is None
+    ``test_*`` are those after the last step, ``initial_*`` those before the first, None where a validation part spares
+    the test part until the end; ``tuning`` what the session did for speed; ``place_s`` is None
     where images are handed over once.
     """
 
-    initial_test_loss: float
-    initial_test_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    initial_test_loss: float | None = None
+    initial_test_accuracy: float | None = None
     build_s: float
     first_step_s: float
     place_s: float | None = None

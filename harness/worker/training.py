@@ -59,7 +59,8 @@ class Training:
         after_build = memory.rss_mb()
         self._emit(Phase(phase="first step"))
         first_step_s = self._warm_up()
-        initial = evaluate(self._session, self._inputs)  # untimed: compiles the evaluation
+        inputs = self._inputs
+        initial = evaluate(self._session, inputs.judged_by, inputs.dtype)  # untimed: compiles the evaluation
         own_peak = memory.reset_peak()
         gc.collect()
         gc.freeze()  # a framework's objects are many: looking through them again before every epoch takes 0.2 s
@@ -67,10 +68,15 @@ class Training:
         epochs, disturbance = self._train()
         peak = memory.peak_rss_mb() if own_peak else None  # else it would be the highest of loading and building too
         device_peak = self._session.peak_device_memory()
-        self._remember()
+        self._remember(len(np.concatenate(epochs.losses)))
+        final = epochs.evaluation
+        if inputs.validation is not None or final is None:
+            final = evaluate(self._session, inputs.test, inputs.dtype)
         figures = Figures(
-            initial_test_loss=initial.loss,
-            initial_test_accuracy=initial.accuracy,
+            test_loss=final.loss,
+            test_accuracy=final.accuracy,
+            initial_test_loss=None if inputs.validation else initial.loss,
+            initial_test_accuracy=None if inputs.validation else initial.accuracy,
             build_s=self._build_s,
             first_step_s=first_step_s,
             place_s=epochs.place_s if self._inputs.augmented else None,
@@ -85,7 +91,7 @@ class Training:
         return TrainingReport(
             figures=figures,
             losses=np.concatenate(epochs.losses),
-            logits=epochs.logits.astype(np.float64),
+            logits=final.logits.astype(np.float64),
             step_s=self._step_times(),
         )
 
@@ -122,12 +128,14 @@ class Training:
         thermal, before = Thermal.now(), Counters.now()
         for epoch in range(self._job.start_epoch, self._job.epochs):
             epochs.run(epoch)
+            if self._job.patience is not None and epochs.stale >= self._job.patience:
+                break
         return epochs, Thermal.now().since(thermal, Counters.now().since(before))
 
-    def _remember(self) -> None:
+    def _remember(self, steps: int) -> None:
         """Raise Diverged where not all is finite, which evaluation may hide; keep what a request to save asks for."""
         parameters = self._session.parameters()
-        last_step = self._job.epochs * self._inputs.batches.steps - 1
+        last_step = self._job.start_epoch * self._inputs.batches.steps + steps - 1
         for name, array in parameters.items():
             if not np.isfinite(array).all():
                 raise Diverged(f"{name} holds values that are not finite (NaN or infinity)", last_step)

@@ -62,21 +62,22 @@ def loss(analysis: Analysis, selection: Selection, case: Case) -> Figure | None:
 
 
 def accuracy(analysis: Analysis, case: Case) -> Figure | None:
-    """Test accuracy per epoch, and against the seconds spent in training; the band spans the runs."""
+    """Test (else validation) accuracy per epoch, and against the seconds spent in training; the band spans the runs."""
     epochs = analysis.results.epochs
-    epochs = epochs[epochs["test_accuracy"].notna()]
+    epochs = epochs.assign(judged=epochs["test_accuracy"].fillna(epochs["validation_accuracy"]))
+    epochs = epochs[epochs["judged"].notna()]
     figure, (left, right) = panels([2.9, 2.9], columns=2)
     right.sharey(left)
-    drawn = False
+    drawn: set[str] = set()
     for subject in case.subjects:
         own = epochs[epochs["run_id"].isin(subject.ok["run_id"]) & epochs["set"].isin(subject.ok["set"])]
         if own.empty:
             continue
-        drawn = True
+        drawn.add("test accuracy" if own["test_accuracy"].notna().any() else "validation accuracy")
         look = analysis.labels.look(subject.key)
         by_epoch = own.groupby("epoch")
-        middle = by_epoch["test_accuracy"].median()
-        lowest, highest = by_epoch["test_accuracy"].min(), by_epoch["test_accuracy"].max()
+        middle = by_epoch["judged"].median()
+        lowest, highest = by_epoch["judged"].min(), by_epoch["judged"].max()
         seconds = by_epoch["elapsed_train_s"].median()
         for axes, x in ((left, middle.index.to_numpy(dtype=float)), (right, seconds.to_numpy())):
             axes.fill_between(x, lowest, highest, color=look.colour, alpha=0.15, lw=0)
@@ -90,7 +91,7 @@ def accuracy(analysis: Analysis, case: Case) -> Figure | None:
             )
     if not drawn:
         return None
-    left.set(xlabel="epoch", ylabel="test accuracy", title=short(analysis.labels.case(case.key), 40))
+    left.set(xlabel="epoch", ylabel=" or ".join(sorted(drawn)), title=short(analysis.labels.case(case.key), 40))
     left.set_xlim(left.dataLim.x0 - 0.5, left.dataLim.x1 + 0.5)  # wide enough for a tick even of a single epoch
     left.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     left.yaxis.set_major_formatter(PercentFormatter(1.0))
