@@ -15,24 +15,25 @@ app = typer.Typer(help="Fetch data sets and look at them.")
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="mnist: the one data set that is downloaded.")] = "mnist",
+    name: Annotated[str, typer.Argument(help="mnist, fashion_mnist, kmnist, emnist, cifar10 or cifar100.")] = "mnist",
 ) -> None:
     """Download a data set into the user's cache and check it; nothing is done where it is already there.
 
     Example: `python -m harness data fetch mnist`
     """
-    from harness.datasets import NAMES
-    from harness.datasets.mnist import fetch_mnist, load_mnist
+    from harness.datasets import NAMES, load_dataset
+    from harness.datasets.mnist import fetch_mnist
+    from harness.datasets.published import fetch_published
     from specs.errors import unknown
 
     if name == "digits":
         print("digits is embedded: there is nothing to fetch", file=sys.stderr)
         return
-    if name != "mnist":
+    if name not in NAMES:
         raise unknown("data set", name, NAMES)
-    folder, downloaded = fetch_mnist()
-    load_mnist(folder)
-    print(f"mnist: {'downloaded' if downloaded else 'was there already'}, and its content is right", file=sys.stderr)
+    folder, downloaded = fetch_mnist() if name == "mnist" else fetch_published(name)
+    load_dataset(name, folder if name == "mnist" else folder.parent)
+    print(f"{name}: {'downloaded' if downloaded else 'was there already'}, and its content is right", file=sys.stderr)
     print(folder)
 
 

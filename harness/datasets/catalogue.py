@@ -9,12 +9,18 @@ from harness.datasets.digits import load_digits
 from harness.datasets.folder import FORMS, load_folder
 from harness.datasets.mnist import load_mnist
 from harness.datasets.npz import load_npz
+from harness.datasets.published import PUBLISHED, load_published
 from specs.errors import RequestError, unknown
 from specs.form import MNIST, Form
 
 NAMES = {
     "mnist": "MNIST: 60,000 + 10,000 handwritten digits, 28x28 (a folder of yours, or a download of 11 MB)",
     "digits": "1,442 + 355 scanned digits, enlarged to 28x28 (embedded, no network)",
+    "fashion_mnist": "60,000 + 10,000 pictures of clothes, 28x28 (31 MB)",
+    "kmnist": "60,000 + 10,000 cursive Japanese characters, 28x28 (21 MB)",
+    "emnist": "124,800 + 20,800 handwritten letters of 26 classes, 28x28 (536 MB)",
+    "cifar10": "50,000 + 10,000 colour photographs of 10 classes, 32x32 (170 MB)",
+    "cifar100": "50,000 + 10,000 colour photographs of 100 classes, 32x32 (169 MB)",
 }
 
 
@@ -32,6 +38,8 @@ def load_dataset(name_or_path: str | Path, data_dir: Path | None = None, *, trai
 
 def form_of(name_or_path: str | Path) -> Form:
     """Image shape and classes of a data set; those of the named ones are known without it. Raises RequestError."""
+    if name_or_path in PUBLISHED:
+        return PUBLISHED[str(name_or_path)].form
     if name_or_path in NAMES:
         return MNIST
     data = load_dataset(name_or_path)
@@ -45,6 +53,8 @@ def _load(name_or_path: str | Path, data_dir: Path | None, training: bool) -> Da
         return load_mnist(data_dir)
     if text == "digits":
         return load_digits()
+    if text in PUBLISHED:
+        return load_published(text, data_dir)
     if "\0" in text:
         raise RequestError("a data set's name may not hold a NUL character")
     path = Path(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,17 +15,21 @@ from tqdm import tqdm
 
 from specs.errors import RequestError
 
-MIRRORS = (
+MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://sagemaker-sample-files.s3.amazonaws.com/datasets/image/MNIST/",
 )
 _TIMEOUT_S = 20
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = 640 << 20  # EMNIST is the largest, with 536 MB
 
 
-def download(target: Path, files: Mapping[str, str], check: Callable[[str, Path], None]) -> None:
+def download(
+    target: Path, files: Mapping[str, str], check: Callable[[str, Path], None], *, mirrors: Sequence[str]
+) -> None:
     """Put ``files`` (part to file name) into ``target``, each only once ``check(part, path)`` has passed.
+
+    ``mirrors`` are addresses to which a file's name is added, asked in this order.
 
     Two processes may do so at once: the second finds the first one's files. Raises RequestError naming the last
     failure and the ways out.
@@ -35,14 +39,14 @@ def download(target: Path, files: Mapping[str, str], check: Callable[[str, Path]
         with FileLock(target.with_suffix(".lock")):
             for part, name in files.items():
                 if not (target / name).is_file():
-                    _fetch(target, part, name, check)
+                    _fetch(target, part, name, check, mirrors)
     except OSError as error:
         raise RequestError(f"{target}: cannot keep the download: {error.strerror or error}") from None
 
 
-def _fetch(target: Path, part: str, name: str, check: Callable[[str, Path], None]) -> None:
+def _fetch(target: Path, part: str, name: str, check: Callable[[str, Path], None], mirrors: Sequence[str]) -> None:
     failures = []
-    for mirror in MIRRORS:
+    for mirror in mirrors:
         host = urlsplit(mirror).netloc
         with tempfile.TemporaryDirectory(prefix=".incoming-", dir=target) as incoming:
             path = Path(incoming) / name
@@ -57,8 +61,8 @@ def _fetch(target: Path, part: str, name: str, check: Callable[[str, Path], None
                 path.replace(target / name)
                 return
     raise RequestError(
-        f"{name} could not be downloaded ({'; '.join(failures)}); put the four files into {target}, "
-        f"or name a folder that has them by --data-dir or HARNESS_DATA_DIR"
+        f"{name} could not be downloaded ({'; '.join(failures)}); put it into {target}, "
+        f"or name a folder that has {target.name}/ by --data-dir or HARNESS_DATA_DIR"
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import math
 import zlib
 from pathlib import Path
@@ -69,7 +70,7 @@ def _decoded(path: Path, axes: tuple[int, ...]) -> NDArray[np.uint8]:
         except RequestError:  # damaged after it was written: decode again
             kept.unlink(missing_ok=True)
     array = _gunzip(path, axes)
-    if array.nbytes < _WORTH_KEEPING or not cache.write(kept, [_header(array), array.data]):
+    if array.nbytes < _WORTH_KEEPING or not cache.write(kept, [header(array), array.data]):
         return array
     return _mapped(kept, axes)
 
@@ -99,6 +100,16 @@ def _fill(array: NDArray[np.uint8], file: gzip.GzipFile) -> int:
     return count
 
 
+def content_of(content: bytes, name: str) -> NDArray[np.uint8]:
+    """The array of an IDX file that is in memory. Raises RequestError like the readers of files."""
+    path, file = Path(name), io.BytesIO(content)
+    shape = _shape(path, file, (1, 3, 4))
+    elements = np.frombuffer(content, np.uint8, offset=file.tell())
+    if elements.size != math.prod(shape):
+        raise _wrong_size(path, shape, elements.size)
+    return elements.reshape(shape)
+
+
 def _shape(path: Path, file: BinaryIO | gzip.GzipFile, axes: tuple[int, ...]) -> tuple[int, ...]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
@@ -117,7 +128,8 @@ def _shape(path: Path, file: BinaryIO | gzip.GzipFile, axes: tuple[int, ...]) ->
     return shape
 
 
-def _header(array: NDArray[np.uint8]) -> bytes:
+def header(array: NDArray[np.uint8]) -> bytes:
+    """What stands before the elements of an IDX file of unsigned bytes."""
     return bytes([0, 0, _UNSIGNED_BYTE, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
 
 

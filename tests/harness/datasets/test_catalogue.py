@@ -92,8 +92,11 @@ def test_a_folder_around_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("mnst", "unknown data set 'mnst'; did you mean 'mnist'? (known: digits, mnist)"),
-        ("cifar10", "unknown data set 'cifar10' (known: digits, mnist)"),
+        (
+            "mnst",
+            "unknown data set 'mnst'; did you mean 'mnist'? (known: cifar10, cifar100, digits, ",
+        ),
+        ("imagenet", "unknown data set 'imagenet' (known: cifar10, cifar100,"),
         ("./nowhere", "nowhere: no such file or folder"),
         ("nowhere.npz", "nowhere.npz: no such file or folder"),
         ("~nobody/at/all", "~nobody/at/all: no such file or folder"),

