@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -24,21 +25,22 @@ def assemble(
     test: tuple[Part, Part],
     classes: int | None = None,
     channels_last: bool | None = None,
+    notes: Sequence[str] = (),
 ) -> Dataset:
     """A Dataset from (images, labels) pairs in any form that ``harness.datasets.meaning`` knows, once they fit.
 
-    Without ``train`` its part is empty. Without ``classes`` there are as many as the labels name. Raises RequestError
-    naming the file and the problem: counts that differ, an empty part, train and test images of different shapes,
-    labels out of range, arrays that could mean two things.
+    Without ``train`` its part is empty. Without ``classes`` there are as many as the labels name. ``notes`` are what
+    the source has to say. Raises RequestError naming the file and the problem: counts that differ, an empty part, train
+    and test images of different shapes, labels out of range, arrays that could mean two things.
     """
     pairs = [test] if train is None else [train, test]
-    images, notes = images_meant([pair[0] for pair in pairs], channels_last)
+    images, inferred = images_meant([pair[0] for pair in pairs], channels_last)
     labels, named = [], []
     for pair in pairs:
         part, more, count = labels_meant(pair[1])
         labels.append(part)
         named.append(count)
-        notes += more
+        inferred += more
     for pixels, part in zip(images, labels, strict=True):
         if len(pixels.array) != len(part.array):
             raise RequestError(
@@ -60,7 +62,7 @@ def assemble(
         images.insert(0, Part("no training images", empty[0]))
         labels.insert(0, Part("no training labels", empty[1]))
     count = classes or max(2, *named)
-    notes += missing_classes(labels[0].array, labels[1].array, count)
+    inferred += missing_classes(labels[0].array, labels[1].array, count)
     digests = [part.sha256 for pair in zip(images, labels, strict=True) for part in pair]
     return Dataset(
         name=name,
@@ -72,7 +74,7 @@ def assemble(
         classes=count,
         source=source,
         sha256=hashlib.sha256("".join(digests).encode()).hexdigest(),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys([*notes, *inferred])),
     )
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from harness.datasets.dataset import Dataset
 from harness.datasets.digits import load_digits
-from harness.datasets.folder import FORMS, load_folder
+from harness.datasets.folder import FORMS, find_parts, load_folder
 from harness.datasets.mnist import load_mnist
 from harness.datasets.npz import load_npz
+from harness.datasets.pictures import TEST, TRAIN, load_pictures, part_folder
 from harness.datasets.published import PUBLISHED, load_published
+from harness.datasets.table import find_tables, load_tables
 from specs.errors import RequestError, unknown
 from specs.form import MNIST, Form
 
@@ -47,6 +49,16 @@ def form_of(name_or_path: str | Path) -> Form:
     return Form((channels, height, width), data.classes)
 
 
+def _load_folder(path: Path, *, training: bool) -> Dataset:
+    """By what it holds: IDX files, pictures in folders, or tables."""
+    if not find_parts(path):
+        if part_folder(path, (*TRAIN, *TEST)):
+            return load_pictures(path, training=training)
+        if any(find_tables(path)):
+            return load_tables(path, training=training)
+    return load_folder(path, training=training)
+
+
 def _load(name_or_path: str | Path, data_dir: Path | None, training: bool) -> Dataset:
     text = str(name_or_path)
     if text == "mnist":
@@ -59,7 +71,7 @@ def _load(name_or_path: str | Path, data_dir: Path | None, training: bool) -> Da
         raise RequestError("a data set's name may not hold a NUL character")
     path = Path(text)
     if path.is_dir():
-        return load_folder(path, training=training)
+        return _load_folder(path, training=training)
     if path.is_file():
         if path.suffix != ".npz":
             raise RequestError(f"{path}: not a data set: {FORMS}")

@@ -21,8 +21,9 @@ PARTS = {
 
 FORMS = (
     "a data set is a folder of four IDX files, .gz or not (train-images-idx3-ubyte, train-labels-idx1-ubyte, "
-    "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte), or an .npz file of x_train, y_train, x_test and y_test, as "
-    "np.savez writes it"
+    "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte), of pictures (train/CLASS/*.png or *.jpg, and test/ alike), or of "
+    "two CSV files (train.csv and test.csv: the label, then the pixels), or an .npz file of x_train, y_train, x_test "
+    "and y_test, as np.savez writes it"
 )
 """What someone's own data may be."""
 

@@ -1,6 +1,7 @@
 """Anyone's own data as an .npz archive, without trust in it: no pickles, no archive bombs.
 
-It holds train_images, train_labels, test_images, test_labels, or the same as x_train, y_train, x_test, y_test.
+It holds train_images, train_labels, test_images, test_labels, or the same as x_train, y_train, x_test, y_test, in
+capitals or not; ``_NAMES`` has what else they are called.
 Images are best uint8[N, H, W] or uint8[N, C, H, W], labels integers [N]; ``harness.datasets.meaning`` has what else is
 understood. A boolean ``channels_last`` may say where the channels are.
 """
@@ -25,7 +26,11 @@ _MOST_DEFLATE_RATIO = 1032
 _NAMES = (
     ("train_images", "train_labels", "test_images", "test_labels"),
     ("x_train", "y_train", "x_test", "y_test"),
+    ("train_x", "train_y", "test_x", "test_y"),
+    ("training_images", "training_labels", "test_images", "test_labels"),
+    ("train_data", "train_labels", "test_data", "test_labels"),
 )
+_TOLD = 2  # of these, where none is there
 
 
 def load_npz(path: Path, *, training: bool = True) -> Dataset:
@@ -56,17 +61,19 @@ def load_npz(path: Path, *, training: bool = True) -> Dataset:
 
 def _names(path: Path, archive: zipfile.ZipFile, *, training: bool) -> tuple[str, ...]:
     """Which of the arrays to read: all four, or the test part's two."""
-    members = {member.removesuffix(".npy") for member in archive.namelist()}
+    held = [member.removesuffix(".npy") for member in archive.namelist()]
+    members = {name.lower(): name for name in reversed(held)}
     for names in _NAMES:
-        if members.issuperset(names):
-            return names
-        if members.issuperset(names[2:]) and not training:
-            return names[2:]
-    wanted = " or ".join(", ".join(names) for names in _NAMES)
-    held = ", ".join(sorted(members)[:8])
-    alone = any(members.issuperset(names[2:]) for names in _NAMES)
+        if members.keys() >= set(names):
+            return tuple(members[name] for name in names)
+    for names in _NAMES if not training else ():
+        if members.keys() >= set(names[2:]):
+            return tuple(members[name] for name in names[2:])
+    wanted = " or ".join(", ".join(names) for names in _NAMES[:_TOLD])
+    alone = any(members.keys() >= set(names[2:]) for names in _NAMES)
+    listed = ", ".join(sorted(held)[:8])
     hint = "; a test part alone is for evaluate and predict" if alone else ""
-    raise RequestError(f"{path}: needs the arrays {wanted}; it holds {held[:200]!a}{hint}")
+    raise RequestError(f"{path}: needs the arrays {wanted}; it holds {listed[:200]!a}{hint}")
 
 
 def _channels_last(path: Path, archive: zipfile.ZipFile) -> bool | None:

@@ -14,7 +14,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ def load_published(name: str, data_dir: Path | None = None) -> Dataset:
         if isinstance(error, RequestError):
             raise
         raise RequestError(f"{place}: not {published.title}: {str(error)[:100]}") from None
-    found = assemble(
+    return assemble(
         name=name,
         title=published.title,
         source=published.source,
@@ -69,8 +69,8 @@ def load_published(name: str, data_dir: Path | None = None) -> Dataset:
         test=test,
         classes=published.form.classes,
         channels_last=False,
+        notes=published.notes,
     )
-    return replace(found, notes=(*published.notes, *found.notes))
 
 
 def fetch_published(name: str) -> tuple[Path, bool]:

@@ -14,10 +14,10 @@ NAMES = {
 }
 
 
-def idx_bytes(array: NDArray[np.uint8]) -> bytes:
-    """The array as an IDX file of unsigned bytes."""
+def idx_bytes(array: NDArray[np.generic], kind: int = 8) -> bytes:
+    """The array as an IDX file; ``kind`` is IDX's number of its type, 8 for unsigned bytes."""
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+    return bytes([0, 0, kind, array.ndim]) + sizes + array.tobytes()
 
 
 def small_data(train: int = 12, test: int = 5, shape: tuple[int, ...] = (6, 4)) -> dict[str, NDArray[np.uint8]]:

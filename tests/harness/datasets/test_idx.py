@@ -82,7 +82,7 @@ HUGE = bytes([0, 0, 8, 3]) + (100_000_000).to_bytes(4, "big") + (32).to_bytes(4,
         (b"", "not an IDX file (starts with nothing)"),
         (b"\0\0\x08", "not an IDX file (starts with 00 00 08)"),
         (b"\x89PNG\r\n\x1a\n", "not an IDX file (starts with 89 50 4e 47)"),
-        (b"\0\0\x0d\x03" + bytes(12), "element type 0x0d, only unsigned bytes (0x08) are read"),
+        (b"\0\0\x07\x03" + bytes(12), "element type 0x07, which IDX does not have"),
         (b"\0\0\x08\x02" + bytes(12), "2 axes, but images have 3 or 4"),
         (b"\0\0\x08\xff" + bytes(12), "255 axes, but images have 3 or 4"),
         (b"\0\0\x08\x03\0\0", "truncated within its header"),
@@ -99,6 +99,18 @@ def test_malformed_files(file, content: bytes, said: str, compress: bool) -> Non
         idx.read_images(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize(("kind", "dtype"), [(9, "i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")])
+def test_other_types_of_numbers(file, kind: int, dtype: str, compress: bool) -> None:
+    labels = np.array([0, 3, 100], dtype)
+    content = idx_bytes(labels, kind)
+    part = idx.read_labels(file(gzip.compress(content) if compress else content))
+    assert part.array.dtype == labels.dtype
+    np.testing.assert_array_equal(part.array, labels)
+    with pytest.raises(RequestError, match="truncated"):
+        idx.read_labels(file(gzip.compress(content[:-1]) if compress else content[:-1]))
 
 
 def test_labels_have_one_axis(file) -> None:
