@@ -47,6 +47,8 @@ def canned_worker(folder: Path, *, samples: int = 20, test_samples: int = 20, cl
     load = to_plain(Loaded(framework=framework, python="3", import_s=0.1))
     train = to_plain(
         Figures(
+            test_loss=0.6,
+            test_accuracy=0.35,
             initial_test_loss=1.0,
             initial_test_accuracy=0.3,
             build_s=0.001,
