@@ -1,32 +1,28 @@
 """A race: backends on one training by turns, as it is kept in a result set, and what it says of their speeds.
 
-Ratios are taken within a round, because the machine drifts from one to the next; over the rounds their median counts,
-which a few disturbed turns do not move (Chen & Revels 2016), with a bootstrap interval of the logarithms (Georges et
-al. 2007, Kalibera & Jones 2013): see ``results.statistics`` and docs/measuring.md.
+Ratios are taken within a round, because the machine drifts from one to the next; over the rounds of an opening of the
+processes their median counts, which a few disturbed turns do not move (Chen & Revels 2016), and over the openings an
+interval (Georges et al. 2007, Kalibera & Jones 2013): see ``results.openings`` and docs/measuring.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import accumulate
 from statistics import median
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from results.columns import SubjectKey
+from results.openings import ratio_over_openings
 from results.record import Count, Fraction, Manner, Name, PathName, Positive, Seconds, Text
-from results.statistics import Estimate, Ratio, Verdict, ratio
+from results.statistics import Ratio
 
 MOST_ROUNDS = 100_000
-LEAST_ROUNDS = 10
-"""Fewest rounds by which a race is decided: an interval of fewer may be narrow by chance."""
-STOPPED_CONFIDENCE = 0.985
-"""At which intervals are taken that cover the truth in at least 95 of 100 races.
-
-A race ends once its intervals are narrow, and so rather where they are narrow by chance: taken at 95 % they covered the
-truth in 88 to 91 of 100 simulated races, taken at this in 95 to 98.
-"""
+BUSIEST = 3
+"""How many of the processes that disturbed a race are named."""
 
 Ended = Literal["precision", "budget", "interrupted", "failed"]
 
@@ -71,6 +67,8 @@ class Race(_Part):
 
     ``share`` is that of the machine's CPU time beyond which what others took makes a turn count no more, ``target``
     how near (0.05: 5 %) the ends of every ratio's interval were to come, ``seconds`` what the turns took in all.
+    ``openings`` holds how many rounds there were before each opening of its workers; races of before had one.
+    ``busiest`` names the commands that took most of the processors in the rounds that had disturbed turns.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -88,6 +86,8 @@ class Race(_Part):
     budget_s: Seconds
     seconds: Seconds
     ended: Ended
+    openings: Annotated[tuple[Count, ...], Field(max_length=MOST_ROUNDS)] = (0,)
+    busiest: Annotated[tuple[Name, ...], Field(max_length=BUSIEST)] = ()
     racers: Annotated[tuple[Racer, ...], Field(max_length=100, min_length=1)]
 
     @property
@@ -96,17 +96,16 @@ class Race(_Part):
         return len(self.racers[0].rates)
 
     def ratio(self, racer: Racer, to: Racer | None = None) -> Ratio:
-        """Of a racer's speed to another's, the baseline's if none is named, from the rounds in which both count.
-
-        A race has no verdict on fewer than LEAST_ROUNDS rounds.
-        """
+        """Of a racer's speed to another's, the baseline's if none is named, from the rounds in which both count."""
         peer = self.racers[self.baseline] if to is None else to
-        both = zip(racer.rates, peer.rates, strict=True)
-        found = ratio([(mine, its) for mine, its in both if mine and its], confidence=STOPPED_CONFIDENCE)
-        if found.estimate is not None and found.estimate.n < LEAST_ROUNDS:
-            few = Estimate(found.estimate.median, None, None, found.estimate.n)
-            return Ratio(few, Verdict.NOT_COMPARABLE, "few_rounds")
-        return found
+        both = list(zip(racer.rates, peer.rates, strict=True))
+        ends = (*self.openings[1:], self.rounds)
+        return ratio_over_openings(
+            [
+                [(mine, its) for mine, its in both[begin:end] if mine and its]
+                for begin, end in zip(self.openings, ends, strict=True)
+            ]
+        )
 
     @property
     def rivals(self) -> tuple[Racer, ...]:
@@ -157,7 +156,7 @@ def now() -> str:
 
 
 def pooled(races: Iterable[Race]) -> list[Race]:
-    """Races of one training under the same conditions as one: further rounds narrow its intervals.
+    """Races of one training under the same conditions as one: further openings narrow its intervals.
 
     Racers are the same where backend, version and manner are; the last race says how it ended.
     """
@@ -175,8 +174,16 @@ def _joined(races: list[Race]) -> Race:
     racers = tuple(_one(key, races) for key in keys)
     last = races[-1]
     place = [racer.key for racer in racers].index(last.racers[last.baseline].key)
-    seconds = sum(race.seconds for race in races)
-    return last.model_copy(update={"racers": racers, "baseline": place, "seconds": seconds})
+    before = [0, *accumulate(race.rounds for race in races)]
+    return last.model_copy(
+        update={
+            "racers": racers,
+            "baseline": place,
+            "seconds": sum(race.seconds for race in races),
+            "openings": tuple(first + own for first, race in zip(before, races, strict=False) for own in race.openings),
+            "busiest": tuple(dict.fromkeys(name for race in reversed(races) for name in race.busiest))[:BUSIEST],
+        }
+    )
 
 
 def _one(key: SubjectKey, races: list[Race]) -> Racer:

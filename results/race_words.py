@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from results.columns import rung
 from results.formatting import cell, duration, interval, plain
+from results.openings import LEAST_OPENINGS, OPENINGS_DIFFER
 from results.race import Race, Racer
 from results.statistics import Ratio, Verdict
 from results.words import Words
@@ -25,7 +26,13 @@ def sentences(
         if len(own) > 1:
             yield _verdict(race, own, words, name)
     seconds = race.budget_s if race.ended == "budget" else race.seconds
-    yield words(f"race_{race.ended}", rounds=race.rounds, time=duration(seconds), target=f"{100 * race.target:g}")
+    ended = "took" if race.ended == "precision" and not race.precise else race.ended  # of races with one opening
+    yield words(
+        f"race_{ended}", rounds=race.rounds, openings=len(race.openings), time=duration(seconds),
+        target=f"{100 * race.target:g}",
+    )  # fmt: skip
+    if ranked and len(race.openings) < LEAST_OPENINGS:
+        yield words("race_few_openings", least=LEAST_OPENINGS, share=f"{100 * (OPENINGS_DIFFER - 1):.0f}")
     yield from _disturbed(race, words, name)
     for racer in race.racers:
         if racer.error is not None:
@@ -68,6 +75,8 @@ def _disturbed(race: Race, words: Words, name: Name) -> Iterator[str]:
     turns = disturbed + sum(racer.quiet for racer in race.racers)
     if disturbed:
         yield words("race_disturbed", disturbed=disturbed, turns=turns)
+    if race.busiest:
+        yield words("race_busiest", names=words.join([plain(name) for name in race.busiest]))
     for racer in race.racers:
         if racer.disturbed and not racer.quiet and racer.taken is not None:
             yield words(

@@ -108,14 +108,14 @@ def estimate(values: Sequence[float], *, share: bool = False) -> Estimate | None
     return Estimate(median, low, high, len(data))
 
 
-def ratio(pairs: Sequence[tuple[float, float]], *, confidence: float = CONFIDENCE) -> Ratio:
+def ratio(pairs: Sequence[tuple[float, float]]) -> Ratio:
     """The ratio of paired speeds, first over second, each pair taken in the same round. Works on logarithms."""
     if not pairs:
         return Ratio(None, Verdict.NOT_COMPARABLE, "no_pair")
     data = np.asarray(pairs, dtype=np.float64)
     logs = np.log(data[:, 0] / data[:, 1])
-    low, high = _interval(logs, confidence)
-    return _judge(float(np.median(logs)), low, high, len(logs))
+    low, high = _interval(logs)
+    return judge(float(np.median(logs)), low, high, len(logs))
 
 
 def ratio_unpaired(first: Sequence[float], second: Sequence[float]) -> Ratio:
@@ -128,12 +128,12 @@ def ratio_unpaired(first: Sequence[float], second: Sequence[float]) -> Ratio:
     a, b = np.log(np.asarray(first, dtype=np.float64)), np.log(np.asarray(second, dtype=np.float64))
     middle, n = float(np.median(a) - np.median(b)), min(len(a), len(b))
     if n == 1:
-        return _judge(middle, None, None, n)
+        return judge(middle, None, None, n)
     if n < BOOTSTRAP_LEAST:
         low, high = _welch(a, b)
-        return _judge(middle, min(low, middle), max(high, middle), n)
+        return judge(middle, min(low, middle), max(high, middle), n)
     low, high = _bootstrap((a, b), lambda x, y, axis: np.median(x, axis=axis) - np.median(y, axis=axis))
-    return _judge(middle, low, high, n)
+    return judge(middle, low, high, n)
 
 
 def equivalence(differences: Sequence[float], margin: float = EQUIVALENCE_MARGIN) -> Equivalence | None:
@@ -159,7 +159,7 @@ def _exp(logarithm: float) -> float:
     return math.exp(min(logarithm, 700.0))  # beyond lies what a float cannot hold
 
 
-def _interval(data: Values, confidence: float = CONFIDENCE) -> tuple[float, float] | tuple[None, None]:
+def _interval(data: Values) -> tuple[float, float] | tuple[None, None]:
     n = len(data)
     if n == 1:
         return None, None
@@ -168,25 +168,23 @@ def _interval(data: Values, confidence: float = CONFIDENCE) -> tuple[float, floa
     if n < BOOTSTRAP_LEAST:
         from scipy.stats import t
 
-        reach = float(t.ppf(0.5 + confidence / 2, n - 1)) * float(data.std(ddof=1)) / math.sqrt(n)
+        reach = float(t.ppf(0.5 + CONFIDENCE / 2, n - 1)) * float(data.std(ddof=1)) / math.sqrt(n)
         return float(data.mean()) - reach, float(data.mean()) + reach
-    low, high = np.interp(_median_ranks(n, confidence), np.arange(n), np.sort(data))
+    low, high = np.interp(_median_ranks(n), np.arange(n), np.sort(data))
     return float(low), float(high)
 
 
 @lru_cache(maxsize=256)
-def _median_ranks(n: int, confidence: float) -> tuple[float, float]:
+def _median_ranks(n: int) -> tuple[float, float]:
     """The bootstrap interval of the median of 0, 1, ..., n-1.
 
     Which of the sorted values a resample's median falls on does not depend on the values, so that the interval of any
     n values is read off between their ranks: one bootstrap per n serves every figure.
     """
-    return _bootstrap((np.arange(n, dtype=np.float64),), np.median, confidence)
+    return _bootstrap((np.arange(n, dtype=np.float64),), np.median)
 
 
-def _bootstrap(
-    samples: tuple[Values, ...], statistic: Callable[..., Any], confidence: float = CONFIDENCE
-) -> tuple[float, float]:
+def _bootstrap(samples: tuple[Values, ...], statistic: Callable[..., Any]) -> tuple[float, float]:
     """SciPy's percentile bootstrap, seeded (the same records give the same report) and expanded.
 
     Plain percentiles are too narrow for few values. Expanded percentiles (Hesterberg 2015, What Teachers Should Know
@@ -195,7 +193,7 @@ def _bootstrap(
     from scipy.stats import bootstrap, norm, t
 
     n = min(len(sample) for sample in samples)
-    tail = norm.cdf(math.sqrt(n / (n - 1)) * t.ppf((1 - confidence) / 2, n - 1))
+    tail = norm.cdf(math.sqrt(n / (n - 1)) * t.ppf((1 - CONFIDENCE) / 2, n - 1))
     interval = bootstrap(
         samples,
         statistic,
@@ -218,7 +216,8 @@ def _welch(a: Values, b: Values) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _judge(middle: float, low: float | None, high: float | None, n: int) -> Ratio:
+def judge(middle: float, low: float | None, high: float | None, n: int) -> Ratio:
+    """The ratio of this logarithm and interval of logarithms from ``n`` pairs, with its verdict."""
     if low is None or high is None:
         return Ratio(Estimate(math.exp(middle), None, None, n), Verdict.NOT_COMPARABLE, "single")
     found = Estimate(math.exp(middle), _exp(low), _exp(high), n)

@@ -26,7 +26,7 @@ def race(chosen: Chosen[RaceChoices], json: options.Json = False, quiet: options
     from harness.datasets import load_dataset
     from harness.planning.study import Study, plans_of
     from harness.racing.cases import cases, rules_of
-    from harness.racing.workers import run_race
+    from harness.racing.plans import run_race
     from harness.running.sweep import Sweep
     from specs.errors import RequestError
 

@@ -49,7 +49,8 @@ class RaceDisplay:
         """The race after another round."""
         if self._live is not None:
             left = duration(max(0.0, race.budget_s - race.seconds))
-            title = f"race: {race.model} on {race.dataset}: {race.rounds} rounds, at most {left} left"
+            so_far = f"opening {len(race.openings)}, {race.rounds} rounds, at most {left} of turns left"
+            title = f"race: {race.model} on {race.dataset}: {so_far}"
             table = Table(*COLUMNS)
             for cells in rows(race):
                 table.add_row(*map(Text, cells))

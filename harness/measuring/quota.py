@@ -1,25 +1,14 @@
-"""How much processor time control groups let this process use: containers' ``--cpus``, in version 1 and version 2.
+"""How much processor time control groups let this process use: containers' ``--cpus``.
 
-The process's group and every group above it may have a quota, and the tightest counts. Sources: the kernel's
-Documentation/admin-guide/cgroup-v2.rst (cpu.max) and scheduler/sched-bwc.rst (cpu.cfs_quota_us), proc(5).
+Sources: the kernel's Documentation/admin-guide/cgroup-v2.rst (cpu.max) and scheduler/sched-bwc.rst (cpu.cfs_quota_us).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-
-@dataclass(frozen=True)
-class _Mount:
-    """``root`` is the group that is seen at ``point``; ``version`` 1 is of a hierarchy with the controller cpu."""
-
-    version: int
-    root: PurePosixPath
-    point: PurePosixPath
+from harness.measuring.control_groups import folders
 
 
 def cpu_quota(system: Path = Path("/")) -> float | None:
@@ -27,58 +16,8 @@ def cpu_quota(system: Path = Path("/")) -> float | None:
 
     ``system`` stands for the root of the file system.
     """
-    try:
-        groups = _groups((system / "proc/self/cgroup").read_text())
-        mounts = list(_mounts((system / "proc/self/mountinfo").read_text()))
-    except OSError:
-        return None
-    quotas = [
-        quota
-        for mount in mounts
-        if mount.version in groups
-        for folder in _folders(mount, groups[mount.version])
-        if (quota := _quota(mount.version, system / folder.relative_to("/"))) is not None
-    ]
-    return min(quotas, default=None)
-
-
-def _groups(text: str) -> dict[int, PurePosixPath]:
-    """The process's group in version 2, and in version 1 that of the controller cpu."""
-    groups = {}
-    for line in text.splitlines():
-        number, controllers, path = line.split(":", 2)
-        if number == "0" and not controllers:
-            groups[2] = PurePosixPath(path)
-        elif "cpu" in controllers.split(","):
-            groups[1] = PurePosixPath(path)
-    return groups
-
-
-def _mounts(text: str) -> Iterator[_Mount]:
-    for line in text.splitlines():
-        fields, _, rest = line.partition(" - ")
-        if not rest:
-            continue
-        kind, _, options = (*rest.split(), "", "")[:3]
-        root, point = (PurePosixPath(_unescaped(field)) for field in fields.split()[3:5])
-        if kind == "cgroup2":
-            yield _Mount(2, root, point)
-        elif kind == "cgroup" and "cpu" in options.split(","):
-            yield _Mount(1, root, point)
-
-
-def _unescaped(field: str) -> str:
-    """Blanks and backslashes stand as octal numbers in mountinfo."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)
-
-
-def _folders(mount: _Mount, group: PurePosixPath) -> Iterator[PurePosixPath]:
-    """The folders of the group and of all above it that the mount shows; of one that it does not show, its top."""
-    shown = group.is_relative_to(mount.root) and ".." not in group.parts
-    within = group.relative_to(mount.root) if shown else PurePosixPath()
-    yield mount.point / within
-    for above in within.parents:
-        yield mount.point / above
+    quotas = (_quota(version, folder) for version, folder in folders("cpu", system))
+    return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def _quota(version: int, folder: Path) -> float | None:

@@ -88,11 +88,29 @@ RetryNoisy = Annotated[int, typer.Option(help="Repeat a run up to N times when t
 Race = Annotated[
     bool, typer.Option("--race/--no-race", help="After the runs, race the backends of each case by turns.")
 ]
-Budget = Annotated[float, typer.Option(help="Seconds of turns that the race of a case may take; default: 60.")]
+Budget = Annotated[
+    float,
+    typer.Option(
+        help="Seconds of turns that the race of a case may take, beside opening its workers three to five times; "
+        "default: 60."
+    ),
+]
+
+
+def per_cent(text: str) -> float:
+    """5 of "5" and "5%". Raises BadParameter."""
+    try:
+        return float(text.strip().removesuffix("%"))
+    except ValueError:
+        raise typer.BadParameter(f"must be per cent, 5 or 5% say, got {text!r}") from None
+
+
 PrecisionTarget = Annotated[
     float,
     typer.Option(
-        help="A race ends once every ratio's interval is within so many per cent of it; default: 5.", metavar="PERCENT"
+        help="A race ends once every ratio's interval is within so many per cent of it; default: 5%.",
+        metavar="PERCENT",
+        parser=per_cent,
     ),
 ]
 SetName = Annotated[str, typer.Option("--name", help="Name of the result set; default: from the models and the time.")]

@@ -53,7 +53,9 @@ class Study(ComparisonChoices):
         if not 1 <= self.budget <= MOST_BUDGET_S:
             raise FieldError("budget", f"must be from 1 to {MOST_BUDGET_S:g} seconds, got {self.budget:g}")
         if not 0.1 <= self.precision_target <= 50:
-            raise FieldError("precision_target", f"must be from 0.1 to 50 per cent, got {self.precision_target:g}")
+            raise FieldError(
+                "precision_target", f"must be from 0.1 to 50 per cent (5 or 5%), got {self.precision_target:g}"
+            )
         if self.runs > MOST_RUNS:
             raise RequestError(f"the study asks for {self.runs:,} runs, more than {MOST_RUNS:,}")
 

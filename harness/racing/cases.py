@@ -8,8 +8,8 @@ from typing import Protocol
 from harness.datasets import load_dataset
 from harness.planning.plan import RunPlan
 from harness.planning.study import Study
+from harness.racing.plans import RaceInterrupted, baseline_of, run_race, training_of
 from harness.racing.race import Rules
-from harness.racing.workers import baseline_of, run_race, training_of
 from results.race import Race, pooled
 from results.record import Row
 from results.store import ResultSet
@@ -46,7 +46,7 @@ def rules_of(study: Study) -> Rules:
 def race_set(study: Study, plans: Sequence[tuple[str, RunPlan]], results: ResultSet, watch: Watcher) -> None:
     """Race every case of a set on which no race was precise enough yet; those that trained well take part.
 
-    Raises RequestError and StoreError as ``run_race`` and the set do.
+    A race that is interrupted is kept as far as it got. Raises what ``run_race`` and the set do.
     """
     rows, _ = results.rows()
     for group in cases(plan for _, plan in plans):
@@ -62,7 +62,12 @@ def race_set(study: Study, plans: Sequence[tuple[str, RunPlan]], results: Result
             for place, plan in enumerate(racing)
             if (peak := peaks[plan.backend.name, plan.tuning]) is not None
         }
-        race = run_race(racing, dataset, rules_of(study), watch.standing, baseline=study.baseline, needs_mb=needs)
+        try:
+            race = run_race(racing, dataset, rules_of(study), watch.standing, baseline=study.baseline, needs_mb=needs)
+        except RaceInterrupted as stopped:
+            if stopped.race.rounds:
+                results.save_race(stopped.race)
+            raise
         results.save_race(race)
         watch.finished(race)
 

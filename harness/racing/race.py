@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Protocol
 
 from harness.worker.reports import Disturbance, Turn
 from harness.worker.timing import Clock
-from results.race import Ended, Race, Racer, near
+from results.openings import LEAST_OPENINGS
+from results.race import BUSIEST, Ended, Race, Racer
 from results.record import bounded
 
 TURN_S = 0.3
@@ -22,6 +25,9 @@ The kernel counts in ticks of 10 ms, 1.7 % of a turn on two processors: a tick m
 """
 ATTEMPTS = 3
 """How often a turn is made in one round until it counts."""
+MOST_OPENINGS = 5
+OPENING_SHARE = 2.0
+"""Of the budget: where opening MOST_OPENINGS times would take more, it is LEAST_OPENINGS times."""
 
 
 class OutOfRace(Exception):
@@ -37,12 +43,23 @@ class Entrant(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How near every interval is to come to its ratio, and how long that may take, in seconds of turns."""
+    """How near every interval is to come to its ratio, and how many seconds the turns may take; opening is beside."""
 
     target: float = 0.05
     budget_s: float = 60.0
     turn_s: float = TURN_S
     share: float = DISTURBED_SHARE
+
+
+class Stable(Protocol):
+    """Where entrants come from."""
+
+    def opening(self, course: Course) -> Generator[tuple[Mapping[int, Entrant], float]]:
+        """Open those still in the race anew, in one group or several, each with its share of the opening's turns.
+
+        Entrants are named by their places, the baseline is in every group. When the next is asked for, or the
+        generator closed, those of the last are ended. Who cannot be opened is told to ``course.out``.
+        """
 
 
 @dataclass
@@ -66,31 +83,40 @@ class _Entry:
 
 
 Listen = Callable[[Race], None]
+Usage = Callable[[], Mapping[str, float]]
+"""Seconds of CPU time that others have used so far, by the names of their commands."""
 
 
 class Course:
     """A race under way. ``start`` says what is raced and who takes part; ``standing`` is the race so far."""
 
-    def __init__(self, start: Race, rules: Rules, *, seed: int = 0, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, start: Race, rules: Rules, *, seed: int = 0, clock: Clock = time.monotonic, usage: Usage = dict
+    ) -> None:
         self._start = start
         self._rules = rules
         self._clock = clock
         self._random = random.Random(seed)
         self._entries = [_Entry(racer, None, error=racer.error) for racer in start.racers]
         self._seconds = 0.0
-        self._ended: list[Ended] = []  # of each call of run
+        self._openings: list[int] = []
+        self._usage = usage
+        self._used: Counter[str] = Counter()  # in rounds that had disturbed turns
+        self._ended: Ended = "interrupted"
 
     @property
     def standing(self) -> Race:
         """The race so far."""
         racers = tuple(entry.standing for entry in self._entries)
-        return self._start.model_copy(update={"racers": racers, "seconds": self._seconds, "ended": self._outcome()})
-
-    def _outcome(self) -> Ended:
-        for worst in ("failed", "budget"):
-            if worst in self._ended:
-                return worst
-        return "precision" if self._ended else "interrupted"
+        return self._start.model_copy(
+            update={
+                "racers": racers,
+                "seconds": self._seconds,
+                "ended": self._ended,
+                "openings": tuple(self._openings) or (0,),
+                "busiest": _busiest(self._used),
+            }
+        )
 
     def opened(self, place: int, version: str) -> None:
         """The racer at this place is ready, with its framework in this version."""
@@ -101,41 +127,77 @@ class Course:
         """The racer at this place takes no part."""
         self._entries[place].error = bounded(why)
 
-    def run(self, entrants: Mapping[int, Entrant], listen: Listen, *, budget_s: float) -> None:
-        """Rounds of some of the racers, by their places among all and the baseline with them, for so many seconds.
+    def left(self) -> list[int]:
+        """The places of those still in the race."""
+        return [place for place, entry in enumerate(self._entries) if entry.error is None]
 
-        It ends before that once the interval of every ratio is as near as the rules want it. ``listen`` hears of every
-        round.
+    def race(self, stable: Stable, listen: Listen) -> None:
+        """Opening after opening until every ratio is as near as the rules want it, or the budget is spent.
+
+        ``listen`` hears of every opening and of every round. Each opening has an equal part of the budget that is left.
         """
-        base = self._start.baseline
-        end = self._clock() + budget_s
+        begun = self._clock()
+        for number in range(MOST_OPENINGS):
+            self._openings.append(len(self._entries[0].rates))
+            listen(self.standing)
+            with closing(stable.opening(self)) as groups:
+                part: float | None = None
+                for entrants, share in groups:
+                    if part is None:
+                        part = (self._rules.budget_s - self._seconds) / (self._planned(number + 1, begun) - number)
+                    self._run(entrants, listen, part * share)
+            if not self._can_go_on():
+                self._ended = "failed"
+                return
+            if number + 1 >= LEAST_OPENINGS and self.standing.precise:
+                self._ended = "precision"
+                return
+            if self._seconds >= self._rules.budget_s:
+                break
+        self._ended = "budget"
+
+    def _planned(self, opened: int, begun: float) -> int:
+        """How many openings there are to be, by how long they took so far."""
+        each = (self._clock() - begun - self._seconds) / opened
+        many = each * MOST_OPENINGS <= OPENING_SHARE * self._rules.budget_s
+        return max(MOST_OPENINGS if many else LEAST_OPENINGS, opened)
+
+    def _can_go_on(self) -> bool:
+        left = self.left()
+        return self._start.baseline in left and len(left) > 1
+
+    def _run(self, entrants: Mapping[int, Entrant], listen: Listen, seconds: float) -> None:
+        """Rounds of a group."""
         before, begun = self._seconds, self._clock()
-        while self._clock() < end:
+        while self._clock() < begun + seconds:
             racing = [place for place in entrants if self._entries[place].error is None]
-            if base not in racing or len(racing) < 2:
-                self._ended.append("failed")
+            if self._start.baseline not in racing or len(racing) < 2:
                 return
-            self._round(racing, entrants, end)
+            used, disturbed = self._usage(), self._disturbed
+            self._round(racing, entrants, begun + seconds)
             self._seconds = before + self._clock() - begun
-            standing = self.standing
-            listen(standing)
-            left = [standing.racers[place] for place in racing if place != base]
-            left = [racer for racer in left if racer.error is None]
-            if left and all(near(standing.ratio(racer), self._rules.target) for racer in left):
-                self._ended.append("precision")
-                return
-        self._ended.append("budget")
+            if self._disturbed > disturbed:
+                now = self._usage()
+                self._used.update({name: max(0.0, now[name] - used.get(name, 0.0)) for name in now})
+            listen(self.standing)
+
+    @property
+    def _disturbed(self) -> int:
+        return sum(len(entry.taken) for entry in self._entries)
 
     def _round(self, racing: Sequence[int], entrants: Mapping[int, Entrant], end: float) -> None:
-        """A turn of each in a random order; those that were disturbed have another one after the others."""
+        """A turn of each in a random order; those that were disturbed have another one after the others.
+
+        No turn is made again after the end. What was begun is finished: a part of a round compares nothing.
+        """
         for entry in self._entries:
             entry.rates.append(None)
         waiting = list(racing)
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             self._random.shuffle(waiting)
             again = []
             for place in waiting:
-                if self._clock() >= end:
+                if attempt and self._clock() >= end:
                     return
                 if not self._quiet(self._entries[place], entrants[place]):
                     again.append(place)
@@ -154,6 +216,12 @@ class Course:
             return False
         entry.rates[-1] = turn.samples / turn.seconds
         return True
+
+
+def _busiest(used: Counter[str]) -> tuple[str, ...]:
+    """Who used most; not those who used little beside them."""
+    most = used.most_common(BUSIEST)
+    return tuple(name for name, seconds in most if seconds > 0.1 * most[0][1])
 
 
 def taken_by_others(disturbance: Disturbance) -> float | None:

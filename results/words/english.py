@@ -53,15 +53,27 @@ TEXTS = {
     "race_level_ahead": "By turns, {leaders} cannot be told apart ({ratios}); {backend} is {others}.",
     "race_ratio": "{backend} at {ratio} of {other} ({interval})",
     "race_none": "The race gives no verdict.",
-    "race_precision": "It took {rounds} rounds and {time} until every interval was within {target} % of its ratio.",
-    "race_budget": "The budget of {time} ended it after {rounds} rounds: not every interval is within {target} %.",
-    "race_interrupted": "It was interrupted after {rounds} rounds.",
-    "race_failed": "It ended after {rounds} rounds, because too few could go on.",
+    "race_precision": (
+        "It took {rounds} rounds (openings: {openings}) and {time} until every interval was within {target} % of its "
+        "ratio."
+    ),
+    "race_took": "It took {rounds} rounds (openings: {openings}) and {time}.",
+    "race_budget": (
+        "The budget of {time} ended it after {rounds} rounds (openings: {openings}): not every interval is within "
+        "{target} %."
+    ),
+    "race_interrupted": "It was interrupted after {rounds} rounds (openings: {openings}).",
+    "race_failed": "It ended after {rounds} rounds (openings: {openings}), because too few could go on.",
+    "race_few_openings": (
+        "Each opening of the processes has a speed of its own; of fewer than {least} the intervals are made {share} % "
+        "wider to either side."
+    ),
     "race_no_quiet": (
         "{backend}: of {turns} turns none was quiet: others took {taken} % of the machine's CPU time, "
         "more than {share} %."
     ),
     "race_disturbed": "{disturbed} of {turns} turns were disturbed by others and do not count.",
+    "race_busiest": "The busiest others meanwhile: {names}.",
     "race_out": "{backend} went out: {why}",
     # findings
     "finding_raced": "{case}: {said}",

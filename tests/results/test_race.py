@@ -35,6 +35,7 @@ def race_of(made: ResultSet, *, rounds: int = 40, quiet: bool = True, ended: str
         started_at="2026-01-01T00:00:00Z", model=row.model, dataset=row.dataset,
         training=row.fingerprints.training or "", device=row.device, precision=row.precision, threads=row.threads,
         baseline=0, turn_s=0.3, share=0.1, target=0.05, budget_s=60, seconds=50, racers=racers, ended=ended,
+        openings=tuple(range(0, rounds, 10)), busiest=() if quiet else ("cc1plus", "ld"),
     )  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def test_a_race_says_who_is_fastest_and_training_runs_rank_nobody(made: ResultSe
     assert sentence.startswith("lenet5 on mnist: By turns, ")
     assert "torch and paddle cannot be told apart" in sentence or "paddle and torch cannot be told apart" in sentence
     assert "times as fast as keras (" in sentence
-    assert "It took 40 rounds and 50.0 s until every interval was within 5 % of its ratio." in sentence
+    assert "It took 40 rounds (openings: 4) and 50.0 s until every interval was within 5 % of its ratio." in sentence
     after = said(made, "fastest") + said(made, "level") + said(made, "ahead")
     assert after
     assert not any("lenet5" in sentence for sentence in after)
@@ -73,6 +74,7 @@ def test_without_a_quiet_turn_there_is_no_verdict_and_training_runs_are_told(mad
     [sentence] = said(made, "raced")
     assert "The race gives no verdict." in sentence
     assert "torch: of 9 turns none was quiet: others took 62 % of the machine's CPU time, more than 10 %." in sentence
+    assert "The busiest others meanwhile: cc1plus and ld." in sentence
     assert any("lenet5" in one for one in said(made, "fastest") + said(made, "level") + said(made, "ahead"))
 
 

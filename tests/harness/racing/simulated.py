@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
 
 from harness.racing.race import Course, Entrant, Rules
 from harness.worker.reports import Disturbance, Turn
@@ -38,6 +39,8 @@ class Machine:
 
 
 class Simulated:
+    """An entrant of this speed."""
+
     def __init__(self, machine: Machine, speed: float) -> None:
         self._machine = machine
         self._speed = speed
@@ -56,9 +59,43 @@ def start(names: list[str], rules: Rules) -> Race:
     )  # fmt: skip
 
 
-def raced(speeds: dict[str, float], machine: Machine, rules: Rules) -> Race:
+class Openings:
+    """Entrants made anew by every opening, which takes so long and gives each a speed of its own, ``spread`` apart.
+
+    ``made`` makes those that are not just fast or slow; ``groups`` holds the rivals' places, group by group.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        speeds: list[float],
+        *,
+        spread: float = 0.0,
+        opening_s: float = 20.0,
+        made: Mapping[int, Callable[[], Entrant]] | None = None,
+        groups: list[list[int]] | None = None,
+    ) -> None:
+        self._machine = machine
+        self._speeds = speeds
+        self._spread = spread
+        self._opening_s = opening_s
+        self._made = made or {}
+        self._groups = groups or [list(range(1, len(speeds)))]
+
+    def opening(self, course: Course) -> Generator[tuple[Mapping[int, Entrant], float]]:
+        self._machine.now += self._opening_s
+        entrants = {place: self._entrant(place) for place in course.left()}
+        for group in self._groups:
+            yield {place: entrants[place] for place in (0, *group) if place in entrants}, 1 / len(self._groups)
+
+    def _entrant(self, place: int) -> Entrant:
+        if place in self._made:
+            return self._made[place]()
+        return Simulated(self._machine, self._speeds[place] * math.exp(self._machine.random.gauss(0, self._spread)))
+
+
+def raced(speeds: dict[str, float], machine: Machine, rules: Rules, **openings: Any) -> Race:
     """The race of entrants of these speeds, the first of them the baseline."""
     course = Course(start(list(speeds), rules), rules, seed=machine.random.randrange(2**31), clock=machine.clock)
-    entrants: dict[int, Entrant] = {place: Simulated(machine, speed) for place, speed in enumerate(speeds.values())}
-    course.run(entrants, lambda race: None, budget_s=rules.budget_s)
+    course.race(Openings(machine, list(speeds.values()), **openings), lambda race: None)
     return course.standing

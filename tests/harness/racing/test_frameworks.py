@@ -14,8 +14,8 @@ import pytest
 
 from harness.datasets import load_dataset
 from harness.planning.study import Study, plans_of
+from harness.racing.plans import run_race
 from harness.racing.race import Rules
-from harness.racing.workers import run_race
 from results.race import Race
 from results.race_words import sentences
 from results.words import Words

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,15 @@ import pytest
 
 from harness.racing import workers
 from harness.racing.cases import cases
+from harness.racing.plans import baseline_of, run_race
 from harness.racing.race import Rules
-from harness.racing.workers import baseline_of, run_race
 from results.race import Race
 from results.store import ResultSet
 from tests.fakes import FAKE, RIVAL, registered, rival
 from tests.harness.plans import dataset, plan
 from tests.reliability.test_stopping import Parent, gone, wait_for
 
-EVERY_TURN = Rules(target=0.5, budget_s=20, turn_s=0.05, share=1.0)
+EVERY_TURN = Rules(target=0.5, budget_s=5, turn_s=0.05, share=1.0)
 """What else the machine does is none of these tests' concern: every turn counts."""
 
 
@@ -32,16 +34,21 @@ def children() -> list[psutil.Process]:
 
 
 def test_one_is_at_work_and_the_others_are_stopped() -> None:
-    seen: list[set[str]] = []
+    seen: list[tuple[int, set[str], frozenset[int]]] = []
 
     def look(race: Race) -> None:
-        seen.append({child.status() for child in children()})
+        found = children()
+        seen.append((race.rounds, {child.status() for child in found}, frozenset(child.pid for child in found)))
 
     with registered(step_s=0.02), rival(step_s=0.06):
         race = run_race([plan(FAKE), plan(RIVAL)], dataset(), EVERY_TURN, look, baseline="fake")
-    assert race.ended == "precision"
-    assert seen
-    assert all(status == {psutil.STATUS_STOPPED} for status in seen)  # between two turns nobody is at work
+    assert race.ended in ("precision", "budget")
+    # Between two turns nobody is at work; between two openings nobody is there, and then there are others.
+    assert all(statuses <= {psutil.STATUS_STOPPED} for _, statuses, _ in seen)
+    assert [rounds for rounds, statuses, _ in seen if not statuses] == list(race.openings)
+    opened = {pids for _, _, pids in seen if pids}
+    assert len(opened) == len(race.openings) >= 3
+    assert len(frozenset.union(*opened)) == 2 * len(opened)
     assert children() == []
     size = race.ratio(race.racers[1]).estimate
     assert size is not None
@@ -52,7 +59,7 @@ def test_one_is_at_work_and_the_others_are_stopped() -> None:
 
 @pytest.mark.parametrize("fault", ["segfault", "raise", "sigkill"])
 def test_one_that_fails_is_named(fault: str) -> None:
-    endless = replace(EVERY_TURN, target=1e-6)
+    endless = replace(EVERY_TURN, target=1e-6, budget_s=30)  # an opening lasts until it fails
     with registered(step_s=0.001), rival(step_s=0.001, train=fault, after_steps=1200):  # warm-up takes a second
         plans = [plan(FAKE, epochs=500), plan(RIVAL, epochs=500)]
         race = run_race(plans, dataset(), endless, lambda race: None, baseline="fake")
@@ -74,9 +81,9 @@ def test_what_does_not_fit_the_memory_races_in_groups() -> None:
     with registered(step_s=0.002), rival(step_s=0.004), patch.object(workers, "available_mb", lambda: 0.0):
         plans = [plan(FAKE), plan(RIVAL), plan(RIVAL, tuning="default")]
         most: list[int] = []
-        race = run_race(plans, dataset(), EVERY_TURN, lambda race: most.append(len(children())), baseline="fake")
-    assert set(most) == {2}
-    assert race.ended == "precision"
+        rules = replace(EVERY_TURN, budget_s=8)
+        race = run_race(plans, dataset(), rules, lambda race: most.append(len(children())), baseline="fake")
+    assert set(most) == {0, 2}
     assert len(race.ranked) == 3
     assert race.racers[0].quiet >= race.racers[1].quiet + race.racers[2].quiet
 
@@ -115,7 +122,7 @@ RACE = "race --backends numpy,fake --baseline numpy --models mlp --datasets digi
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_stopped_or_killed_it_leaves_no_worker_behind(number: signal.Signals, start: Callable[..., Parent]) -> None:
-    parent = start(f"{RACE} --precision-target 0.1 --quiet", step_s=0.001)
+    parent = start(f"{RACE} --precision-target 0.1% --quiet", step_s=0.001)
 
     def both() -> list[psutil.Process]:
         found = parent.workers()
@@ -147,11 +154,45 @@ def test_a_race_of_one_is_refused(start: Callable[..., Parent]) -> None:
     assert (status, "budget must be from 1" in err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("five", "Invalid value for '--precision-target': must be per cent, 5 or 5% say, got 'five'"),
+        ("0.05", "precision_target must be from 0.1 to 50 per cent (5 or 5%), got 0.05"),
+        ("80%", "precision_target must be from 0.1 to 50 per cent (5 or 5%), got 80"),
+    ],
+)
+def test_a_target_that_is_none_is_refused(given: str, said: str, start: Callable[..., Parent]) -> None:
+    status, out, err = start(f"{RACE} --precision-target {given}").end()
+    assert (status, out, err.strip()) == (2, "", f"error: {said}")
+
+
+def test_an_interrupted_race_is_kept_as_far_as_it_got(tmp_path: Path, start: Callable[..., Parent]) -> None:
+    words = "compare --backends numpy,fake --baseline numpy --models mlp --datasets digits --epochs 1 --repeats 1 "
+    words += "--batch-size 20 --limit-train 200 --limit-test 50 --name mine --precision-target 0.1% --quiet"
+    parent = start(words, step_s=0.001)
+
+    def stopped() -> bool:
+        with suppress(psutil.Error):  # one ends while it is looked at
+            return any(worker.status() == psutil.STATUS_STOPPED for worker in parent.workers())
+        return False
+
+    wait_for(stopped)
+    time.sleep(3)
+    parent.process.send_signal(signal.SIGINT)
+    status, _, err = parent.end()
+    assert status == 130, err
+    assert "--precision-target 0.1" in err
+    [race] = ResultSet.open(tmp_path / "results" / "runs" / "mine").races()[0]
+    assert race.ended == "interrupted"
+    assert race.rounds > 0
+
+
 def test_a_comparison_keeps_its_races_and_races_again_what_is_not_precise(
     tmp_path: Path, start: Callable[..., Parent]
 ) -> None:
     words = "compare --backends numpy,fake --baseline numpy --models mlp --datasets digits --epochs 1 --repeats 1 "
-    words += "--batch-size 20 --limit-train 200 --limit-test 50 --name mine --budget 2 --precision-target 0.1 --quiet"
+    words += "--batch-size 20 --limit-train 200 --limit-test 50 --name mine --budget 2 --precision-target 0.1% --quiet"
     status, _, err = start(words, step_s=0.001).end()
     assert status == 0, err
     results = ResultSet.open(tmp_path / "results" / "runs" / "mine")
