@@ -11,7 +11,7 @@ from harness.datasets.mnist import load_mnist
 from harness.datasets.npz import load_npz
 from harness.datasets.pictures import TEST, TRAIN, load_pictures, part_folder
 from harness.datasets.published import PUBLISHED, load_published
-from harness.datasets.table import find_tables, load_tables
+from harness.datasets.table import load_tables, tables
 from specs.errors import RequestError, unknown
 from specs.form import MNIST, Form
 
@@ -54,7 +54,7 @@ def _load_folder(path: Path, *, training: bool) -> Dataset:
     if not find_parts(path):
         if part_folder(path, (*TRAIN, *TEST)):
             return load_pictures(path, training=training)
-        if any(find_tables(path)):
+        if tables(path):
             return load_tables(path, training=training)
     return load_folder(path, training=training)
 

@@ -19,6 +19,8 @@ PARTS = {
     "test_labels": ("t10k-labels-idx1-ubyte", "t10k-labels", "test-labels"),
 }
 
+EMNIST_ARCHIVE = "gzip.zip"
+
 FORMS = (
     "a data set is a folder of four IDX files, .gz or not (train-images-idx3-ubyte, train-labels-idx1-ubyte, "
     "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte), of pictures (train/CLASS/*.png or *.jpg, and test/ alike), or of "
@@ -85,6 +87,8 @@ def _instead(folder: Path) -> str:
     for below in sorted(path for path in folder.iterdir() if path.is_dir()):
         if len(find_parts(below)) == len(PARTS):
             return f"the IDX files are in {below}: name that folder"
+    if any(folder.glob("emnist-*ubyte*")):
+        return f"EMNIST's images lie on their side: --dataset emnist reads its letters from DIR/emnist/{EMNIST_ARCHIVE}"
     kinds = Counter(path.suffix.lower() for path in islice(folder.rglob("*"), 2_000) if path.is_file())
     found = ", ".join(suffix for suffix, _ in kinds.most_common(3) if suffix)
     return f"holds no IDX files{f' but {found} files' if found else ''}"

@@ -119,7 +119,7 @@ def _idx(place: Path) -> tuple[Pair, Pair]:
 def _emnist_letters(place: Path) -> tuple[Pair, Pair]:
     """Four of the archive's members. Images lie on their side, mirrored: axes 1 and 2 change places."""
     pairs = []
-    with zipfile.ZipFile(place / "gzip.zip") as archive:
+    with zipfile.ZipFile(place / folder.EMNIST_ARCHIVE) as archive:
         for part in ("train", "test"):
             names = [f"gzip/emnist-letters-{part}-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1")]
             images, labels = (content_of(gzip.decompress(archive.read(name)), name) for name in names)
@@ -193,7 +193,7 @@ PUBLISHED: dict[str, Published] = {
         source="Cohen, Afshar, Tapson & van Schaik 2017, EMNIST: an extension of MNIST to handwritten letters",
         form=Form((1, 28, 28), 26),
         mirrors=("https://biometrics.nist.gov/cs_links/EMNIST/", "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/"),
-        files={"gzip.zip": "58c8d27c78d21e728a6bc7b3cc06412e"},
+        files={folder.EMNIST_ARCHIVE: "58c8d27c78d21e728a6bc7b3cc06412e"},
         read=_emnist_letters,
         notes=("its labels 1 to 26 are classes 0 to 25, its images are turned upright",),
     ),

@@ -14,16 +14,14 @@ from specs.errors import RequestError
 _MOST_BYTES = 1 << 30
 
 
-def find_tables(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The .csv files of a folder that have "train" and those that have "test" in their names."""
-    names = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv")
-    train, test = ([path for path in names if word in path.stem.lower()] for word in ("train", "test"))
-    return train, test
+def tables(folder: Path, word: str = "") -> list[Path]:
+    """The .csv files of a folder that have a word in their names."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and word in path.stem.lower())
 
 
 def load_tables(folder: Path, *, training: bool = True) -> Dataset:
     """The data set of the folder's two tables. Raises RequestError naming file and problem."""
-    train, test = find_tables(folder)
+    train, test = tables(folder, "train"), tables(folder, "test")
     for word, found in (("train", train), ("test", test)):
         if len(found) != 1 and (word == "test" or training):
             held = " and ".join(path.name for path in found) or f"no .csv file with {word!r} in its name"

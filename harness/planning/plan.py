@@ -166,10 +166,14 @@ def check_fit(architecture: Architecture, dataset: Dataset, *, limit_train: int 
         )
     classes = architecture.classes
     if dataset.classes > classes:
+        least = int(min(dataset.train_labels.min(initial=dataset.classes), dataset.test_labels.min()))
+        mend = (
+            f"take {least} off every label, which count from 0, or " if 0 < least >= dataset.classes - classes else ""
+        )
         raise RequestError(
             f"model {architecture.name!r} has {classes} classes, dataset {name!r} has {dataset.classes} "
-            f"(labels 0 to {dataset.classes - 1}); a model has as many whose file says classes: {dataset.classes} "
-            "and whose last layer gives as many features"
+            f"(labels {least} to {dataset.classes - 1}); {mend}a model has as many whose file says "
+            f"classes: {dataset.classes} and whose last layer gives as many features"
         )
     notes = [f"{name}: {note}" for note in dataset.notes]
     if dataset.classes < classes:

@@ -71,7 +71,7 @@ def test_a_test_part_alone(tmp_path: Path) -> None:
         load_dataset(folder)
 
 
-@pytest.mark.parametrize("name", ["pictures/0.png", "data.csv"])
+@pytest.mark.parametrize("name", ["pictures/0.png", "data.txt"])
 def test_a_folder_of_other_files_is_told_what_there_is(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.parent.mkdir(parents=True, exist_ok=True)

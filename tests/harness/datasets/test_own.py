@@ -97,6 +97,12 @@ def test_two_tables(tmp_path: Path, header: bool) -> None:
     assert data.sha256 == load_dataset(write_folder(tmp_path / "idx", DATA)).sha256
 
 
+def test_emnists_own_files_are_told_where_letters_are_read(tmp_path: Path) -> None:
+    (tmp_path / "emnist-letters-train-images-idx3-ubyte.gz").write_bytes(b"")
+    with pytest.raises(RequestError, match=r"EMNIST's images lie on their side: --dataset emnist reads"):
+        load_dataset(tmp_path)
+
+
 def test_a_table_of_shares_is_scaled_and_says_so(tmp_path: Path) -> None:
     data = load_dataset(tables(tmp_path, scale=1 / 255))
     np.testing.assert_array_equal(data.train_images[:, 0], DATA["train_images"])

@@ -51,6 +51,15 @@ def test_a_label_beyond_the_networks_classes() -> None:
     )
 
 
+def test_labels_that_count_from_1_are_told_what_to_do() -> None:
+    data = dataset(10, 10)
+    shifted = replace(data, train_labels=data.train_labels + 1, test_labels=data.test_labels + 1, classes=11)
+    with pytest.raises(
+        RequestError, match=r"\(labels 1 to 10\); take 1 off every label, which count from 0, or a model"
+    ):
+        check_fit(MLP, shifted)
+
+
 def test_a_limit_that_leaves_classes_out_is_told() -> None:
     (note,) = check_fit(MLP, dataset(10, 10), limit_train=4)
     assert note.startswith("mine: 6 of its 10 classes are not among the first 4 training samples")
