@@ -43,7 +43,7 @@ class _Optimizer:
             _positive("clip_norm", self.clip_norm)
 
     def weight_decay_of(self, parameter: str) -> float:
-        """The weight decay of a parameter, by its canonical name."""
+        """The weight decay of a parameter by its canonical name, in whose last part "weight" stands for a weight."""
         return self.weight_decay if self.decay == "all" or "weight" in parameter.rpartition(".")[2] else 0.0
 
 

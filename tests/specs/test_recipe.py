@@ -9,10 +9,11 @@ import pytest
 from specs.codec import from_plain, to_plain
 from specs.errors import RequestError
 from specs.initializers import HeNormal, Initializer
-from specs.loading import load_recipe
+from specs.loading import architecture_names, load_architecture, load_recipe
 from specs.optimizers import Adadelta
 from specs.recipe import Preprocessing, Recipe
 from specs.schedule import Cosine
+from specs.shapes import parameter_shapes
 
 RECIPE = Recipe(
     name="mine",
@@ -55,6 +56,13 @@ def test_weights_alone_decay_where_the_recipe_says_so() -> None:
     for name, decay in {"conv2d_1.weight": 0.1, "linear_1.bias": 0, "batch_norm2d_1.gamma": 0}.items():
         assert spared.weight_decay_of(name) == decay
         assert Adadelta(weight_decay=0.1).weight_decay_of(name) == 0.1
+
+
+@pytest.mark.parametrize("model", architecture_names())
+def test_the_matrices_and_kernels_of_every_model_are_weights(model: str) -> None:
+    spared = Adadelta(weight_decay=0.1, decay="weights")
+    for name, shape in parameter_shapes(load_architecture(model)).items():
+        assert (spared.weight_decay_of(name) > 0) == (len(shape) > 1), name
 
 
 @pytest.mark.parametrize(
