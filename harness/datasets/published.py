@@ -1,8 +1,7 @@
 """Data sets that others publish, by name: found in a folder or downloaded, their files checked by published sums.
 
-The sums are MD5, for no publisher gives others. Fashion-MNIST's and CIFAR's stand on their publishers' own pages;
-KMNIST's and EMNIST's, whose publishers give none, are those that torchvision checks. They tell a damaged or another
-file, not a forged one.
+The sums are MD5. Fashion-MNIST's stand in its publisher's README, CIFAR's are as others quote its page; KMNIST's
+and EMNIST's are those that torchvision checks. They tell a damaged or another file, not a forged one.
 """
 
 from __future__ import annotations
