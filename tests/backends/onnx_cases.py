@@ -310,7 +310,7 @@ def _adagrad(case: OnnxCase) -> Comparison:
     rate = float(case.inputs["R"]) / (1 + float(case.inputs["T"]) * at["decay_factor"])
     comparison = {}
     for i, ((w, g, h), (w_new, h_new)) in enumerate(_optimizer_arguments(case, 1)):
-        update(rule, w, g, {"square_sum": h}, learning_rate=rate, step=1)
+        update(rule, w, g, {"square_sum": h}, learning_rate=rate, weight_decay=rule.weight_decay, step=1)
         comparison |= {f"X{i}": (w, w_new), f"H{i}": (h, h_new)}
     return comparison
 
@@ -321,8 +321,9 @@ def _momentum(case: OnnxCase) -> Comparison:
         raise OutsideVocabulary("dampening")
     rule = SGD(momentum=at["alpha"], nesterov=at["mode"] == b"nesterov", weight_decay=at["norm_coefficient"])
     comparison = {}
+    rate = float(case.inputs["R"])
     for i, ((w, g, v), (w_new, v_new)) in enumerate(_optimizer_arguments(case, 1)):
-        update(rule, w, g, {"velocity": v}, learning_rate=float(case.inputs["R"]), step=1)
+        update(rule, w, g, {"velocity": v}, learning_rate=rate, weight_decay=rule.weight_decay, step=1)
         comparison |= {f"X{i}": (w, w_new), f"V{i}": (v, v_new)}
     return comparison
 
@@ -332,10 +333,11 @@ def _adam(case: OnnxCase) -> Comparison:
     if case.inputs["T"] > 0:
         raise OutsideVocabulary("Adam with epsilon under the bias correction")
     rule = Adam(beta1=at["alpha"], beta2=at["beta"], epsilon=at["epsilon"], weight_decay=at["norm_coefficient"])
-    comparison = {}
+    rate, comparison = float(case.inputs["R"]), {}
     for i, ((w, g, m, s), (w_new, m_new, s_new)) in enumerate(_optimizer_arguments(case, 2)):
         # At T = 0 ONNX leaves the bias correction out: ours has worn off, to the last bit, after this many steps.
-        update(rule, w, g, {"first_moment": m, "second_moment": s}, learning_rate=float(case.inputs["R"]), step=10**4)
+        moments = {"first_moment": m, "second_moment": s}
+        update(rule, w, g, moments, learning_rate=rate, weight_decay=rule.weight_decay, step=10**4)
         comparison |= {f"X{i}": (w, w_new), f"V{i}": (m, m_new), f"H{i}": (s, s_new)}
     return comparison
 
