@@ -11,6 +11,7 @@ from harness.planning import options
 
 if TYPE_CHECKING:
     from backends.contract import Manner
+    from harness.conformance.table import ConformanceTable
 
 
 def conform(
@@ -41,12 +42,11 @@ def conform(
     Example: `python -m harness conform --backend paddle --level layers`
     """
     from harness.cli.conform_progress import ConformProgress
-    from harness.cli.tables import stdout_console
     from harness.conformance.outcome import LEVELS
     from harness.conformance.running import run_suite
     from harness.conformance.standing import remember
     from harness.conformance.suite import FULL, QUICK, Suite
-    from harness.conformance.table import ConformanceTable, drawn, lines, to_json, write_report
+    from harness.conformance.table import ConformanceTable, write_report
     from harness.datasets import find_mnist
     from specs.errors import RequestError
 
@@ -69,15 +69,23 @@ def conform(
             remember(one)
     if report is not None:
         write_report(table, report)
+    _print(table, json=json)
+    return 0 if table.passed else 1
+
+
+def _print(table: ConformanceTable, *, json: bool) -> None:
+    """The outcome on stdout: the tables and a line for each failure, or all of it as JSON."""
+    from harness.cli.tables import stdout_console
+    from harness.conformance.table import drawn, lines, to_json
+
     if json:
         print(to_json(table))
-    else:
-        console = stdout_console()
-        for shown in drawn(table):
-            console.print(shown)
-        for text in lines(table):
-            console.print(text, markup=False, highlight=False)
-    return 0 if table.passed else 1
+        return
+    console = stdout_console()
+    for shown in drawn(table):
+        console.print(shown)
+    for text in lines(table):
+        console.print(text, markup=False, highlight=False)
 
 
 def _manners(backend: str, tuning: str, notes: list[str]) -> tuple[Manner, ...]:
