@@ -40,6 +40,10 @@ def _error(field: str) -> Callable[[Row], Any]:
     return lambda row: None if row.error is None else getattr(row.error, field)
 
 
+def _proof(field: str) -> Callable[[Row], Any]:
+    return lambda row: None if row.proof is None else getattr(row.proof, field)
+
+
 def _gflops(row: Row) -> float | None:
     """Training GFLOP/s: the spec's forward and backward operations per sample times samples per second."""
     rate, flops = row.throughput.train_samples_per_second, row.train_flops_per_sample
@@ -68,6 +72,10 @@ RUN_COLUMNS: tuple[Column, ...] = (
     _column("round", "integer"),
     _column("attempt", "integer"),
     _column("started_at", "time"),
+    Column("proof", "text", _proof("status")),
+    Column("proof_steps", "integer", _proof("steps")),
+    Column("proof_error", "figure", _proof("error")),
+    Column("proof_reason", "text", _proof("told")),
     _column("test_accuracy", "figure"),
     _column("macro_precision", "figure"),
     _column("macro_recall", "figure"),

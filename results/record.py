@@ -16,14 +16,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 # Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
 # ``results.store`` refuses sets of another number unless it is one of Schema, whose records are read as they are.
+#   5  proof
 #   4  epochs.validation_*: before, no run had a validation part
 #   3  tuning.manner, in place of tuning.enabled; specs; fingerprints.training; train_samples and test_samples;
 #      no repeat, which always held what round holds
 #   2  resumed_from; phases.augment_s and place_s; wanted_threads; noise.cpu_mhz_* and cpu_celsius_*,
 #      noise.thermal_throttles; in 1 no run was resumed or augmented
 #   1  the first
-Schema = Literal[1, 2, 3, 4]
-SCHEMA: Schema = 4
+Schema = Literal[1, 2, 3, 4, 5]
+SCHEMA: Schema = 5
 
 Status = Literal[
     "ok",  # trained and evaluated
@@ -293,6 +294,35 @@ class Noise(_Part):
     reasons: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
 
 
+class Proof(_Part):
+    """Whether the backend computed some steps of this very case as NumPy float64 does, before it was timed.
+
+    ``status``: proved; failed; unsupported, where it has no kernel to be judged by; skipped, where the user asked for
+    no proof. ``error`` is the relative error of ``where``, the worst tensor or step of ``quantity``, beside the most
+    that passes, ``limit``, in ``precision``; ``float64_error`` the one in float64, where there are kernels for it.
+    ``layer`` names the first layer that differs; ``reason`` says why there is no figure.
+    """
+
+    status: Literal["proved", "failed", "unsupported", "skipped"]
+    steps: Count = 0
+    precision: Name = "float32"
+    quantity: Name = ""
+    where: Name = ""
+    error: Positive | None = None
+    limit: Positive | None = None
+    float64_error: Positive | None = None
+    layer: Text = ""
+    reason: Text = ""
+
+    @property
+    def told(self) -> str:
+        """What a proof that failed has to say: the figure and the first layer that differs, or the reason."""
+        if self.reason:
+            return self.reason
+        size = "" if self.error is None or self.limit is None else f" {self.error:.1e} off, tolerance {self.limit:.0e}"
+        return f"{self.quantity} ({self.where}){size}, in {self.precision}; {self.layer}"
+
+
 class MachineRecord(_Part):
     """The machine and the software. ``python`` and ``packages`` are those of the worker's environment."""
 
@@ -347,6 +377,7 @@ class Row(_Row):
     precision: Name = "float32"
     tuning: Tuning
 
+    proof: Proof | None = None  # none before schema 5
     fingerprints: Fingerprints = Fingerprints()
     train_samples: Count | None = None
     test_samples: Count | None = None

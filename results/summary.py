@@ -72,6 +72,11 @@ class Subject:
         """How many of the runs that went well were disturbed by other work."""
         return int(self.ok["noisy"].fillna(False).sum())
 
+    @property
+    def disproved(self) -> bool:
+        """Whether a proof of the case failed: the subject computes something else, and is held against nobody."""
+        return bool((self.runs["proof"] == "failed").any())
+
     @cached_property
     def ok(self) -> pd.DataFrame:
         """The runs that went well."""
@@ -90,7 +95,7 @@ class Case:
 
     def baseline(self, backend: str | None) -> Subject | None:
         """The subject of a backend that the others are held against: its recommended manner, else the highest."""
-        peers = [peer for peer in self.subjects if peer.backend == backend and len(peer.ok)]
+        peers = [peer for peer in self.subjects if peer.backend == backend and len(peer.ok) and not peer.disproved]
         return max(peers, key=lambda peer: (peer.key.tuning == "recommended", rung(peer.key.tuning)), default=None)
 
     def in_manners(self) -> Iterator[tuple[Subject, ...]]:
@@ -180,6 +185,8 @@ def _relate(row: dict[str, Any], subject: Subject, peer: Subject | None) -> None
         found = Ratio(None, Verdict.NOT_COMPARABLE, "no_baseline")
         if is_baseline:
             found = Ratio(Estimate(1.0, None, None, 0), Verdict.NO_DIFFERENCE)
+        elif subject.disproved:
+            found = Ratio(None, Verdict.NOT_COMPARABLE, "disproved")
         elif peer is not None:
             found = speed_ratio(subject, peer, f"{name}_samples_per_second")
         _enter(row, f"{name}_ratio", found.estimate, told=found.reason != "disturbed")

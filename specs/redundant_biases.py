@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from specs import layers as L
 from specs.architecture import Architecture
+from specs.optimizers import SGD, Optimizer
 from specs.shapes import infer
 
 
@@ -22,3 +23,15 @@ def redundant_biases(architecture: Architecture) -> dict[str, str]:
         if users and all(isinstance(user.layer, L.BatchNorm2d) for user in users):
             found[node.name] = users[0].name
     return found
+
+
+def decided_by_rounding(architecture: Architecture, optimizer: Optimizer) -> frozenset[str]:
+    """The redundant biases, and the running means that they shift, where training moves them as rounding has it.
+
+    Plain gradient descent leaves a gradient that is all rounding small; the other optimizers make whole steps of it.
+    """
+    if isinstance(optimizer, SGD):
+        return frozenset()
+    redundant = redundant_biases(architecture)
+    shifted = {node.name for node in infer(architecture) if redundant.keys() & set(node.inputs)}
+    return frozenset(f"{name}.bias" for name in redundant) | {f"{name}.running_mean" for name in shifted}

@@ -23,8 +23,8 @@ MAY_IMPORT = {
 REGISTRY = "backends.registry"
 # The folders of harness/: each may import from itself and from those before it.
 HARNESS = (
-    *("worker", "datasets", "checkpoints", "processes", "measuring", "inputs", "planning", "inference", "running"),
-    *("racing", "export", "conformance", "hunting", "cli"),
+    *("worker", "datasets", "checkpoints", "processes", "measuring", "inputs", "planning", "inference", "conformance"),
+    *("proving", "running", "racing", "export", "hunting", "cli"),
 )
 
 

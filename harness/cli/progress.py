@@ -17,7 +17,7 @@ from harness.running.events import RunEvent, Sized, Trouble
 from harness.worker.reports import EpochReport, Phase
 from harness.worker.reports import Progress as Advance
 from results.formatting import cell, plain
-from results.record import Record
+from results.record import Proof, Record
 from results.threads import exceeded
 from results.words import Words
 from specs.program import PROGRAM
@@ -114,6 +114,8 @@ def summary(record: Record, folder: Path, checkpoint: Path | None = None) -> Non
             console.print(
                 f"  memory         {memory.peak_rss_mb:,.0f} MiB peak, {memory.after_import_rss_mb:,.0f} after import"
             )
+        if record.proof is not None:
+            console.print(f"  sameness       {shown(sameness(record.proof))}")
         phases = record.phases
         console.print(
             f"  time           import {phases.import_s or 0:.1f} s, build {phases.build_s or 0:.1f} s, "
@@ -139,6 +141,20 @@ def summary(record: Record, folder: Path, checkpoint: Path | None = None) -> Non
         console.print("What can be typed next:")
         for command in next_commands(folder.parent.parent, kept):
             console.print(f"  {shown(command)}")
+
+
+def sameness(proof: Proof) -> str:
+    """What the proof of a run's case came to, in a few words."""
+    match proof.status:
+        case "proved":
+            double = "" if proof.float64_error is None else f" (float64 {proof.float64_error:.0e})"
+            return f"proved: {proof.steps} steps, worst {proof.error:.0e}{double}"
+        case "failed":
+            return f"NOT the same as NumPy float64: {proof.told}"
+        case "unsupported":
+            return f"cannot be proved: {proof.reason}"
+        case _:
+            return "not proved, as --no-proof asked"
 
 
 def next_commands(results: Path, checkpoint: Path | None) -> list[str]:

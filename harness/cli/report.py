@@ -12,7 +12,7 @@ from harness.planning import options
 if TYPE_CHECKING:
     from results.report import Report
 
-TOLD = ("change", "race", "speed", "accuracy", "problem", "warning")
+TOLD = ("sameness", "change", "race", "speed", "accuracy", "problem", "warning")
 """Levels of findings that are told on the terminal; the report has all."""
 
 

@@ -16,6 +16,7 @@ from harness.datasets import Dataset
 from specs.architecture import Architecture
 from specs.initializers import initial_parameters
 from specs.recipe import Recipe
+from specs.redundant_biases import decided_by_rounding
 from specs.schedule import learning_rates
 
 STEPS = 30
@@ -43,13 +44,14 @@ ROUGH_ROUNDING = 1e-6
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrajectoryCase:
-    """Training as a run does it: some steps in one call, some in another, a smaller last batch; then evaluation.
+    """Training as a run does it: steps in two calls, evaluation, a smaller last batch, evaluation of other images.
 
     ``images`` float32[n, C, H, W] and ``labels`` int64[n] are the training data; per step ``batches`` holds
-    indices int64[batch] and ``dropout_masks`` bool[batch, *shape] per dropout layer. The last batch has half the size
-    of the others.
+    indices int64[batch], ``rates`` its learning rate and ``dropout_masks`` bool[batch, *shape] per dropout layer. The
+    last batch has half the size of the others.
     ``ties``: whether the images have exact ties, as real ones do. ``roughness``: the share of themselves by which the
-    first weights are moved, at random.
+    first weights are moved, at random. ``rounding`` names the biases and running means that rounding alone decides, see
+    ``specs.redundant_biases``: they are not observed, nor is evaluation, which they decide too.
     """
 
     name: str
@@ -58,9 +60,11 @@ class TrajectoryCase:
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
     batches: tuple[NDArray[np.int64], ...]
+    rates: NDArray[np.float64]
     dropout_masks: tuple[Masks, ...]
     ties: bool
     roughness: float = 0.0
+    rounding: frozenset[str] = frozenset()
 
     def spec(self, precision: str) -> SessionSpec:
         """A session as the recipe wants it."""
@@ -83,22 +87,30 @@ class TrajectoryCase:
         """Quantities: losses by step, parameters after the last step, and evaluation (logits with them)."""
         session.set_training_data(self.images.astype(dtype), self.labels)
         session.load_parameters(self._first_weights(dtype))
-        session.compile(len(self.batches[0]), STEPS - 1)
-        rates = rates_of(self.recipe, len(self.batches[0]))
-        losses: list[float] = []
-        for call in (slice(0, 10), slice(10, STEPS - 1), slice(STEPS - 1, STEPS)):
-            dropout_masks = {
-                name: np.stack([step[name] for step in self.dropout_masks[call]]) for name in self.dropout_masks[0]
-            }
-            losses.extend(
-                session.train_steps(np.stack(self.batches[call]), rates[call], dropout_masks=dropout_masks or None)
-            )
+        session.compile(len(self.batches[0]), len(self.batches) - 1)
+        steps = len(self.batches)
+        calls = (slice(0, steps // 3), slice(steps // 3, steps - 1), slice(steps - 1, steps))
+        losses = [*self._trained(session, calls[0]), *self._trained(session, calls[1])]
+        midway = session.predict(self.images[-TEST_SAMPLES:].astype(dtype))
+        losses += self._trained(session, calls[2])
         near = " near kinks" if self.ties else ""
-        return {
+        parameters = {name: array for name, array in session.parameters().items() if name not in self.rounding}
+        observed = {
             f"losses{near}": {f"step {step}": np.asarray(loss, dtype) for step, loss in enumerate(losses, start=1)},
-            f"parameters{near}": session.parameters(),
-            f"evaluation{near}": {"logits": session.predict(self.images[:TEST_SAMPLES].astype(dtype))},
+            f"parameters{near}": parameters,
         }
+        if not self.rounding:
+            logits = session.predict(self.images[:TEST_SAMPLES].astype(dtype))
+            observed[f"evaluation{near}"] = {"logits before the last step": midway, "logits": logits}
+        return observed
+
+    def _trained(self, session: Session, call: slice) -> list[float]:
+        """The losses of some steps, made in one call."""
+        dropout_masks = {
+            name: np.stack([step[name] for step in self.dropout_masks[call]]) for name in self.dropout_masks[0]
+        }
+        batches = np.stack(self.batches[call])
+        return list(session.train_steps(batches, self.rates[call], dropout_masks=dropout_masks or None))
 
     def _first_weights(self, dtype: np.dtype[Any]) -> Arrays:
         generator = seeded(self.name)
@@ -123,8 +135,8 @@ def initial(architecture: Architecture, recipe: Recipe, dtype: np.dtype[Any]) ->
     return cast(initial_parameters(architecture, recipe.initializer, seed=0), dtype)
 
 
-def rates_of(recipe: Recipe, batch: int) -> NDArray[np.float64]:
-    """The learning rates of the first STEPS steps of a run of STEPS steps per epoch.
+def rates_of(recipe: Recipe, batch: int, steps: int = STEPS, epochs: int = 1) -> NDArray[np.float64]:
+    """The learning rates of the first ``steps`` steps of a run that makes them in ``epochs`` epochs.
 
     Of BATCH_AS_IT_COMES samples they are smaller as the batch is (Goyal et al. 2017, section 2.1): at the recipe's own
     rates so few samples drive a large network into chaos, where float64 itself parts by 1e-8 within thirty steps.
@@ -132,10 +144,10 @@ def rates_of(recipe: Recipe, batch: int) -> NDArray[np.float64]:
     rates = learning_rates(
         recipe.learning_rate_schedule,
         base=recipe.optimizer.learning_rate,
-        epochs=recipe.epochs,
-        steps_per_epoch=STEPS,
+        epochs=max(recipe.epochs, epochs),
+        steps_per_epoch=steps // epochs,
     )
-    return rates[:STEPS] * (batch / recipe.batch_size if batch == BATCH_AS_IT_COMES else 1)
+    return rates[:steps] * (batch / recipe.batch_size if batch == BATCH_AS_IT_COMES else 1)
 
 
 def too_large(architecture: Architecture) -> bool:
@@ -151,7 +163,7 @@ def on_dataset(architecture: Architecture, recipe: Recipe, dataset: Dataset) -> 
     """
     name = f"{recipe.name} on {dataset.name}"
     generator = seeded(name)
-    sizes = _batch_sizes(architecture)
+    sizes = _batch_sizes(architecture, STEPS)
     labels = dataset.train_labels[:DATASET_SAMPLES]
     return TrajectoryCase(
         name=name,
@@ -160,28 +172,34 @@ def on_dataset(architecture: Architecture, recipe: Recipe, dataset: Dataset) -> 
         images=recipe.preprocessing.apply(dataset.train_images[:DATASET_SAMPLES]),
         labels=labels,
         batches=tuple(generator.integers(len(labels), size=size) for size in sizes),
+        rates=rates_of(recipe, sizes[0]),
         dropout_masks=tuple(draw_masks(architecture, (size,), generator) for size in sizes),
         ties=True,
+        rounding=decided_by_rounding(architecture, recipe.optimizer),
     )
 
 
-def on_random_data(architecture: Architecture, recipe: Recipe) -> TrajectoryCase:
-    """The recipe on random data, in batches that the reference passes clear of all kinks, if the network lets it.
+def on_random_data(
+    architecture: Architecture, recipe: Recipe, *, steps: int = STEPS, epochs: int = 1, name: str | None = None
+) -> TrajectoryCase:
+    """``steps`` of the recipe, made in ``epochs`` epochs, on random data.
 
-    The reference trains along while the batches are drawn: a batch that brings any value within CLEARANCE of a kink is
-    drawn again. Raises RuntimeError when DRAWS of them do. See KINKS_PER_STEP for networks too large for that.
+    They are in batches that the reference passes clear of all kinks, if the network lets it: the reference trains along
+    while the batches are drawn, and one that brings any value within CLEARANCE of a kink is drawn again. Raises
+    RuntimeError when DRAWS of them do. See KINKS_PER_STEP for networks too large for that.
     """
-    name = f"{recipe.name} on random data"
+    name = name or f"{recipe.name} on random data"
     generator = seeded(name)
     images, labels = random_data(architecture, RANDOM_SAMPLES, generator)
     session = NumpySession(trajectory_spec(architecture, recipe, "float64"))
     session.set_training_data(images, labels)
     session.load_parameters(initial(architecture, recipe, np.dtype(np.float64)))
-    sizes = _batch_sizes(architecture)
+    sizes = _batch_sizes(architecture, steps)
+    rates = rates_of(recipe, sizes[0], steps, epochs)
     crowded = too_large(architecture)
     batches: list[NDArray[np.int64]] = []
     dropout_masks: list[Masks] = []
-    for size, rate in zip(sizes, rates_of(recipe, sizes[0]), strict=True):
+    for size, rate in zip(sizes, rates, strict=True):
         for _ in range(DRAWS):
             batch, mask = generator.integers(len(images), size=size), draw_masks(architecture, (size,), generator)
             if crowded or margin(session, architecture, images[batch], dropout_masks=mask) > CLEARANCE:
@@ -199,8 +217,10 @@ def on_random_data(architecture: Architecture, recipe: Recipe) -> TrajectoryCase
         images=images,
         labels=labels,
         batches=tuple(batches),
+        rates=rates,
         dropout_masks=tuple(dropout_masks),
         ties=False,
+        rounding=decided_by_rounding(architecture, recipe.optimizer),
     )
 
 
@@ -217,10 +237,10 @@ def random_data(
     return templates[labels] + noise - 1, labels
 
 
-def _batch_sizes(architecture: Architecture) -> list[int]:
+def _batch_sizes(architecture: Architecture, steps: int) -> list[int]:
     size = _clear_batch(architecture)
     size = BATCH_AS_IT_COMES if too_large(architecture) else size
-    return [size] * (STEPS - 1) + [size // 2]
+    return [size] * (steps - 1) + [size // 2]
 
 
 def _clear_batch(architecture: Architecture) -> int:

@@ -55,6 +55,15 @@ def cpu_name() -> str | None:
     return platform.processor() or None
 
 
+def instruction_sets() -> str:
+    """The processor's vector and matrix instructions, by which libraries choose their kernels: "avx avx2 fma"."""
+    if not _CPUINFO.is_file():
+        return platform.machine()
+    lines = _CPUINFO.read_text().splitlines()
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))), [])
+    return " ".join(sorted(flag for flag in flags if flag.startswith(("avx", "amx", "fma", "sse", "asimd", "sve"))))
+
+
 def _git_commit() -> str | None:
     """The commit of the harness's own checkout, with "-dirty" when files differ from it; of another, its version."""
     if not (CODE / ".git").exists():

@@ -54,6 +54,7 @@ class RunChoices(Choices):
     python: options.Python = None
     out: options.Out = None
     save: options.Save = True
+    proof: options.Proof = True
     stop_after: options.StopAfter = None
     resume: options.Resume = None
     expect: options.Expect = None
@@ -79,6 +80,7 @@ class ComparisonChoices(RaceChoices):
     name: options.SetName
     seeds: options.Seeds = (0,)
     repeats: options.Repeats = 3
+    proof: options.Proof = True
     race: options.Race = True
     retry_noisy: options.RetryNoisy = 0
 

@@ -13,7 +13,7 @@ from specs.errors import RequestError
 
 LISTS = ("backends", "models", "datasets", "seeds", "tuning")
 """Choices that may be added to."""
-FREE = ("name", "baseline", "timeout", "stall_timeout", "retry_noisy", "race", "budget", "precision_target")
+FREE = ("name", "baseline", "timeout", "stall_timeout", "retry_noisy", "proof", "race", "budget", "precision_target")
 """Choices that say nothing of what a run computes from what: they may be replaced."""
 
 

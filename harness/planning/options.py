@@ -57,6 +57,9 @@ Save = Annotated[bool, typer.Option("--save/--no-save", help="Keep the trained n
 StopAfter = Annotated[
     int | None, typer.Option(help="End after this epoch; the learning rates stay laid out for all.", metavar="N")
 ]
+Proof = Annotated[
+    bool, typer.Option("--proof/--no-proof", help="Prove first that the backend computes what NumPy float64 does.")
+]
 Resume = Annotated[
     Path | None, typer.Option(help="Continue a checkpoint; --epochs counts the ones done.", metavar="CHECKPOINT")
 ]

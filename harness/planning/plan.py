@@ -49,6 +49,7 @@ class RunPlan:
     recipe_named: str | None = None
     out: Path | None = None
     save: bool = True
+    proof: bool = True
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -121,6 +122,7 @@ class RunPlan:
             python=self.python,
             out=self.out,
             save=self.save,
+            proof=self.proof,
         )
 
     @property

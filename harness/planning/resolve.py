@@ -106,6 +106,7 @@ def _as_it_runs(plan: RunPlan, choices: RunChoices) -> RunPlan:
         out=choices.out,
         save=choices.save,
         stop_after=choices.stop_after,
+        proof=choices.proof,
     )
 
 

@@ -153,6 +153,7 @@ def _plans(study: Study) -> Iterator[RunPlan]:
                         stall_timeout_s=study.stall_timeout,
                         memory_limit_mb=study.memory_limit,
                         save=False,
+                        proof=study.proof,
                     )
 
 

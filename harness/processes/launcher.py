@@ -165,6 +165,11 @@ class WorkerProcess:
         """Process (and process group) id."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be asked for anything."""
+        return self._process.poll() is None
+
     def load(self, *, timeout_s: float | None = None, stall_s: float | None = None) -> Loaded:
         """Import the framework in the worker."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -293,6 +298,9 @@ class WorkerProcess:
             raise self._failure("timed_out", f"{doing}: {what}; the worker was ended", doing=doing) from None
         except ChannelClosed:
             raise self._died(doing) from None
+        except KeyboardInterrupt:  # the next request would take this one's answer for its own
+            self._kill()
+            raise
         except ProtocolError as error:
             self._kill()
             raise self._failure("failed", f"{doing}: broken message from the worker: {error}") from None

@@ -110,7 +110,8 @@ class RemotePredictor(Predictor):
         return logits
 
     def close(self) -> None:
-        self._worker.request("close", {"session": self.number})
+        if self._worker.process.alive:  # else nothing is left to close, and what ended it is to be heard
+            self._worker.request("close", {"session": self.number})
 
     def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Call a method in the worker; its result under "result", of a pair under "first" and "second"."""

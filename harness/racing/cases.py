@@ -73,10 +73,11 @@ def race_set(study: Study, plans: Sequence[tuple[str, RunPlan]], results: Result
 
 
 def _peaks(rows: Iterable[Row], training: str) -> dict[tuple[str, str], float | None]:
-    """The highest resident memory of each backend and manner that has a run of this training that went well."""
+    """The highest resident memory of each backend and manner that trained well, but for those whose proof failed."""
     peaks: dict[tuple[str, str], float | None] = {}
     for row in rows:
-        if row.status == "ok" and row.fingerprints.training == training:
+        proved = row.proof is None or row.proof.status != "failed"
+        if row.status == "ok" and proved and row.fingerprints.training == training:
             key = (row.backend, row.tuning.manner)
             known = [peak for peak in (peaks.get(key), row.memory.peak_rss_mb) if peak is not None]
             peaks[key] = max(known, default=None)

@@ -25,6 +25,7 @@ from results.record import (
     MachineRecord,
     Memory,
     Phases,
+    Proof,
     Record,
     RunError,
     Span,
@@ -58,6 +59,7 @@ class RunNotes:
     epochs: list[EpochReport] = field(default_factory=list)
     augment_s: float | None = None
     total_s: float | None = None
+    proof: Proof | None = None
 
 
 def record_of(
@@ -92,6 +94,7 @@ def record_of(
         threads=plan.threads,
         precision=plan.precision,
         tuning=Tuning(manner=plan.tuning, applied=(*(figures.tuning if figures else ()), *notes.variables_for_speed)),
+        proof=notes.proof,
         fingerprints=notes.fingerprints,
         specs=Specs.of(to_plain(plan.architecture), to_plain(plan.recipe)),
         train_samples=notes.train_samples,

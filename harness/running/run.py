@@ -20,6 +20,7 @@ from harness.planning.plan import RunPlan
 from harness.planning.trainable import check_plan
 from harness.processes.environments import find_python
 from harness.processes.launcher import Refused, WorkerFailed, WorkerProcess
+from harness.proving.proof import prove
 from harness.running.advice import repair
 from harness.running.events import Listener, Trouble
 from harness.running.least_memory import explained_by_memory
@@ -29,7 +30,7 @@ from harness.running.saving import save
 from harness.worker.job import TrainingJob
 from harness.worker.reports import EpochReport, Event, Phase, TrainingReport
 from results.files import StoreError, explained
-from results.record import Record, RunError, Status, bounded
+from results.record import Proof, Record, RunError, Status, bounded
 from specs.errors import RequestError
 
 Keep = Callable[[Record], None]
@@ -91,6 +92,7 @@ class _Run:
     def carry_out(self, python: Path, save_to: Path | None) -> Record:
         """The record of a run that went well; it is kept before the checkpoint is made."""
         keep_state = save_to is not None
+        self._notes.proof = self._proof(python)
         inputs = self._folder / "inputs"
         with prepared(self._plan, self._dataset, inputs, self._notes, self._listen, keep=keep_state) as (job, data):
             self._start = time.monotonic()
@@ -100,6 +102,12 @@ class _Run:
                 if save_to is not None:
                     self._save(worker, save_to, data, record)
         return record
+
+    def _proof(self, python: Path) -> Proof:
+        if not self._plan.proof:
+            return Proof(status="skipped")
+        self._listen(Phase(phase="proof"))
+        return prove(self._plan, python)
 
     def ended(self, status: Status, error: RunError) -> Record:
         """The record of a run that ended otherwise; the one it has where it ended after that."""

@@ -13,6 +13,7 @@ from results.findings.finding import Analysis, Finding, Level
 from results.findings.leaving import leaving
 from results.findings.outcome import accuracy, memory, targets
 from results.findings.racing import raced
+from results.findings.sameness import sameness
 from results.findings.speed import changes, far_slower, fastest, first_step, ladder, wide
 from results.findings.trust import (
     damaged,
@@ -30,8 +31,8 @@ __all__ = ["LEVELS", "Analysis", "Finding", "collect"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 RULES: tuple[Callable[[Analysis], Iterator[Finding]], ...] = (
-    changes, raced, fastest, ladder, far_slower, accuracy, leaving, memory, failed, nonconforming_backends, namesakes,
-    fingerprints, noisy, threads, machines, first_step, targets, wide, damaged,
+    sameness, changes, raced, fastest, ladder, far_slower, accuracy, leaving, memory, failed,
+    nonconforming_backends, namesakes, fingerprints, noisy, threads, machines, first_step, targets, wide, damaged,
 )  # fmt: skip
 
 

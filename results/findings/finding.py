@@ -20,7 +20,7 @@ from results.summary import Case, Subject, cases
 from results.tables import Results
 from results.words import Words
 
-Level = Literal["change", "race", "speed", "accuracy", "memory", "problem", "warning", "note"]
+Level = Literal["sameness", "change", "race", "speed", "accuracy", "memory", "problem", "warning", "note"]
 
 NAMED = 4
 """Of more things than this a sentence names only the first."""

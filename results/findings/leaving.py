@@ -71,6 +71,9 @@ def _ties(analysis: Analysis, path: _Path) -> str:
         return analysis.words("ties_unknown")
     if "max_pool" not in json.dumps(path.record.specs.architecture):
         return analysis.words("ties_none")
+    proof = path.record.proof
+    if proof is not None and proof.status == "proved":
+        return analysis.words("ties_proved", steps=proof.steps)
     if standing is None or standing.failures:
         return analysis.words("ties_unchecked")
     return analysis.words("ties_possible", passed=standing.passed)

@@ -55,8 +55,8 @@ def _changed(analysis: Analysis, row: Mapping[Any, Any]) -> str:
 def fastest(analysis: Analysis) -> Iterator[Finding]:
     """Per case and manner: the fastest to train, how many times as fast as each of the others, and what cannot be told.
 
-    A backend that failed conformance has no rank: it may be fast at computing something else. Where a race gave a
-    verdict on the case, that counts, and training runs rank nobody.
+    A backend that failed conformance or its proof has no rank: it may be fast at computing something else. Where a race
+    gave a verdict on the case, that counts, and training runs rank nobody.
     """
     for case in analysis.cases:
         if case.key in analysis.races and analysis.races[case.key].ranked:
@@ -155,6 +155,8 @@ def _spread(rates: pd.Series[float]) -> float:
 
 
 def _nonconforming(analysis: Analysis, subject: Subject) -> bool:
+    if subject.disproved:
+        return True
     status = analysis.conformance(subject.key)
     return status is not None and bool(status.failures)
 

@@ -38,13 +38,14 @@ def _ended(sentence: str) -> str:
 
 
 def nonconforming_backends(analysis: Analysis) -> Iterator[Finding]:
-    """Backends that failed conformance, and those of which it says nothing."""
+    """Backends that failed conformance, and those of which neither it nor the proof of their cases says anything."""
     known = [(key, analysis.conformance(key)) for key in analysis.subjects]
     for key, status in known:
         if status is not None and status.failures:
             yield analysis.say("nonconforming", "problem", backend=analysis.labels.subject(key),
                             count=len(status.failures), first=plain(status.failures[0], 120))  # fmt: skip
-    if unchecked := [key for key, status in known if status is None]:
+    told = {subject.key for case in analysis.cases for subject in case.subjects if subject.runs["proof"].notna().any()}
+    if unchecked := [key for key, status in known if status is None and key not in told]:
         yield analysis.say("unchecked", "note", backends=analysis.named(unchecked))
 
 

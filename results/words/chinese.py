@@ -47,6 +47,7 @@ TEXTS = {
     "reason_no_baseline": "没有基准的运行结果",
     "reason_wide": "区间包含 1 且较宽",
     "reason_disturbed": "干扰太大，无法判断",
+    "reason_disproved": "计算结果不同",
     # races
     "race_fastest": "轮流比速：{backend} 最快，{others}。",
     "race_level": "轮流比速：{leaders}分不出快慢：{ratios}。",
@@ -125,6 +126,10 @@ TEXTS = {
         "可能由最大池化中的并列值造成（梯度可给任一相等的单元）；没有并列值时计算是否相同尚未检查："
         "python -m harness conform。"
     ),
+    "ties_proved": (
+        "最大池化中的相等值可能是原因，此时梯度归于哪一个相等的单元都对：它在没有相等值的数据上计算这一案例的 {steps} "
+        "步，与参考实现相同。"
+    ),
     "ties_possible": (
         "可能由最大池化中的并列值造成（梯度可给任一相等的单元）：它通过了 {passed} 项一致性检查，"
         "其中有避开并列值的轨迹，也有随机打破并列值的轨迹。这些数据有无并列值不在记录中。"
@@ -132,6 +137,13 @@ TEXTS = {
     "finding_memory": "{case}：{least} 占用内存最少，峰值 {least_mb}；{most} 最多，峰值 {most_mb}。",
     "finding_memory_measured": "{case}：{least} 的内存峰值最低，为 {least_mb}；{most} 最高，为 {most_mb}。",
     "finding_failed": "{case}：{backend} 的 {runs} 次运行中有 {count} 次{status}：{message} {advice}",
+    "finding_disproved": (
+        "{case}：{backend} 的计算与 NumPy float64 不同，因此不给速度名次。以这一训练本身的 {steps} 步检验：{what}。"
+    ),
+    "finding_proved": "计算相同：已对 {backends} 证明；每个案例 {steps} 步，最大偏差 {error}。",
+    "finding_proved_case": "{case}：已证明 {backends} 计算相同；{steps} 步，最大偏差 {error}。",
+    "finding_proof_skipped": "{case}：按 --no-proof 的要求，未证明 {backends} 计算相同。",
+    "finding_proof_unsupported": "{case}：{backends} 缺少所需的内核，无法证明计算相同。",
     "finding_nonconforming": (
         "{backend} 有 {count} 项一致性检查未通过（第一项：{first}），它计算的并不是同样的内容，因此不参与速度排名。"
     ),
@@ -188,6 +200,7 @@ TEXTS = {
     "heading_fingerprints": "指纹",
     "heading_runs": "全部运行",
     "heading_repeat": "如何重现",
+    "level_sameness": "计算是否相同",
     "level_change": "变化",
     "level_race": "轮流比速",
     "level_speed": "训练运行的速度",

@@ -47,6 +47,7 @@ TEXTS = {
     "reason_no_baseline": "no run of the baseline",
     "reason_wide": "the interval holds 1 and is wide",
     "reason_disturbed": "too disturbed to tell",
+    "reason_disproved": "does not compute the same",
     # races
     "race_fastest": "By turns, {backend} is fastest: {others}.",
     "race_level": "By turns, {leaders} cannot be told apart: {ratios}.",
@@ -145,6 +146,10 @@ TEXTS = {
         "Ties in max pooling may explain it, where any of the equal cells may get the gradient; that it computes the "
         "same on data without ties was not shown: python -m harness conform."
     ),
+    "ties_proved": (
+        "Ties in max pooling may explain it, where any of the equal cells may get the gradient: it computed {steps} "
+        "steps of this case on data without ties as the reference does."
+    ),
     "ties_possible": (
         "Ties in max pooling may explain it, where any of the equal cells may get the gradient: it passed {passed} "
         "conformance checks, with trajectories clear of ties and with ties broken at random. Whether this data has "
@@ -155,6 +160,14 @@ TEXTS = {
         "{case}: {least} had the lowest peak of memory, {least_mb}, and {most} the highest, {most_mb}."
     ),
     "finding_failed": "{case}: {count} of {runs} runs of {backend} {status}: {message} {advice}",
+    "finding_disproved": (
+        "{case}: {backend} does not compute the same as NumPy float64, so its speed is not ranked. "
+        "{steps} steps of this very training: {what}."
+    ),
+    "finding_proved": "Sameness: proved for {backends}; {steps} steps of each case, worst {error}.",
+    "finding_proved_case": "{case}: sameness proved for {backends}; {steps} steps, worst {error}.",
+    "finding_proof_skipped": "{case}: sameness not proved for {backends}, as --no-proof asked.",
+    "finding_proof_unsupported": "{case}: sameness cannot be proved for {backends}, which have not the kernels for it.",
     "finding_nonconforming": (
         "{backend} does not compute the same as the reference, so its speed is not ranked. "
         "Conformance checks failed: {count}, the first {first}."
@@ -227,6 +240,7 @@ TEXTS = {
     "heading_fingerprints": "Fingerprints",
     "heading_runs": "All runs",
     "heading_repeat": "To repeat this",
+    "level_sameness": "Sameness",
     "level_change": "What changed",
     "level_race": "Speed by turns",
     "level_speed": "Speed of the training runs",

@@ -167,6 +167,7 @@ def test_a_resumed_run_has_the_losses_of_one_that_never_stopped(
             dataset="digits",
             limit_train=400,
             limit_test=50,
+            proof=False,
             **choices,
         )
         (tmp_path / name).mkdir()

@@ -90,6 +90,8 @@ def test_a_record_is_complete(backend: str, record: Callable[[str, str], Record]
     assert ours.busy_threads
     assert len(ours.epochs) == 2
     assert ours.tuning.manner == "recommended"
+    assert ours.proof is not None
+    assert ours.proof.status == "proved", ours.proof.told
 
 
 def test_dropout_and_the_other_optimizers_train(record: Callable[[str, str], Record]) -> None:

@@ -37,10 +37,14 @@ def dataset(samples: int = 50) -> Dataset:
     )
 
 
-def plan(backend: Registration, *, epochs: int = 2, batch_size: int = 8, **choices: Any) -> RunPlan:
-    """A run of the tiny network with the default recipe."""
+def plan(
+    backend: Registration, *, epochs: int = 2, batch_size: int = 8, proof: bool = False, **choices: Any
+) -> RunPlan:
+    """A run of the tiny network with the default recipe; most tests are of other things than the proof."""
     recipe = replace(load_recipe("default"), epochs=epochs, batch_size=batch_size, targets={})
-    return RunPlan(backend=backend, model="tiny", architecture=TINY, recipe=recipe, dataset="tiny", **choices)
+    return RunPlan(
+        backend=backend, model="tiny", architecture=TINY, recipe=recipe, dataset="tiny", proof=proof, **choices
+    )
 
 
 def run(

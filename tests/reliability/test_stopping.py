@@ -21,7 +21,8 @@ from results.store import ResultSet
 
 ROOT = Path(__file__).parents[2]
 CHOICES = (
-    "--models mlp --datasets digits --epochs 1 --batch-size 20 --limit-train 200 --limit-test 50 --no-race --quiet"
+    "--models mlp --datasets digits --epochs 1 --batch-size 20 --limit-train 200 --limit-test 50 "
+    "--no-race --no-proof --quiet"
 )
 
 
@@ -137,9 +138,10 @@ def test_twice_stops_now(tmp_path: Path, start: Callable[..., Parent]) -> None:
     assert len(ResultSet.open(tmp_path / "results" / "runs" / "mine").rows()[0]) == 1
 
 
-def test_a_single_run_that_is_stopped_has_its_record(tmp_path: Path, start: Callable[..., Parent]) -> None:
+@pytest.mark.parametrize("proof", ["--proof", "--no-proof"], ids=["in its proof", "in training"])
+def test_a_single_run_that_is_stopped_has_its_record(proof: str, tmp_path: Path, start: Callable[..., Parent]) -> None:
     words = "run --backend fake --model mlp --dataset digits --batch-size 20 --limit-train 200 --json --quiet"
-    parent = start(words, **hang(tmp_path))
+    parent = start(f"{words} {proof}", **hang(tmp_path))
     parent.wait_for_hang(tmp_path / "hung")
     parent.process.send_signal(signal.SIGINT)
     status, out, err = parent.end()

@@ -33,14 +33,14 @@ def test_a_record_survives_its_line() -> None:
     line = made.to_json()
     assert "\n" not in line
     assert Record.from_json(line) == made
-    assert json.loads(line)["schema"] == 4
+    assert json.loads(line)["schema"] == 5
 
 
 def test_a_record_of_the_first_schema_is_read_as_it_is() -> None:
     data = json.loads(record().to_json())
     del data["resumed_from"]
     old = Record.from_json(json.dumps(data | {"schema": 1, "repeat": 0}))
-    assert old.model_copy(update={"schema_version": 4}) == record()
+    assert old.model_copy(update={"schema_version": 5}) == record()
 
 
 @pytest.mark.parametrize("status", STATUSES)

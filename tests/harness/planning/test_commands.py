@@ -79,7 +79,7 @@ RUNS = {
     "everything": "--backend torch --model lenet5 --recipe lenet5 --dataset digits --epochs 3 --batch-size 7 --seed 5 "
     "--threads 1 --device cuda:0 --precision float64 --tuning expert --limit-train 70 --limit-test 30 "
     "--data-dir 'some where' --python /usr/bin/python3 --timeout 100.5 --stall-timeout 9 --memory-limit 900 "
-    "--out 'an other' --no-save --stop-after 2",
+    "--out 'an other' --no-save --no-proof --stop-after 2",
     "large seed": f"--backend numpy --model mlp --seed {2**63 - 1}",
 }
 
@@ -101,7 +101,7 @@ def test_every_option_is_written_and_read(cls: type[Choices]) -> None:
         hint = str(cls.__dataclass_fields__[name].type)
         number = any(word in name for word in ("epochs", "batch", "limit", "threads", "seed", "timeout", "repeats"))
         values[name] = {
-            "save": False, "race": False, "budget": 7.5, "precision_target": 2.5,
+            "save": False, "proof": False, "race": False, "budget": 7.5, "precision_target": 2.5,
             "device": "cuda:1", "retry_noisy": 2, "stop_after": 3, "seeds": (3, 1), "memory_limit": 7,
             "data_dir": Path("a b"), "python": Path("p"), "out": Path("o"), "resume": Path("r"),
         }.get(name, 4 if number else ("one", "two") if isinstance(default, tuple) else "word")  # fmt: skip

@@ -1,0 +1,62 @@
+"""A run is proved before it is timed; one that is not says so, and one that computes otherwise is recorded as that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from backends.registry import find
+from harness.cli.progress import sameness
+from harness.worker.reports import Phase
+from tests.fakes import registered
+from tests.harness.plans import run
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache"))
+    return tmp_path / "cache" / "proofs"
+
+
+def test_the_proof_stands_in_the_record_and_is_made_first(tmp_path: Path, cache: Path) -> None:
+    record, events = run(find("numpy"), tmp_path / "one", proof=True)
+    assert record.status == "ok"
+    assert record.proof is not None and record.proof.status == "proved"
+    assert next(event.phase for event in events if isinstance(event, Phase)) == "proof"
+    assert sameness(record.proof).startswith("proved: 10 steps, worst ")
+    assert len(list(cache.iterdir())) == 1
+    again, _ = run(find("numpy"), tmp_path / "two", proof=True)
+    assert again.proof == record.proof
+
+
+def test_a_run_without_a_proof_says_that_it_was_asked_for(tmp_path: Path) -> None:
+    record, _ = run(find("numpy"), tmp_path, proof=False)
+    assert record.proof is not None and record.proof.status == "skipped"
+    assert sameness(record.proof) == "not proved, as --no-proof asked"
+
+
+def test_a_backend_that_computes_something_else_is_trained_and_told(tmp_path: Path) -> None:
+    with registered() as fake:
+        record, _ = run(fake, tmp_path, proof=True)
+    assert record.status == "ok"
+    assert record.proof is not None and record.proof.status == "failed"
+    assert sameness(record.proof).startswith("NOT the same as NumPy float64: ")
+
+
+@pytest.mark.parametrize("place", ["open", "train"])
+def test_a_worker_that_dies_in_its_proof_has_a_proof_that_failed(tmp_path: Path, cache: Path, place: str) -> None:
+    with registered(**{place: "segfault"}) as fake:
+        record, _ = run(fake, tmp_path, proof=True)
+    assert record.status == "crashed"
+    assert record.proof is not None and record.proof.status == "failed"
+    assert "SIGSEGV" in record.proof.reason
+    assert not cache.exists(), "a death may come of the machine: it is tried again"
+
+
+def test_kernels_that_are_not_there_disprove_nobody(tmp_path: Path) -> None:
+    with registered(open="unsupported") as fake:
+        record, _ = run(fake, tmp_path, proof=True)
+    assert record.proof is not None and record.proof.status == "unsupported"
+    assert record.proof.reason == "asked to be unsupported in open"
