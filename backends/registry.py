@@ -57,6 +57,7 @@ _REGISTERED = (
     Registration(name="keras", title="Keras", adapter="backends.keras.adapter:KerasBackend", framework="keras", aliases=("tensorflow", "tf"), modules=("tensorflow",)),
     Registration(name="paddle", title="PaddlePaddle", adapter="backends.paddle.adapter:PaddleBackend", framework="paddle", aliases=("paddlepaddle", "pp")),
     Registration(name="mindspore", title="MindSpore", adapter="backends.mindspore.adapter:MindSporeBackend", framework="mindspore", aliases=("ms",)),
+    Registration(name="jax", title="JAX", adapter="backends.jax.adapter:JaxBackend", framework="jax", modules=("jaxlib",)),
     Registration(name="numpy", title="NumPy", adapter="backends.numpy.adapter:NumpyBackend", framework="numpy", aliases=("np", "reference")),
 )
 # fmt: on

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from threadpoolctl import threadpool_limits
@@ -44,6 +45,35 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("used", used, ids="-".join, scope="session")
     if "check" in metafunc.fixturenames:
         metafunc.parametrize("check", metafunc.config.stash[_SUITE].checks(), ids=str)
+
+
+COSTLY = {"jax"}
+"""Backends that compile every network anew, minutes of it for each manner: a quick run judges a part of them."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("scope", "quick") == "full" or config.getoption("backend", None):
+        return
+    left_out = [item for item in items if _left_out(getattr(item, "callspec", None))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return (
+        f"conformance of {', '.join(COSTLY)}: recommended without the level networks, and expert's max pooling; "
+        "the rest with --backend or --scope full"
+    )
+
+
+def _left_out(callspec: Any) -> bool:
+    if callspec is None or not {"used", "check"} <= callspec.params.keys():
+        return False
+    (backend, manner), check = callspec.params["used"], callspec.params["check"]
+    if backend not in COSTLY:
+        return False
+    return check.level == "networks" if manner == "recommended" else (manner, check.name) != ("expert", "max_pool2d")
 
 
 def _chosen(config: pytest.Config) -> list[str]:

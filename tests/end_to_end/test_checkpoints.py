@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from backends.contract import SessionSpec
-from backends.registry import BACKENDS, find
+from backends.registry import BACKENDS, REFERENCE, find, frameworks
 from harness.checkpoints import NATIVE, Checkpoint, CheckpointManifest, gathered, read_checkpoint, write_checkpoint
 from harness.datasets import load_dataset
 from harness.inference.network import logits_of
@@ -95,6 +95,15 @@ class Place:
         return logits_of(session.predict, TEST_IMAGES, checkpoint.recipe.preprocessing)
 
 
+RING = [*frameworks(), REFERENCE]
+PAIRS = [
+    *zip(RING, [*RING[1:], RING[0]], strict=True),
+    *((REFERENCE, name) for name in frameworks()[1:]),
+    *((name, REFERENCE) for name in frameworks()[:-1]),
+]
+"""Who trains a checkpoint and who loads it: each with the reference, and each framework with the next."""
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, backend_python: Callable[[str], Path]) -> Iterator[Place]:
     with ExitStack() as stack:
@@ -102,7 +111,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, backend_python: Callable[[st
 
 
 @pytest.mark.parametrize("model", architecture_names())
-@pytest.mark.parametrize(("origin", "backend"), [(a, b) for a in BACKENDS for b in BACKENDS if a != b], ids=str)
+@pytest.mark.parametrize(("origin", "backend"), PAIRS, ids=str)
 def test_a_checkpoint_means_the_same_in_every_backend(origin: str, backend: str, model: str, place: Place) -> None:
     """Logits agree to 1e-4 of the largest, and so does the accuracy, image by image."""
     own, other = place.logits(origin, model, origin), place.logits(origin, model, backend)
@@ -128,6 +137,7 @@ READERS = {
     "print(m.count_params())",
     "paddle": "import paddle; print(sum(int(v.size) for v in paddle.load('model.pdparams').values()))",
     "mindspore": "import mindspore; print(sum(v.size for v in mindspore.load_checkpoint('network.ckpt').values()))",
+    "jax": "import numpy; print(sum(v.size for v in numpy.load('model.npz').values()))",
     "numpy": "import numpy; print(sum(v.size for v in numpy.load('parameters.npz').values()))",
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backends.registry import frameworks
 from harness.conformance.reference import Reference
 from harness.hunting.judging import Disagreement
 from harness.hunting.reproduction import MOST_NUMBERS, NotWritten, reproduction
@@ -49,7 +50,7 @@ NORMED = Architecture(
 
 
 @pytest.mark.parametrize("quantity", ["logits", "gradients"])
-@pytest.mark.parametrize("backend", ["torch", "keras", "paddle", "mindspore"])
+@pytest.mark.parametrize("backend", frameworks())
 def test_a_program_prints_what_float64_expects(
     backend: str, quantity: str, backend_python: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -1,0 +1,178 @@
+"""A network as a pure function of its parameters, images [n, height, width, channels] inside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from numpy.typing import NDArray
+
+from backends.contract import Unsupported
+from backends.layouts import hwio_to_oihw, oihw_to_hwio, transposed
+from specs import layers as L
+from specs.errors import RequestError
+from specs.nodes import INPUT, Node, last_uses
+
+Values = Mapping[str, Array]
+"""Canonical name to array, of parameters and buffers or of dropout masks."""
+
+MaxPool = Callable[[L.MaxPool2d, Array], Array]
+
+_SPATIAL = (1, 2)
+
+
+def forward(
+    nodes: Sequence[Node],
+    values: Values,
+    images: Array,
+    *,
+    training: bool,
+    dropout_masks: Values | None = None,
+    key: Array | None = None,
+    max_pool: MaxPool | None = None,
+) -> tuple[Array, dict[str, Array]]:
+    """Logits [n, classes] of images [n, height, width, channels], and the buffers as training moves them.
+
+    What is computed has the dtype of the images, batch norm at least float32. In training dropout takes
+    ``dropout_masks`` (bool [n, *native output shape] by layer), or draws with ``key``, another for each layer.
+    ``max_pool`` takes the place of XLA's own.
+    """
+    known = {INPUT: images}
+    moved: dict[str, Array] = {}
+    for position, (node, unused) in enumerate(zip(nodes, last_uses(nodes), strict=True)):
+        inputs = [known[name] for name in node.inputs]
+        own = {name.removeprefix(f"{node.name}."): values[name] for name in (*node.parameters, *node.buffers)}
+        match node.layer:
+            case L.BatchNorm2d() as layer if training:
+                known[node.name], buffers = _normalise_batch(node.name, layer, inputs[0], own)
+                moved |= {f"{node.name}.{name}": value for name, value in buffers.items()}
+            case L.Dropout(p=p) if training:
+                if dropout_masks:
+                    kept = dropout_masks[node.name]
+                else:
+                    kept = jax.random.bernoulli(jax.random.fold_in(key, position), 1 - p, inputs[0].shape)
+                known[node.name] = inputs[0] * kept / (1 - p)
+            case L.MaxPool2d() as layer if max_pool:
+                known[node.name] = max_pool(layer, inputs[0])
+            case _:
+                known[node.name] = _apply(node, own, inputs)
+        for name in unused:
+            del known[name]
+    return known[nodes[-1].name], moved
+
+
+def native(node: Node, part: str, array: NDArray[Any]) -> NDArray[Any]:
+    """A canonical array of a node's parameter (or of its gradient or optimizer state) in JAX's layout: a copy."""
+    match node.layer:
+        case L.Conv2d() if part == "weight":
+            array = oihw_to_hwio(array)
+        case L.Linear() if part == "weight":
+            array = transposed(array)
+    return np.array(array, order="C")
+
+
+def canonical(node: Node, part: str, value: Array) -> NDArray[Any]:
+    """The inverse of ``native``; always a copy, since NumPy sees JAX's own memory."""
+    array: NDArray[Any] = np.array(value)
+    match node.layer:
+        case L.Conv2d() if part == "weight":
+            return hwio_to_oihw(array)
+        case L.Linear() if part == "weight":
+            return transposed(array)
+    return array
+
+
+def _apply(node: Node, own: Values, inputs: list[Array]) -> Array:
+    """What a node gives whose result is the same in training and evaluation, or in evaluation."""
+    x = inputs[0]
+    match node.layer:
+        case L.Conv2d() as layer:
+            y = lax.conv_general_dilated(
+                x,
+                own["weight"].astype(x.dtype),
+                layer.stride,
+                [(padding, padding) for padding in layer.padding],
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )
+            return y + own["bias"].astype(x.dtype) if layer.bias else y
+        case L.Linear() as layer:
+            y = x @ own["weight"].astype(x.dtype)
+            return y + own["bias"].astype(x.dtype) if layer.bias else y
+        case L.MaxPool2d() as layer:
+            return _pool(layer, x, -jnp.inf, lax.max)
+        case L.AvgPool2d() as layer:
+            return _pool(layer, x, 0.0, lax.add) / _divisors(layer, node.input_shape, x.dtype)
+        case L.GlobalAvgPool():
+            return x.mean(_SPATIAL)
+        case L.BatchNorm2d() as layer:
+            return _normalise(layer, x, own["running_mean"], own["running_variance"], own)
+        case L.Dropout():
+            return x
+        case L.Flatten():
+            return (x.transpose(0, 3, 1, 2) if x.ndim == 4 else x).reshape(x.shape[0], -1)
+        case L.ReLU():
+            return jax.nn.relu(x)
+        case L.LeakyReLU() as layer:  # jax.nn.leaky_relu has slope 1 at 0
+            return jnp.where(x > 0, x, layer.negative_slope * x)
+        case L.Tanh():
+            return jnp.tanh(x)
+        case L.Sigmoid():
+            return jax.nn.sigmoid(x)
+        case L.GELU():
+            return jax.nn.gelu(x, approximate=False)
+        case L.Softmax():
+            return jax.nn.softmax(x)
+        case L.Add():
+            return sum(inputs[1:], start=x)
+        case L.Concat():  # channels of images, features of vectors: the last axis of both
+            return jnp.concatenate(inputs, axis=-1)
+        case _:
+            raise Unsupported(f"no {node.layer.kind} in JAX's adapter")
+
+
+def _pool(layer: L.MaxPool2d | L.AvgPool2d, x: Array, start: float, combine: Any) -> Array:
+    window, stride = (1, *layer.kernel_size, 1), (1, *layer.stride, 1)
+    padding = ((0, 0), *((padding, padding) for padding in layer.padding), (0, 0))
+    return lax.reduce_window(x, np.array(start, x.dtype), combine, window, stride, padding)
+
+
+def _divisors(layer: L.AvgPool2d, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """How many cells each window's mean is of, [height, width, 1] or a single one."""
+    if layer.count_include_pad or not any(layer.padding):
+        return np.array(math.prod(layer.kernel_size), dtype)
+    along = []
+    for size, kernel, stride, padding in zip(shape[1:], layer.kernel_size, layer.stride, layer.padding, strict=True):
+        first = np.arange(0, size + 2 * padding - kernel + 1, stride) - padding
+        along.append(np.minimum(first + kernel, size) - np.maximum(first, 0))
+    return np.multiply.outer(*along)[..., None].astype(dtype)
+
+
+def _normalise_batch(name: str, layer: L.BatchNorm2d, x: Array, own: Values) -> tuple[Array, dict[str, Array]]:
+    """Batch norm by the batch's own statistics, and the running ones moved. Raises RequestError for a single value."""
+    count = math.prod(x.shape[:-1])
+    if count < 2:
+        raise RequestError(f"{name}: training needs more than one value per channel, got a batch of {count}")
+    wide = x.astype(own["gamma"].dtype)
+    mean, variance = wide.mean((0, *_SPATIAL)), wide.var((0, *_SPATIAL))
+    batch = {"running_mean": mean, "running_variance": variance * (count / (count - 1))}
+    moved = {part: (1 - layer.momentum) * own[part] + layer.momentum * batch[part] for part in batch}
+    return _normalise(layer, x, mean, variance, own), moved
+
+
+def _normalise(layer: L.BatchNorm2d, x: Array, mean: Array, variance: Array, own: Values) -> Array:
+    scaled = (x.astype(mean.dtype) - mean) * lax.rsqrt(variance + layer.epsilon)
+    return (scaled * own["gamma"] + own["beta"]).astype(x.dtype)
+
+
+def cross_entropy(logits: Array, labels: Array, smoothing: float) -> Array:
+    """The mean of the cross-entropy of logits [n, classes] against labels int[n], smoothed: see ``SessionSpec``."""
+    log_shares = jax.nn.log_softmax(logits)
+    at_label = jnp.take_along_axis(log_shares, labels[:, None], axis=1)[:, 0]
+    if not smoothing:
+        return -at_label.mean()
+    return -((1 - smoothing) * at_label + smoothing * log_shares.mean(axis=1)).mean()
