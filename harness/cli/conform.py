@@ -37,7 +37,7 @@ def conform(
     ] = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Judge the backends by the NumPy float64 reference: layers, networks, optimizers, trajectories, runs.
+    """Judge the backends by the NumPy float64 reference: layers, networks, optimizers, trajectories, runs, loop.
 
     Example: `python -m harness conform --backend paddle --level layers`
     """

@@ -18,17 +18,25 @@ from harness.conformance.norms import relative_errors
 from harness.conformance.outcome import CheckOutcome
 from harness.conformance.reference import Reference
 from harness.conformance.tolerances import tolerance
+from harness.worker.epochs import Emit
+from harness.worker.job import TrainingJob
+from harness.worker.reports import TrainedState, TrainingReport
 
 Open = Callable[[SessionSpec], Session]
 """Opens a session: in a worker, in this process, of a backend or of a planted mistake."""
 
 
+Train = Callable[[TrainingJob, Emit], tuple[TrainingReport, TrainedState]]
+"""Carries a training out as a run does and tells of it: in a worker, or in this process."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What is judged: a name, and what opens its sessions."""
+    """What is judged: a name, what opens its sessions, and what carries out trainings."""
 
     name: str
     open: Open
+    train: Train
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,13 +16,15 @@ from typing import Self
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from backends.contract import Manner, Session, SessionSpec
+from backends.contract import Manner, Session, SessionSpec, Unsupported
 from harness.conformance.judge import Candidate
 from harness.conformance.outcome import BackendReport, CheckOutcome
 from harness.conformance.suite import Check, Suite
 from harness.processes.launcher import WorkerFailed
 from harness.processes.remote import RemoteWorker, open_worker
-from harness.worker.reports import Loaded
+from harness.worker.epochs import Emit
+from harness.worker.job import TrainingJob
+from harness.worker.reports import Loaded, TrainedState, TrainingReport
 
 # No single verb of any check takes longer on two cores; a worker that does is ended and counted as failed.
 VERB_TIMEOUT_S = 300.0
@@ -71,6 +73,18 @@ class Workplace:
             if failure.status not in ("crashed", "timed_out"):
                 raise
             return self._start().open(spec)
+
+    def train(self, job: TrainingJob, emit: Emit) -> tuple[TrainingReport, TrainedState]:
+        """A training as a run has it: the worker's own loop, and what it keeps. Raises Unsupported like ``open``."""
+        process = (self._worker or self._start()).process
+        job = replace(job, spec=replace(job.spec, tuning=self._tuning))
+        try:
+            report = process.train(job, on_event=emit, timeout_s=VERB_TIMEOUT_S)
+            return report, process.save(job.inputs / "native", timeout_s=VERB_TIMEOUT_S)
+        except WorkerFailed as failure:
+            if failure.status == "unsupported":
+                raise Unsupported(failure.reason) from None
+            raise
 
     def stop(self) -> None:
         """End the worker from another thread, at once and for good: whatever waits for it fails."""
@@ -141,7 +155,7 @@ def judge_backend(
     outcomes: list[CheckOutcome] = []
     title = f"{backend}, {tuning}"
     with workplace:
-        candidate = Candidate(name=title, open=workplace.open)
+        candidate = Candidate(name=title, open=workplace.open, train=workplace.train)
         for done, check in enumerate(checks, start=1):
             found = check.run(candidate)
             outcomes.extend(found)

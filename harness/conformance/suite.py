@@ -21,6 +21,7 @@ from harness.conformance.case import ConformanceCase
 from harness.conformance.dropout import native_dropout
 from harness.conformance.judge import Candidate, judge
 from harness.conformance.locate import first_difference
+from harness.conformance.loop import LoopRuns
 from harness.conformance.outcome import LEVELS, CheckOutcome
 from harness.conformance.reference import Reference
 from harness.conformance.runs import DigitRuns
@@ -95,6 +96,7 @@ class Suite:
         self.reference = Reference()
         self._mnist = mnist
         self._runs = DigitRuns()
+        self._loop_runs = LoopRuns()
 
     def checks(self, levels: Sequence[str] = LEVELS) -> tuple[Check, ...]:
         """The checks of some levels, in the order of LEVELS."""
@@ -104,6 +106,7 @@ class Suite:
             "optimizers": self._optimizers,
             "trajectories": self._trajectories,
             "runs": self._digits,
+            "loop": self._loop,
         }
         return tuple(check for level in LEVELS if level in levels for check in makers[level]())
 
@@ -176,6 +179,11 @@ class Suite:
     def _digits(self) -> Iterator[Check]:
         for name, run in (("digits", self._runs.equivalence), ("repeated", self._runs.repeatability)):
             yield Check(level="runs", name=name, precision="float32", run=run)
+
+    def _loop(self) -> Iterator[Check]:
+        for precision in self._precisions:
+            run = partial(self._loop_runs.judge, precision=precision)
+            yield Check(level="loop", name="training and resumption", precision=precision, run=run)
 
     def _check(self, level: str, name: str, precision: str, cases: Callable[[], Sequence[ConformanceCase]]) -> Check:
         def run(candidate: Candidate) -> list[CheckOutcome]:

@@ -10,6 +10,7 @@ from backends.numpy import session as numpy_session
 from specs import layers as L
 from specs.optimizers import SGD, Adam
 from tests.conformance import wrong_layers as layers
+from tests.conformance import wrong_state as state
 from tests.conformance import wrong_training as training
 from tests.conformance.planting import Mutant, Open, building, computing, optimizing, patched, stepping
 
@@ -80,5 +81,11 @@ FURTHER = _mutants(
         ("runs", "dropout that nobody seeded"): training.SeedIgnored,
         ("runs", "dropout seeded alike for every seed"): training.SeedFixed,
         ("runs", "a tenth of the learning rate"): training.TenthOfTheRate,
+        ("loop", "arrays handed out as views"): state.Views,
+        ("loop", "evaluation by the weights of its first call"): state.FirstEvaluation,
+        ("loop", "one array for all logits"): state.OneArrayForLogits,
+        ("loop", "no return to training after evaluation"): state.StaysInEvaluation,
+        ("loop", "images of later epochs ignored"): state.FirstImages,
+        ("loop", "the first batch's size in every mean"): state.FirstBatchSize,
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -15,14 +16,19 @@ from numpy.typing import NDArray
 from backends.contract import Arrays, Session, SessionSpec
 from backends.numpy import network as numpy_network
 from backends.numpy import optimizers as numpy_optimizers
+from backends.numpy.adapter import NumpyBackend
 from backends.numpy.computed import Computed
 from backends.numpy.layers import forward
 from backends.numpy.session import NumpySession
+from harness.conformance.judge import Open, Train
+from harness.worker.epochs import Emit
+from harness.worker.job import TrainingJob
+from harness.worker.reports import TrainedState, TrainingReport
+from harness.worker.training import Training
 from specs.layers import Layer
 from specs.optimizers import Optimizer
 
 Array = NDArray[Any]
-Open = Callable[[SessionSpec], Session]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +41,22 @@ class Mutant:
 
     def __str__(self) -> str:
         return self.name.replace(" ", "_")
+
+
+def training(open_session: Open) -> Train:
+    """Trainings in this process, by the worker's loop."""
+
+    class Opens(NumpyBackend):
+        def open(self, spec: SessionSpec) -> Session:
+            return open_session(spec)
+
+    def train(job: TrainingJob, emit: Emit) -> tuple[TrainingReport, TrainedState]:
+        carried_out = Training(Opens(), job, emit)
+        report = carried_out.run()
+        gc.unfreeze()  # the worker's loop freezes what a whole process has
+        return report, carried_out.save(job.inputs / "native")
+
+    return train
 
 
 class PatchedSession(NumpySession):

@@ -13,12 +13,16 @@ from harness.conformance.outcome import LEVELS, CheckOutcome
 from harness.conformance.suite import FULL, Suite
 from harness.conformance.table import line
 from tests.conformance.mutants import FURTHER, MUTANTS
-from tests.conformance.planting import Mutant
+from tests.conformance.planting import Mutant, Open, training
 
 
 @pytest.fixture(scope="module")
 def suite() -> Suite:
     return Suite(replace(FULL, drawn_layers_per_kind=0, drawn_networks=4, drawn_graphs=4, recipes=("lenet5", "mlp")))
+
+
+def candidate(name: str, open_session: Open) -> Candidate:
+    return Candidate(name=name, open=open_session, train=training(open_session))
 
 
 def judged(suite: Suite, level: str, candidate: Candidate) -> list[CheckOutcome]:
@@ -29,7 +33,7 @@ def judged(suite: Suite, level: str, candidate: Candidate) -> list[CheckOutcome]
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_numpy_in_float32_passes(suite: Suite, level: str) -> None:
-    outcomes = judged(suite, level, Candidate(name="numpy in float32", open=NumpySession))
+    outcomes = judged(suite, level, candidate("numpy in float32", NumpySession))
     assert outcomes
     assert [line(outcome) for outcome in outcomes if outcome.status != "pass"] == []
 
@@ -38,7 +42,7 @@ def test_numpy_in_float32_passes(suite: Suite, level: str) -> None:
 def test_mistake_is_caught(suite: Suite, mutant: Mutant, record_property: Callable[[str, str], None]) -> None:
     record_property("planted", "planted mistakes" if mutant in MUTANTS else "further mistakes")
     record_property("mistake", mutant.name)
-    outcomes = judged(suite, mutant.level, Candidate(name=mutant.name, open=mutant.open))
+    outcomes = judged(suite, mutant.level, candidate(mutant.name, mutant.open))
     assert [line(outcome) for outcome in outcomes if outcome.quantity == "completion"] == [], (
         "it broke, which is easier"
     )
