@@ -7,7 +7,9 @@ reference is then given that mask: loss and gradients agree only if the survivor
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +24,21 @@ from harness.conformance.tolerances import tolerance
 from specs.layers import Dropout
 from specs.optimizers import SGD
 
-PROBABILITIES = (0.25, 0.5)
 SHAPE = (4, 16, 16)
-BATCH = 8
+BATCH = 12
 MASKS = 4
 NEVER_KEPT = 4
 """In a call of ``train_steps``: of so many cells, about, no step keeps any."""
 
 
-def native_dropout(open_session: Open, precision: str) -> list[CheckOutcome]:
+MOST_STEPS = 10
+"""A p near 1 takes more until few cells were never kept, and by then the one sample is learnt and moves no weight."""
+
+
+def native_dropout(open_session: Open, precision: str, probabilities: Sequence[float]) -> list[CheckOutcome]:
     """Quantities: scaling, rate, independence, training steps, evaluation."""
     tally = Tally()
-    for p in PROBABILITIES:
+    for p in probabilities:
         architecture = isolated(Dropout(p=p), SHAPE)
         case = network_case(f"dropout(p={p:g}) with the framework's own masks", architecture, batch=BATCH)
         with tally.attempt(case.name):
@@ -44,6 +49,7 @@ def native_dropout(open_session: Open, precision: str) -> list[CheckOutcome]:
                 _judge_masks(dropout_masks, p, case.name, tally)
                 _judge_training_steps(session, case, spec, p, tally)
                 _judge_evaluation(session, case, spec, tally)
+    _judge_two_layers(open_session, precision, tally)
     return tally.outcomes("trajectories", "native dropout", precision)
 
 
@@ -71,6 +77,7 @@ def _judge_masks(dropout_masks: NDArray[np.bool_], p: float, case: str, tally: T
     for where, first, second in (
         ("from step to step", dropout_masks[:-1], dropout_masks[1:]),
         ("from sample to sample", dropout_masks[:, :-1], dropout_masks[:, 1:]),
+        ("from sample to the eighth after it", dropout_masks[:, :-8], dropout_masks[:, 8:]),
         ("from channel to channel", dropout_masks[:, :, :-1], dropout_masks[:, :, 1:]),
     ):
         tally.add("independence", _deviation(case, "independence", first == second, alike, where=where))
@@ -80,6 +87,8 @@ def _judge_training_steps(session: Session, case: NetworkCase, spec: SessionSpec
     """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** steps."""
     before = session.parameters()["linear_1.weight"]
     steps = round(math.log(NEVER_KEPT / math.prod(SHAPE), p))
+    if steps > MOST_STEPS:
+        return
     session.set_training_data(case.images.astype(spec.dtype), case.labels)
     session.compile(1, steps)
     session.train_steps(np.zeros((steps, 1), np.int64), np.full(steps, 0.01))
@@ -94,6 +103,19 @@ def _judge_evaluation(session: Session, case: NetworkCase, spec: SessionSpec, ta
     images = case.images.astype(spec.dtype)
     want = {"logits": images.reshape(len(images), -1).astype(np.float64) @ weight.T}
     tally.add("logits", measure(case.name, "logits", {"logits": session.predict(images)}, want, spec.precision))
+
+
+def _judge_two_layers(open_session: Open, precision: str, tally: Tally) -> None:
+    """One dropout behind another of the same shape: what passes both is a share of (1 - p) ** 2."""
+    single = isolated(Dropout(p=0.5), SHAPE)
+    double = replace(single, layers=(Dropout(p=0.5), *single.layers))
+    case = network_case("two dropouts of one shape", double, batch=BATCH)
+    spec = SessionSpec(architecture=case.architecture, optimizer=SGD(), precision=precision, seed=1)
+    with tally.attempt(case.name), closing(open_session(spec)) as session:
+        session.load_parameters(cast(case.parameters, spec.dtype))
+        _, gradients = session.loss_and_gradients(case.images.astype(spec.dtype), case.labels)
+        passed = gradients["input"] != 0
+        tally.add("independence", _deviation(case.name, "independence", passed, 0.25, where="from layer to layer"))
 
 
 def _deviation(case: str, quantity: str, events: NDArray[np.bool_], share: float, *, where: str) -> Measurement:

@@ -52,7 +52,8 @@ class Scope:
     """How much of everything is judged.
 
     ``layers_per_kind`` cuts the fixed cases short (None keeps all), ``every_option`` asks for all options of every
-    optimizer and for both precisions of layers and optimizers too.
+    optimizer and for both precisions of layers and optimizers too. ``dropout`` are the probabilities that the
+    framework's own masks are judged at: 0.999 shows how many random bits decide.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Scope:
     drawn_graphs: int
     every_option: bool
     recipes: tuple[str, ...]
+    dropout: tuple[float, ...]
 
 
 FULL = Scope(
@@ -72,6 +74,7 @@ FULL = Scope(
     drawn_graphs=40,
     every_option=True,
     recipes=architecture_names(),
+    dropout=(0.1, 0.25, 0.3, 0.5, 0.9, 0.999),
 )
 QUICK = Scope(
     name="quick",
@@ -81,6 +84,7 @@ QUICK = Scope(
     drawn_graphs=4,
     every_option=False,
     recipes=("mlp", "lenet5"),
+    dropout=(0.25, 0.999),
 )
 
 
@@ -169,7 +173,7 @@ class Suite:
             level="trajectories",
             name="native dropout",
             precision="float32",
-            run=lambda candidate: native_dropout(candidate.open, "float32"),
+            run=lambda candidate: native_dropout(candidate.open, "float32", self.scope.dropout),
         )
 
     @property

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from backends.contract import Arrays, SessionSpec
 from backends.numpy.optimizers import clipped, update
 from backends.numpy.session import NumpySession
+from specs.layers import Dropout
 from specs.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from specs.shapes import infer
 from tests.conformance.planting import Array
 
 # Update rules: what ``planting.stepping`` and ``planting.patched`` put in the place of the right ones.
@@ -233,6 +235,32 @@ class SameMaskEveryStep(NumpySession):
     def _draw(self, batch: int) -> dict[str, NDArray[np.bool_]]:
         self._generator = np.random.default_rng(self._spec.seed)
         return super()._draw(batch)
+
+
+class EqualMasks(NumpySession):
+    """One mask for all dropout layers of a shape, as of layers that are seeded alike."""
+
+    def _draw(self, batch: int) -> dict[str, NDArray[np.bool_]]:
+        of_shape: dict[tuple[int, ...], NDArray[np.bool_]] = {}
+        return {name: of_shape.setdefault(mask.shape, mask) for name, mask in super()._draw(batch).items()}
+
+
+class RepeatedFromTheNinth(NumpySession):
+    """Random bits for eight samples, used again for those behind them."""
+
+    def _draw(self, batch: int) -> dict[str, NDArray[np.bool_]]:
+        return {name: mask[np.arange(batch) % 8] for name, mask in super()._draw(batch).items()}
+
+
+class EightBits(NumpySession):
+    """Every element kept or dropped by one random byte."""
+
+    def _draw(self, batch: int) -> dict[str, NDArray[np.bool_]]:
+        return {
+            node.name: self._generator.integers(0, 256, (batch, *node.output_shape)) >= round(256 * node.layer.p - 0.5)
+            for node in infer(self._spec.architecture)
+            if isinstance(node.layer, Dropout)
+        }
 
 
 class SeedIgnored(NumpySession):
