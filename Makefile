@@ -29,7 +29,7 @@ demo: setup
 
 # First what can share the machine, a file at a time on each processor; then what needs all of it: threads, true times.
 test: setup check
-	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
 # Before a release. CI runs `make test`.

@@ -25,6 +25,20 @@ def pytest_configure() -> None:
         os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
 
 
+LONG = (
+    *("conformance/test_backends.py", "reliability/test_kills.py", "end_to_end/test_checkpoints.py"),
+    *("harness/racing/test_workers.py", "harness/processes/test_environments.py", "reliability/test_faults.py"),
+    *("conformance/test_planted_mistakes.py", "reliability/test_soak.py", "end_to_end/test_extending.py"),
+)
+"""Files that take minutes. They come first, so that in the end no processor waits for one of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    rank = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(str(item.path.relative_to(here)), len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def backend_python() -> Callable[[str], Path]:
     """``backend_python(name)`` is the interpreter with that framework; without one the test is skipped."""

@@ -78,7 +78,7 @@ def test_a_record_is_frozen_and_knows_its_fields() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("schema", 5),
+        ("schema", 6),
         ("status", "fine"),
         ("started_at", "yesterday"),
         ("run_id", "../../etc"),

@@ -169,7 +169,7 @@ def test_a_target_that_is_none_is_refused(given: str, said: str, start: Callable
 
 def test_an_interrupted_race_is_kept_as_far_as_it_got(tmp_path: Path, start: Callable[..., Parent]) -> None:
     words = "compare --backends numpy,fake --baseline numpy --models mlp --datasets digits --epochs 1 --repeats 1 "
-    words += "--batch-size 20 --limit-train 200 --limit-test 50 --name mine --precision-target 0.1% --quiet"
+    words += "--batch-size 20 --limit-train 200 --limit-test 50 --no-proof --name mine --precision-target 0.1% --quiet"
     parent = start(words, step_s=0.001)
 
     def stopped() -> bool:
@@ -192,7 +192,8 @@ def test_a_comparison_keeps_its_races_and_races_again_what_is_not_precise(
     tmp_path: Path, start: Callable[..., Parent]
 ) -> None:
     words = "compare --backends numpy,fake --baseline numpy --models mlp --datasets digits --epochs 1 --repeats 1 "
-    words += "--batch-size 20 --limit-train 200 --limit-test 50 --name mine --budget 2 --precision-target 0.1% --quiet"
+    words += "--batch-size 20 --limit-train 200 --limit-test 50 --no-proof --name mine "
+    words += "--budget 2 --precision-target 0.1% --quiet"
     status, _, err = start(words, step_s=0.001).end()
     assert status == 0, err
     results = ResultSet.open(tmp_path / "results" / "runs" / "mine")

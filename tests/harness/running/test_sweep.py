@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from backends.registry import frameworks
+from backends.registry import find, frameworks
 from harness.planning.finished import remaining
 from harness.planning.study import Study, load_study, plans_of
 from harness.running import sweep as sweep_module
@@ -71,7 +71,8 @@ def test_all_and_aliases() -> None:
     study = Study(name="s", backends=("all", "pytorch", "np"), models=("all",), tuning=("all",), seeds=(0, 1))
     assert study.backends == (*frameworks(), "numpy")
     assert study.models == architecture_names()
-    assert study.runs == len(plans_of(study)) == (4 * 3 + 2) * len(study.models) * 2 * 3
+    manners = sum(len(find(name).create().manners) for name in study.backends)
+    assert study.runs == len(plans_of(study)) == manners * len(study.models) * 2 * 3
     assert Study.from_dict(study.to_dict()) == study
 
 
