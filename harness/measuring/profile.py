@@ -79,8 +79,11 @@ class Time:
 
     @property
     def most(self) -> float:
-        """What it is at most: the interval's upper bound, or half its width where all of it lies below 0."""
-        return max(self.high, (self.high - self.low) / 2)
+        """What it is at most: the interval's upper bound, or the median's size where that is below 0.
+
+        A layer's time is a difference of two measurements; noise as large as it may bring it below 0.
+        """
+        return max(self.high, abs(self.median))
 
 
 @dataclass(frozen=True)

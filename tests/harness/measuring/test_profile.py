@@ -204,3 +204,9 @@ def test_the_command_prints_json_without_negative_times(capsys: pytest.CaptureFi
                 time = layer[part]
                 assert 0 <= time["low_ms"] <= (time["ms"] or 0) or time["ms"] is None
                 assert time["high_ms"] >= 0
+
+
+def test_a_time_that_came_out_below_zero_is_at_most_as_large_as_that() -> None:
+    time = Time.of([-2.40e-8, -2.60e-8])
+    assert not time.told_apart
+    assert time.most == pytest.approx(2.5e-8)
