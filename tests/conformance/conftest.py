@@ -54,17 +54,10 @@ COSTLY = {"jax"}
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("scope", "quick") == "full" or config.getoption("backend", None):
         return
-    left_out = [item for item in items if _left_out(getattr(item, "callspec", None))]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
-def pytest_report_header(config: pytest.Config) -> str:
-    return (
-        f"conformance of {', '.join(COSTLY)}: recommended without the level networks, and expert's max pooling; "
-        "the rest with --backend or --scope full"
-    )
+    for item in items:
+        if _left_out(getattr(item, "callspec", None)):
+            reason = "it compiles every network anew, minutes a manner: with --backend jax, or make test-full"
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def _left_out(callspec: Any) -> bool:
