@@ -297,7 +297,8 @@ class Noise(_Part):
 class Proof(_Part):
     """Whether the backend computed some steps of this very case as NumPy float64 does, before it was timed.
 
-    ``status``: proved; failed; unsupported, where it has no kernel to be judged by; skipped, where the user asked for
+    ``status``: proved; failed; unsupported, where it has no kernel to be judged by or NumPy
+    cannot compute the steps either; skipped, where the user asked for
     no proof. ``error`` is the relative error of ``where``, the worst tensor or step of ``quantity``, beside the most
     that passes, ``limit``, in ``precision``; ``float64_error`` the one in float64, where there are kernels for it.
     ``layer`` names the first layer that differs; ``reason`` says why there is no figure.

@@ -14,7 +14,7 @@ from harness.planning.plan import RunPlan
 from harness.processes.launcher import WorkerFailed
 from harness.processes.remote import RemoteWorker, open_worker
 from harness.proving.remembering import remembered
-from harness.proving.steps import Steps, steps_of
+from harness.proving.steps import Steps, Unprovable, steps_of
 from results.record import Proof, bounded
 
 LARGEST = 1e300
@@ -33,7 +33,10 @@ def prove(plan: RunPlan, python: Path) -> Proof:
 
 
 def _proved(plan: RunPlan, python: Path) -> Proof:
-    steps = steps_of(plan.architecture, plan.recipe)
+    try:
+        steps = steps_of(plan.architecture, plan.recipe)
+    except Unprovable as reason:
+        return Proof(status="unsupported", precision=plan.precision, reason=bounded(str(reason), 500))
     try:
         with open_worker(
             plan.backend.name,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.conformance.reference import Reference
 from harness.conformance.trajectories import TrajectoryCase, on_random_data
 from specs.architecture import Architecture
+from specs.errors import RequestError
 from specs.identity import architecture_sha256, recipe_sha256
 from specs.recipe import Recipe
 from specs.shapes import forward_flops
@@ -26,11 +29,18 @@ class Steps:
     reference: Reference
 
 
+class Unprovable(Exception):
+    """The reference itself cannot compute the steps; the message says why. It says nothing of any backend."""
+
+
 _LATEST: dict[tuple[str, str], Steps] = {}
 
 
 def steps_of(architecture: Architecture, recipe: Recipe) -> Steps:
-    """The steps of a case; those of the latest are kept for the backends that are proved one after another."""
+    """The steps of a case; those of the latest are kept for the backends that are proved one after another.
+
+    Raises Unprovable.
+    """
     key = architecture_sha256(architecture), recipe_sha256(recipe)
     if key not in _LATEST:
         _LATEST.clear()
@@ -40,5 +50,14 @@ def steps_of(architecture: Architecture, recipe: Recipe) -> Steps:
 
 def _made(architecture: Architecture, recipe: Recipe) -> Steps:
     steps = LARGE_STEPS if forward_flops(architecture) > LARGE_FLOPS else STEPS
-    case = on_random_data(architecture, recipe, steps=steps, epochs=EPOCHS, name="proof")
-    return Steps(case, Reference())
+    made = Reference()
+    try:
+        with np.errstate(all="ignore"):  # a training that diverges is found below
+            case = on_random_data(architecture, recipe, steps=steps, epochs=EPOCHS, name="proof")
+            observed = made.observe(case)
+            within = [np.isfinite(array.astype(np.float32)) for part in observed.values() for array in part.values()]
+    except (RuntimeError, RequestError, MemoryError) as error:
+        raise Unprovable(str(error) or "NumPy has not the memory for it") from error
+    if not all(finite.all() for finite in within):
+        raise Unprovable(f"in NumPy float64 it diverges within {steps} steps, beyond what float32 can hold")
+    return Steps(case, made)

@@ -28,10 +28,12 @@ def sameness(analysis: Analysis) -> Iterator[Finding]:
             if subjects := proved[case.key]:
                 figures = _figures(subjects)
                 yield analysis.say("proved_case", "sameness", case, backends=analysis.names(subjects), **figures)
-    for key, status in (("proof_skipped", "skipped"), ("proof_unsupported", "unsupported")):
-        for case in analysis.cases:
-            if subjects := _with(case, status):
-                yield analysis.say(key, "sameness", case, backends=analysis.names(subjects))
+    for case in analysis.cases:
+        if subjects := _with(case, "skipped"):
+            yield analysis.say("proof_skipped", "sameness", case, backends=analysis.names(subjects))
+        if subjects := _with(case, "unsupported"):
+            reason = plain(subjects[0].runs["proof_reason"].iloc[0], 300)
+            yield analysis.say("proof_unsupported", "sameness", case, backends=analysis.names(subjects), reason=reason)
 
 
 def _with(case: Case, status: str) -> list[Subject]:

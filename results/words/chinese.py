@@ -143,7 +143,7 @@ TEXTS = {
     "finding_proved": "计算相同：已对 {backends} 证明；每个案例 {steps} 步，最大偏差 {error}。",
     "finding_proved_case": "{case}：已证明 {backends} 计算相同；{steps} 步，最大偏差 {error}。",
     "finding_proof_skipped": "{case}：按 --no-proof 的要求，未证明 {backends} 计算相同。",
-    "finding_proof_unsupported": "{case}：{backends} 缺少所需的内核，无法证明计算相同。",
+    "finding_proof_unsupported": "{case}：无法证明 {backends} 计算相同：{reason}。",
     "finding_nonconforming": (
         "{backend} 有 {count} 项一致性检查未通过（第一项：{first}），它计算的并不是同样的内容，因此不参与速度排名。"
     ),

@@ -167,7 +167,7 @@ TEXTS = {
     "finding_proved": "Sameness: proved for {backends}; {steps} steps of each case, worst {error}.",
     "finding_proved_case": "{case}: sameness proved for {backends}; {steps} steps, worst {error}.",
     "finding_proof_skipped": "{case}: sameness not proved for {backends}, as --no-proof asked.",
-    "finding_proof_unsupported": "{case}: sameness cannot be proved for {backends}, which have not the kernels for it.",
+    "finding_proof_unsupported": "{case}: sameness cannot be proved for {backends}: {reason}.",
     "finding_nonconforming": (
         "{backend} does not compute the same as the reference, so its speed is not ranked. "
         "Conformance checks failed: {count}, the first {first}."

@@ -13,10 +13,12 @@ from backends.contract import Session, SessionSpec, Unsupported
 from backends.numpy.computed import Computed
 from backends.numpy.session import NumpySession
 from harness.conformance.judge import Open
+from harness.proving import steps
 from harness.proving.proof import judged
-from harness.proving.steps import LARGE_STEPS, STEPS, steps_of
+from harness.proving.steps import LARGE_STEPS, STEPS, Unprovable, steps_of
 from results.record import Proof
 from specs.architecture import Architecture
+from specs.errors import RequestError
 from specs.layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
 from specs.loading import load_architecture, load_recipe
 from specs.optimizers import SGD, Adam
@@ -124,8 +126,7 @@ def test_what_a_backend_cannot_is_said_and_no_failure() -> None:
 def test_a_bias_that_rounding_moves_disproves_nobody() -> None:
     """A bias before batch norm has a gradient of rounding alone, which Adam turns into whole steps."""
     recipe = replace(RECIPE, optimizer=Adam(learning_rate=0.01))
-    steps = steps_of(NETWORK, recipe)
-    assert steps.case.rounding == {"conv2d_1.bias", "batch_norm2d_1.running_mean"}
+    assert steps_of(NETWORK, recipe).case.rounding == {"conv2d_1.bias", "batch_norm2d_1.running_mean"}
     assert proof(NumpySession, recipe=recipe).status == "proved"
     wrong = optimizing(lambda adam: replace(adam, beta2=0.99))
     assert proof(wrong, recipe=recipe).status == "failed"
@@ -134,3 +135,20 @@ def test_a_bias_that_rounding_moves_disproves_nobody() -> None:
 def test_a_large_network_is_proved_by_fewer_steps() -> None:
     alexnet = load_architecture("alexnet")
     assert len(steps_of(alexnet, load_recipe("alexnet")).case.batches) == LARGE_STEPS
+
+
+@pytest.mark.parametrize("rate", [1e3, 1e6, 1e150])
+def test_a_training_that_diverges_in_the_reference_accuses_nobody(rate: float) -> None:
+    with pytest.raises(Unprovable):
+        steps_of(NETWORK, replace(RECIPE, optimizer=SGD(learning_rate=rate)))
+
+
+def test_what_the_reference_refuses_accuses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A last batch of half the size may be a single value to batch norm."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RequestError("batch_norm2d_1: training needs more than one value per channel")
+
+    monkeypatch.setattr(steps, "on_random_data", refuse)
+    with pytest.raises(Unprovable, match="more than one value per channel"):
+        steps_of(NETWORK, replace(RECIPE, label_smoothing=0.2))

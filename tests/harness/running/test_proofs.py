@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
@@ -9,9 +10,11 @@ import pytest
 
 from backends.registry import find
 from harness.cli.progress import sameness
+from harness.running.run import execute
 from harness.worker.reports import Phase
+from specs.optimizers import SGD
 from tests.fakes import registered
-from tests.harness.plans import run
+from tests.harness.plans import dataset, plan, run
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +56,15 @@ def test_a_worker_that_dies_in_its_proof_has_a_proof_that_failed(tmp_path: Path,
     assert record.proof is not None and record.proof.status == "failed"
     assert "SIGSEGV" in record.proof.reason
     assert not cache.exists(), "a death may come of the machine: it is tried again"
+
+
+def test_a_training_that_diverges_is_recorded_as_that_and_not_as_disproved(tmp_path: Path) -> None:
+    made = plan(find("numpy"), proof=True)
+    wild = replace(made, recipe=replace(made.recipe, optimizer=SGD(learning_rate=1e200)))
+    record = execute(wild, dataset(), tmp_path, "run-1", lambda _: None, keep=lambda _: None)
+    assert record.status == "diverged"
+    assert record.proof is not None and record.proof.status == "unsupported"
+    assert sameness(record.proof).startswith("cannot be proved: in NumPy float64 it diverges within")
 
 
 def test_kernels_that_are_not_there_disprove_nobody(tmp_path: Path) -> None:
