@@ -27,9 +27,9 @@ demo: setup
 	$(BIN)/python -m harness compare --backends all,numpy --models lenet5,mlp \
 		--datasets digits --epochs 5 --repeats 1 --budget 30
 
-# First what can share the machine, a file at a time on each processor; then what needs all of it: threads, true times.
+# First what can share the machine (tests/conftest.py says how); then what needs all of it: threads, true times.
 test: setup check
-	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
 # Before a release. CI runs `make test`.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
+from backends.contract import MANNERS
 from harness.processes.environments import find_python
 from specs.errors import RequestError
 
@@ -37,6 +41,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     rank = {name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: rank.get(str(item.path.relative_to(here)), len(LONG)))
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist is untyped here
+    """A file at a time on each processor; of the checks of all backends those of one in one manner."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        used = re.search(rf"\[(\w+-({'|'.join(MANNERS)}))-", nodeid)
+        return f"{file} {used[1]}" if used else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """What shares out the tests, however many processors they have."""
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
