@@ -19,14 +19,18 @@ _ELEMENTWISE_FLOPS: dict[type, int] = {
     L.Dropout: 2,
     L.Flatten: 0,
     L.Concat: 0,
+    L.ReLU6: 2,
+    L.SiLU: 4,
+    L.ELU: 3,
+    L.HardSwish: 5,
 }
 
 
 def product_flops(layer: L.Operation, shape: Shape, output: Shape) -> int:
-    """Conv2d: 2 * C_in * k_h * k_w per output element. Linear: 2 * in. Every other layer: 0."""
+    """Conv2d: 2 * C_in / groups * k_h * k_w per output element. Linear: 2 * in. Every other layer: 0."""
     match layer:
         case L.Conv2d():
-            return math.prod(output) * 2 * shape[0] * math.prod(layer.kernel_size)
+            return math.prod(output) * 2 * (shape[0] // layer.groups) * math.prod(layer.kernel_size)
         case L.Linear():
             return math.prod(output) * 2 * shape[0]
         case _:

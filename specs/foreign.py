@@ -19,6 +19,9 @@ FOREIGN: dict[str, str] = {
     "adaptiveavgpool2d": "global_avg_pool",
     "batchnormalization": "batch_norm2d",
     "bn": "batch_norm2d",
+    "swish": "silu",
+    "hardsilu": "hard_swish",
+    "depthwiseconv2d": "conv2d",
     # fields
     "filters": "out_channels",
     "units": "out_features",
@@ -26,6 +29,8 @@ FOREIGN: dict[str, str] = {
     "rate": "p",
     "lr": "learning_rate",
     "eps": "epsilon",
+    "dilationrate": "dilation",
+    "group": "groups",
     "batchsz": "batch_size",
     # optimizers and schedules
     "momentum": "sgd",

@@ -2,7 +2,8 @@
 
 fan_in and fan_out are the inputs that one output sums over and the outputs that one input reaches: [in, out] for a
 linear weight [out, in]; I * k_h * k_w and O * k_h * k_w for a convolution weight [O, I, k_h, k_w] (He et al. 2015,
-section 2.2; Glorot & Bengio 2010 for the linear case). A bias takes the fans of the weight beside it.
+section 2.2; Glorot & Bengio 2010 for the linear case). Of a grouped convolution I is its weight's own, O all outputs. A
+bias takes the fans of the weight beside it.
 U(l) is uniform on [-l, l), N(s) normal with mean 0 and standard deviation s; nothing is truncated.
 """
 

@@ -6,14 +6,20 @@ import math
 from collections.abc import Mapping
 
 from specs import layers as L
+from specs.layers import Pair
 from specs.nodes import Shape
+from specs.windows import Windowed, counts, extent
 
 
 def output_shape(layer: L.Layer, shape: Shape) -> Shape:
     """Shape after ``layer``. Raises ValueError when ``shape`` does not suit it."""
+    if isinstance(layer, L.Activation):
+        return shape
     match layer:
         case L.Conv2d():
-            return (layer.out_channels, *_windows(layer, _image(shape)))
+            if _image(shape)[0] % layer.groups:
+                raise ValueError(f"groups {layer.groups} must divide the {shape[0]} input channels")
+            return (layer.out_channels, *_windows(layer, shape))
         case L.MaxPool2d() | L.AvgPool2d():
             return (shape[0], *_windows(layer, _image(shape)))
         case L.GlobalAvgPool():
@@ -26,7 +32,7 @@ def output_shape(layer: L.Layer, shape: Shape) -> Shape:
             if len(shape) != 1:
                 raise ValueError(f"needs features, got shape {list(shape)}; put a flatten before it")
             return (layer.out_features,)
-        case L.ReLU() | L.LeakyReLU() | L.Tanh() | L.Sigmoid() | L.GELU() | L.Softmax() | L.Dropout():
+        case L.Softmax() | L.Dropout():
             return shape
 
 
@@ -55,26 +61,27 @@ def _image(shape: Shape) -> Shape:
     return shape
 
 
-def _windows(layer: L.Conv2d | L.MaxPool2d | L.AvgPool2d, shape: Shape) -> tuple[int, int]:
-    """floor((size + 2 * padding - kernel) / stride) + 1 for height and width."""
-    sizes = []
-    for axis, size, kernel, stride, padding in zip(
-        ("height", "width"), shape[1:], layer.kernel_size, layer.stride, layer.padding, strict=True
+def _windows(layer: Windowed, shape: Shape) -> Pair:
+    """How many windows a layer has on an image."""
+    for axis, size, reach, padding in zip(
+        ("height", "width"), shape[1:], extent(layer), L.both_sides(layer.padding), strict=True
     ):
-        if size + 2 * padding < kernel:
+        if size + sum(padding) < reach:
+            dilated = (
+                f", dilation {list(layer.dilation)}" if isinstance(layer, L.Conv2d) and layer.dilation != (1, 1) else ""
+            )
             raise ValueError(
-                f"kernel {list(layer.kernel_size)} with padding {list(layer.padding)} does not fit "
+                f"kernel {list(layer.kernel_size)}{dilated} with padding {list(layer.padding)} does not fit "
                 f"input {list(shape)} ({axis} {size})"
             )
-        sizes.append((size + 2 * padding - kernel) // stride + 1)
-    return sizes[0], sizes[1]
+    return counts(layer, shape)
 
 
 def parameters(layer: L.Operation, shape: Shape) -> dict[str, Shape]:
     """The trained parameters of ``layer`` on ``shape``: part ("weight", "gamma", ...) to shape."""
     match layer:
         case L.Conv2d():
-            weight: Shape = (layer.out_channels, shape[0], *layer.kernel_size)
+            weight: Shape = (layer.out_channels, shape[0] // layer.groups, *layer.kernel_size)
             return {"weight": weight} | ({"bias": (layer.out_channels,)} if layer.bias else {})
         case L.Linear():
             weight = (layer.out_features, shape[0])

@@ -1,7 +1,8 @@
 """The layer vocabulary: one frozen type per layer, its meaning in its docstring.
 
 Canonical meanings: images are N, C, H, W; x[n, c, i, j] is a pixel, w[o, c, u, v] a convolution weight (O, I, H, W),
-w[o, i] a linear weight. A pair is (height, width); an integer where a pair is expected stands for both.
+w[o, i] a linear weight. A pair is (height, width); an integer where a pair is expected stands for both. Padding that is
+not the same on both sides is ((top, bottom), (left, right)).
 """
 
 from __future__ import annotations
@@ -10,9 +11,23 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
+from specs.codec import later
 from specs.errors import FieldError
 
 Pair = tuple[int, int]
+
+Sides = tuple[Pair, Pair]
+"""((top, bottom), (left, right))."""
+
+Padding = Pair | Sides
+"""A pair where both sides have the same, and only there."""
+
+
+def both_sides(padding: Padding) -> Sides:
+    """Padding as what each side has."""
+    (rows, columns) = padding
+    pairs = [(part, part) if isinstance(part, int) else part for part in (rows, columns)]
+    return pairs[0], pairs[1]
 
 
 def _pair(owner: object, field: str, *, least: int) -> None:
@@ -30,6 +45,23 @@ def _pair(owner: object, field: str, *, least: int) -> None:
     object.__setattr__(owner, field, tuple(items))
 
 
+def _padding(owner: Conv2d | _Pool2d) -> None:
+    """Normalise padding: an int, a pair, or a pair of pairs, which becomes a pair where both sides have the same."""
+    value: Any = owner.padding
+    if not isinstance(value, (tuple, list)) or not any(isinstance(part, (tuple, list)) for part in value):
+        _pair(owner, "padding", least=0)
+        return
+    parts = [part if isinstance(part, (tuple, list)) else (part, part) for part in value]
+    if len(parts) != 2 or any(len(part) != 2 or any(type(side) is not int for side in part) for part in parts):
+        raise FieldError(
+            "padding", f"must be an integer, [height, width] or [[top, bottom], [left, right]], got {value!r}"
+        )
+    if min(map(min, parts)) < 0:
+        raise FieldError("padding", f"must be at least 0, got {value!r}")
+    same = all(before == after for before, after in parts)
+    object.__setattr__(owner, "padding", tuple(before if same else (before, after) for before, after in parts))
+
+
 def _check(condition: bool, field: str, reason: str) -> None:
     if not condition:
         raise FieldError(field, reason)
@@ -37,23 +69,38 @@ def _check(condition: bool, field: str, reason: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Conv2d:
-    """Cross-correlation: y[n,o,i,j] = b[o] + sum_{c,u,v} w[o,c,u,v] * xpad[n, c, i*s_h+u, j*s_w+v].
+    """Cross-correlation: y[n,o,i,j] = b[o] + sum_{c,u,v} w[o,c,u,v] * xpad[n, c, i*s_h+d_h*u, j*s_w+d_w*v].
 
-    xpad is x with ``padding`` rows and columns of zeros on both sides.
+    xpad is x with ``padding`` rows and columns of zeros on both sides; "same" (for stride 1) stands for as much as
+    keeps the size, what is odd of it below and on the right. d is ``dilation``. Of ``groups``, output channels of the
+    g-th part see the g-th part of the input channels alone, c counting within it: w is [O, I / groups, k_h, k_w].
     """
 
     kind: ClassVar[str] = "conv2d"
     out_channels: int
     kernel_size: Pair
     stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
+    padding: Padding = (0, 0)
     bias: bool = True
+    groups: int = later(1)
+    dilation: Pair = later((1, 1))
 
     def __post_init__(self) -> None:
         _check(self.out_channels >= 1, "out_channels", f"must be at least 1, got {self.out_channels}")
         _pair(self, "kernel_size", least=1)
         _pair(self, "stride", least=1)
-        _pair(self, "padding", least=0)
+        _pair(self, "dilation", least=1)
+        if self.padding == "same":  # type: ignore[comparison-overlap]  # as it is written
+            _check(self.stride == (1, 1), "padding", "'same' is for stride 1: at others it means different things")
+            added = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+            object.__setattr__(self, "padding", tuple((total // 2, total - total // 2) for total in added))
+        _padding(self)
+        _check(self.groups >= 1, "groups", f"must be at least 1, got {self.groups}")
+        _check(
+            self.out_channels % self.groups == 0,
+            "groups",
+            f"must divide the {self.out_channels} output channels, got {self.groups}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,23 +119,27 @@ class Linear:
 class _Pool2d:
     kernel_size: Pair
     stride: Pair = None  # type: ignore[assignment]  # None: the kernel size
-    padding: Pair = (0, 0)
+    padding: Padding = (0, 0)
+    ceil_mode: bool = later(False)
 
     def __post_init__(self) -> None:
         _pair(self, "kernel_size", least=1)
         if self.stride is None:
             object.__setattr__(self, "stride", self.kernel_size)
         _pair(self, "stride", least=1)
-        _pair(self, "padding", least=0)
-        for kernel, padding in zip(self.kernel_size, self.padding, strict=True):
-            _check(2 * padding <= kernel, "padding", f"{self.padding} is more than half the kernel {self.kernel_size}")
+        _padding(self)
+        for kernel, padding in zip(self.kernel_size, both_sides(self.padding), strict=True):
+            _check(
+                2 * max(padding) <= kernel, "padding", f"{self.padding} is more than half the kernel {self.kernel_size}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaxPool2d(_Pool2d):
-    """Maximum over each window, floor mode; padded cells never win; the gradient of a tie goes to the first maximum.
+    """Maximum over each window; padded cells never win; the gradient of a tie goes to the first maximum.
 
-    "First" is in row-major order within the window.
+    "First" is in row-major order within the window. With ``ceil_mode`` there is one more window where the last ones
+    would leave cells out (see ``specs.windows``).
     """
 
     kind: ClassVar[str] = "max_pool2d"
@@ -96,7 +147,10 @@ class MaxPool2d(_Pool2d):
 
 @dataclass(frozen=True, kw_only=True)
 class AvgPool2d(_Pool2d):
-    """Mean over each window, floor mode; padded cells are counted in the divisor only if ``count_include_pad``."""
+    """Mean over each window; padded cells are counted in the divisor only if ``count_include_pad``.
+
+    ``ceil_mode`` is that of MaxPool2d; what its last windows have beyond the padding is never counted.
+    """
 
     kind: ClassVar[str] = "avg_pool2d"
     count_include_pad: bool = False
@@ -187,6 +241,38 @@ class GELU:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReLU6:
+    """min(max(x, 0), 6); derivative 0 at 0 and at 6."""
+
+    kind: ClassVar[str] = "relu6"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiLU:
+    """x / (1 + exp(-x)), also called swish."""
+
+    kind: ClassVar[str] = "silu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ELU:
+    """x where x > 0, else alpha * (exp(x) - 1); derivative alpha at 0 (Clevert et al. 2016)."""
+
+    kind: ClassVar[str] = "elu"
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self.alpha > 0 and math.isfinite(self.alpha), "alpha", f"must be positive, got {self.alpha}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardSwish:
+    """x * min(max(x + 3, 0), 6) / 6; derivative 0 at -3 and 1 at 3 (Howard et al. 2019)."""
+
+    kind: ClassVar[str] = "hard_swish"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Softmax:
     """exp(x_i) / sum_j exp(x_j) over the features (axis 1).
 
@@ -197,22 +283,10 @@ class Softmax:
     kind: ClassVar[str] = "softmax"
 
 
-Layer = (
-    Conv2d
-    | Linear
-    | MaxPool2d
-    | AvgPool2d
-    | GlobalAvgPool
-    | BatchNorm2d
-    | Dropout
-    | Flatten
-    | ReLU
-    | LeakyReLU
-    | Tanh
-    | Sigmoid
-    | GELU
-    | Softmax
-)
+Activation = ReLU | LeakyReLU | Tanh | Sigmoid | GELU | ReLU6 | SiLU | ELU | HardSwish
+"""What computes each element from itself alone."""
+
+Layer = Conv2d | Linear | MaxPool2d | AvgPool2d | GlobalAvgPool | BatchNorm2d | Dropout | Flatten | Activation | Softmax
 
 LAYERS: dict[str, type] = {layer.kind: layer for layer in get_args(Layer)}
 

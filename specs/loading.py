@@ -22,7 +22,7 @@ from specs.errors import FieldError, RequestError, unknown
 from specs.foreign import EXPECTED, EXPLAINED, FOREIGN
 from specs.form import MNIST, FormOf, closed
 from specs.initializers import DISTRIBUTIONS, Distribution
-from specs.layers import Pair
+from specs.layers import Padding, Pair
 from specs.nodes import Place, place_text
 from specs.optimizers import OPTIMIZERS, Optimizer
 from specs.recipe import Recipe
@@ -210,8 +210,8 @@ def _shown(value: Any) -> str:
 
 
 def _hints(cls: type) -> dict[str, Any]:
-    # A pair may also be written as one integer: the layers themselves check and normalise it. A path is a text.
-    read = {Pair: Any, Path | None: str | None}
+    # A pair may also be one integer, padding has more forms: the layers check and normalise them. A path is a text.
+    read = {Pair: Any, Padding: Any, Path | None: str | None}
     return {name: read.get(hint, hint) for name, hint in get_type_hints(cls).items()}
 
 

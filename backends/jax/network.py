@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 
 from backends.contract import Unsupported
 from backends.layouts import hwio_to_oihw, oihw_to_hwio, transposed
+from backends.windows import divisors
 from specs import layers as L
 from specs.errors import RequestError
+from specs.layers import Sides, both_sides
 from specs.nodes import INPUT, Node, last_uses
+from specs.windows import sides
 
 Values = Mapping[str, Array]
 """Canonical name to array, of parameters and buffers or of dropout masks."""
 
-MaxPool = Callable[[L.MaxPool2d, Array], Array]
+MaxPool = Callable[[L.MaxPool2d, Sides, Array], Array]
 
 _SPATIAL = (1, 2)
 
@@ -58,7 +61,7 @@ def forward(
                     kept = jax.random.bernoulli(jax.random.fold_in(key, position), 1 - p, inputs[0].shape)
                 known[node.name] = inputs[0] * kept / (1 - p)
             case L.MaxPool2d() as layer if max_pool:
-                known[node.name] = max_pool(layer, inputs[0])
+                known[node.name] = max_pool(layer, sides(layer, node.input_shape), inputs[0])
             case _:
                 known[node.name] = _apply(node, own, inputs)
         for name in unused:
@@ -96,17 +99,20 @@ def _apply(node: Node, own: Values, inputs: list[Array]) -> Array:
                 x,
                 own["weight"].astype(x.dtype),
                 layer.stride,
-                [(padding, padding) for padding in layer.padding],
+                both_sides(layer.padding),
+                rhs_dilation=layer.dilation,
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                feature_group_count=layer.groups,
             )
             return y + own["bias"].astype(x.dtype) if layer.bias else y
         case L.Linear() as layer:
             y = x @ own["weight"].astype(x.dtype)
             return y + own["bias"].astype(x.dtype) if layer.bias else y
         case L.MaxPool2d() as layer:
-            return _pool(layer, x, -jnp.inf, lax.max)
+            return _pool(layer, node, x, -jnp.inf, lax.max)
         case L.AvgPool2d() as layer:
-            return _pool(layer, x, 0.0, lax.add) / _divisors(layer, node.input_shape, x.dtype)
+            counted = divisors(layer, node.input_shape)[..., None].astype(x.dtype)
+            return _pool(layer, node, x, 0.0, lax.add) / counted
         case L.GlobalAvgPool():
             return x.mean(_SPATIAL)
         case L.BatchNorm2d() as layer:
@@ -127,6 +133,14 @@ def _apply(node: Node, own: Values, inputs: list[Array]) -> Array:
             return jax.nn.gelu(x, approximate=False)
         case L.Softmax():
             return jax.nn.softmax(x)
+        case L.ReLU6():
+            return jax.nn.relu6(x)
+        case L.SiLU():
+            return jax.nn.silu(x)
+        case L.ELU() as layer:
+            return jax.nn.elu(x, layer.alpha)
+        case L.HardSwish():
+            return jax.nn.hard_swish(x)
         case L.Add():
             return sum(inputs[1:], start=x)
         case L.Concat():  # channels of images, features of vectors: the last axis of both
@@ -135,21 +149,10 @@ def _apply(node: Node, own: Values, inputs: list[Array]) -> Array:
             raise Unsupported(f"no {node.layer.kind} in JAX's adapter")
 
 
-def _pool(layer: L.MaxPool2d | L.AvgPool2d, x: Array, start: float, combine: Any) -> Array:
+def _pool(layer: L.MaxPool2d | L.AvgPool2d, node: Node, x: Array, start: float, combine: Any) -> Array:
     window, stride = (1, *layer.kernel_size, 1), (1, *layer.stride, 1)
-    padding = ((0, 0), *((padding, padding) for padding in layer.padding), (0, 0))
-    return lax.reduce_window(x, np.array(start, x.dtype), combine, window, stride, padding)
-
-
-def _divisors(layer: L.AvgPool2d, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """How many cells each window's mean is of, [height, width, 1] or a single one."""
-    if layer.count_include_pad or not any(layer.padding):
-        return np.array(math.prod(layer.kernel_size), dtype)
-    along = []
-    for size, kernel, stride, padding in zip(shape[1:], layer.kernel_size, layer.stride, layer.padding, strict=True):
-        first = np.arange(0, size + 2 * padding - kernel + 1, stride) - padding
-        along.append(np.minimum(first + kernel, size) - np.maximum(first, 0))
-    return np.multiply.outer(*along)[..., None].astype(dtype)
+    around = ((0, 0), *sides(layer, node.input_shape), (0, 0))
+    return lax.reduce_window(x, np.array(start, x.dtype), combine, window, stride, around)
 
 
 def _normalise_batch(name: str, layer: L.BatchNorm2d, x: Array, own: Values) -> tuple[Array, dict[str, Array]]:

@@ -18,8 +18,8 @@ SOURCE = FrameworkSource(
     constant="jnp.asarray({array})",
     no_bias="np.zeros(1, dtype)",
     layers={
-        "conv2d": "lax.conv_general_dilated({x}, {weight}, {stride}, [({padding[0]},) * 2, ({padding[1]},) * 2])"
-        " + jnp.reshape({bias}, (-1, 1, 1))",
+        "conv2d": "lax.conv_general_dilated({x}, {weight}, {stride}, [({padding[0]},) * 2, ({padding[1]},) * 2], "
+        "None, {dilation}, None, {groups}) + jnp.reshape({bias}, (-1, 1, 1))",
         "linear": "{x} @ {weight}.T + {bias}",
         "max_pool2d": f"lax.reduce_window({{x}}, np.array(-np.inf, dtype), lax.max, {_WINDOW})",
         "global_avg_pool": "{x}.mean((2, 3))",
@@ -30,6 +30,10 @@ SOURCE = FrameworkSource(
         "tanh": "jnp.tanh({x})",
         "sigmoid": "nn.sigmoid({x})",
         "gelu": "nn.gelu({x}, approximate=False)",
+        "relu6": "nn.relu6({x})",
+        "silu": "nn.silu({x})",
+        "elu": "nn.elu({x}, {alpha})",
+        "hard_swish": "nn.hard_swish({x})",
         "softmax": "nn.softmax({x}, 1)",
         "add": "{sum}",
         "concat": "jnp.concatenate([{all}], 1)",

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from backends.windows import divisors
 from specs import layers as L
 from specs.nodes import Node
+from specs.windows import Windowed, sides
 
 Part = Callable[..., Any]
 """A Keras layer or a function of tensors; takes what the part before it gives, the first one the node's input."""
@@ -27,9 +30,7 @@ def parts(node: Node, *, policy: keras.DTypePolicy, seed: int, channels_first: b
     common = {"name": node.name, "dtype": policy}
     match layer:
         case L.Conv2d():
-            padding, before = _padding(node, layer, policy)
-            options = {"strides": layer.stride, "padding": padding, "use_bias": layer.bias}
-            return [*before, keras.layers.Conv2D(layer.out_channels, layer.kernel_size, **options, **IMAGE, **common)]
+            return _convolution(node, layer, policy)
         case L.Linear():
             return [keras.layers.Dense(layer.out_features, use_bias=layer.bias, **common)]
         case L.MaxPool2d():
@@ -71,54 +72,83 @@ def _activation(layer: L.Operation, policy: keras.DTypePolicy, common: dict[str,
             return lambda x: ops.where(x > 0, x, slope * x)
         case L.GELU() if policy.compute_dtype == "float64":
             return lambda x: 0.5 * x * (1 + ops.erf(x / math.sqrt(2)))
-        case L.GELU() | L.Tanh() | L.Sigmoid():
+        case L.ELU(alpha=alpha):
+            return keras.layers.ELU(alpha, **common)
+        case L.HardSwish():
+            return keras.layers.Activation("hard_silu", **common)
+        case L.GELU() | L.Tanh() | L.Sigmoid() | L.ReLU6() | L.SiLU():
             return keras.layers.Activation(layer.kind, **common)
         case _:
             raise NotImplementedError(layer.kind)
 
 
-def _padding(
-    node: Node, layer: L.Conv2d | L.MaxPool2d | L.AvgPool2d, policy: keras.DTypePolicy
-) -> tuple[str, list[Part]]:
-    """Symmetric numeric padding in Keras's terms: "valid", "same" where that is the same, or a part before it.
+def _convolution(node: Node, layer: L.Conv2d, policy: keras.DTypePolicy) -> list[Part]:
+    """Keras takes no dilation together with a stride: then every place is computed, and those between left out."""
+    dilated = layer.dilation != (1, 1)
+    padding, before = ("valid", _outside(node, layer, policy)) if dilated else _padding(node, layer, policy)
+    convolution = keras.layers.Conv2D(
+        layer.out_channels,
+        layer.kernel_size,
+        strides=(1, 1) if dilated else layer.stride,
+        padding=padding,
+        dilation_rate=layer.dilation,
+        groups=layer.groups,
+        use_bias=layer.bias,
+        name=node.name,
+        dtype=policy,
+        **IMAGE,
+    )
+    if not dilated or layer.stride == (1, 1):
+        return [*before, convolution]
+    down, across = layer.stride
+    return [*before, convolution, lambda x: x[:, ::down, ::across]]
+
+
+def _padding(node: Node, layer: Windowed, policy: keras.DTypePolicy) -> tuple[str, list[Part]]:
+    """Numeric padding in Keras's terms: "valid", "same" where that is the same, or a part before it.
 
     "same" takes TensorFlow to oneDNN's kernels; the same numbers as padding of its own double the time of a step.
     """
-    if layer.padding == (0, 0):
-        return "valid", []
-    if _is_same(node, layer):
+    if any(map(any, sides(layer, node.input_shape))) and _is_same(node, layer):
         return "same", []
+    return "valid", _outside(node, layer, policy)
+
+
+def _outside(node: Node, layer: Windowed, policy: keras.DTypePolicy) -> list[Part]:
+    """A part that puts around the image what the windows reach of its outside, zeros or what never is a maximum."""
+    around = sides(layer, node.input_shape)
+    if not any(map(any, around)):
+        return []
     if isinstance(layer, L.MaxPool2d):
-        (rows, columns) = layer.padding
-        pads = [[0, 0], [rows, rows], [columns, columns], [0, 0]]
-        return "valid", [lambda x: ops.pad(x, pads, constant_values=float("-inf"))]
-    return "valid", [_zero_padding(node.name, layer.padding, policy)]
-
-
-def _zero_padding(name: str, padding: tuple[int, int], policy: keras.DTypePolicy) -> Part:
-    return keras.layers.ZeroPadding2D(padding, name=f"{name}_padding", dtype=policy, **IMAGE)
+        return [lambda x: ops.pad(x, ((0, 0), *around, (0, 0)), constant_values=float("-inf"))]
+    return [keras.layers.ZeroPadding2D(around, name=f"{node.name}_padding", dtype=policy, **IMAGE)]
 
 
 def _average_pool(node: Node, layer: L.AvgPool2d, policy: keras.DTypePolicy) -> list[Part]:
-    """Keras never counts padded cells: padding made by a layer is counted, then divided out again if need be."""
-    if layer.count_include_pad and layer.padding != (0, 0):
-        padding, before = "valid", [_zero_padding(node.name, layer.padding, policy)]
-    else:
-        padding, before = _padding(node, layer, policy)
+    """Keras never counts padded cells: where they are padded here it does, and their share is set right."""
+    padding, before = _padding(node, layer, policy)
+    if layer.count_include_pad:
+        padding, before = "valid", _outside(node, layer, policy)
     pool = keras.layers.AveragePooling2D(
         layer.kernel_size, layer.stride, padding, name=node.name, dtype=policy, **IMAGE
     )
-    if layer.count_include_pad or not before:
+    factors = math.prod(layer.kernel_size) / divisors(layer, node.input_shape)[..., None]
+    if not before or np.all(factors == 1):
         return [*before, pool]
-    return [lambda x: ops.divide(pool(before[0](x)), pool(before[0](ops.ones_like(x))))]
+    return [*before, pool, lambda x: x * ops.cast(factors, x.dtype)]
 
 
-def _is_same(node: Node, layer: L.Conv2d | L.MaxPool2d | L.AvgPool2d) -> bool:
+def _is_same(node: Node, layer: Windowed) -> bool:
     """Whether "same", whose padding depends on the input's size, pads just like the layer's numbers."""
-    for size, out, kernel, stride, padding in zip(
-        node.input_shape[1:], node.output_shape[1:], layer.kernel_size, layer.stride, layer.padding, strict=True
+    for size, out, kernel, stride, (before, after) in zip(
+        node.input_shape[1:],
+        node.output_shape[1:],
+        layer.kernel_size,
+        layer.stride,
+        sides(layer, node.input_shape),
+        strict=True,
     ):
         total = max((out - 1) * stride + kernel - size, 0)
-        if out != -(-size // stride) or total // 2 != padding:
+        if out != -(-size // stride) or (total // 2, total - total // 2) != (before, after):
             return False
     return True

@@ -31,7 +31,7 @@ _KERAS_NAMES = {"weight": "kernel", "running_mean": "moving_mean", "running_vari
 
 # Layers on features whose result for a feature does not depend on where it stands. Dropout is not among them: its masks
 # come in canonical order.
-_ORDER_FREE = (L.ReLU, L.LeakyReLU, L.Tanh, L.Sigmoid, L.GELU, L.Softmax, L.Flatten)
+_ORDER_FREE = L.Activation | L.Softmax | L.Flatten
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,9 @@ SOURCE = FrameworkSource(
     no_bias="np.zeros(1, dtype)",
     layers={
         "conv2d": _channels_last(
-            "tf.nn.conv2d({x}, tf.transpose({weight}, (2, 3, 1, 0)), {stride}, " + _SIDES + ") + {bias}"
+            "tf.nn.conv2d({x}, tf.transpose({weight}, (2, 3, 1, 0)), {stride}, "  # groups follow from the shapes
+            + _SIDES
+            + ", dilations={dilation}) + {bias}"
         ),
         "linear": "tf.matmul({x}, {weight}, transpose_b=True) + {bias}",
         "max_pool2d": _channels_last("tf.nn.max_pool2d({x}, {kernel_size}, {stride}, " + _SIDES + ")"),
@@ -31,6 +33,9 @@ SOURCE = FrameworkSource(
         "tanh": "tf.tanh({x})",
         "sigmoid": "tf.sigmoid({x})",
         "gelu": "tf.nn.gelu({x}, approximate=False)",
+        "relu6": "tf.nn.relu6({x})",
+        "silu": "tf.nn.silu({x})",
+        "hard_swish": "{x} * tf.nn.relu6({x} + 3) / 6",
         "softmax": "tf.nn.softmax({x}, 1)",
         "add": "{sum}",
         "concat": "tf.concat([{all}], 1)",

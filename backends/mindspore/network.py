@@ -7,14 +7,19 @@ argument is written out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import mindspore as ms
 from mindspore import nn, ops
 
+from backends.windows import divisors, is_symmetric
 from specs import layers as L
+from specs.layers import Sides
 from specs.nodes import INPUT, Node
+from specs.windows import sides
 
 
 class Network(nn.Cell):
@@ -87,6 +92,32 @@ class SpatialMean(nn.Cell):
         return self.mean(x, (2, 3))
 
 
+class Outside(nn.Cell):
+    """Puts ``fill`` around images before a pooling, and multiplies what it gives by ``factors`` [h_out, w_out]."""
+
+    def __init__(self, around: Sides, fill: float, pool: nn.Cell, factors: Any = None) -> None:
+        super().__init__()
+        (top, bottom), (left, right) = around
+        self.pad = nn.ConstantPad2d((left, right, top, bottom), fill)
+        self.pool = pool
+        self.factors = factors
+
+    def construct(self, x: Any) -> Any:
+        y = self.pool(self.pad(x))
+        return y if self.factors is None else y * self.factors
+
+
+class Elu(nn.Cell):
+    """x where x > 0, else alpha * (exp(x) - 1): MindSpore's own takes alpha 1 alone."""
+
+    def __init__(self, alpha: float, dtype: Any) -> None:
+        super().__init__()
+        self.alpha = ms.Tensor(alpha, dtype)
+
+    def construct(self, x: Any) -> Any:
+        return ops.select(x > 0, x, self.alpha * ops.expm1(ops.minimum(x, ops.zeros_like(x))))
+
+
 class Leaky(nn.Cell):
     """x where x > 0, else slope * x.
 
@@ -127,9 +158,9 @@ def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
         case L.Linear() as layer:
             return _dense(layer, node, dtype)
         case L.MaxPool2d() as layer:
-            return _max_pool(layer, dtype)
+            return _max_pool(layer, node, dtype)
         case L.AvgPool2d() as layer:
-            return _avg_pool(layer)
+            return _avg_pool(layer, node, dtype)
         case L.BatchNorm2d() as layer:
             return _batch_norm(layer, node, dtype)
         case L.GlobalAvgPool():
@@ -150,6 +181,14 @@ def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
             return nn.GELU(approximate=False)
         case L.Softmax():
             return nn.Softmax(axis=1)
+        case L.ReLU6():
+            return nn.ReLU6()
+        case L.SiLU():
+            return nn.SiLU()
+        case L.ELU() as layer:
+            return Elu(layer.alpha, dtype)
+        case L.HardSwish():
+            return nn.HSwish()
         case L.Add():
             return Sum()
         case L.Concat():
@@ -157,16 +196,16 @@ def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
 
 
 def _convolution(layer: L.Conv2d, node: Node, dtype: Any) -> nn.Cell:
-    top, left = layer.padding
+    (top, bottom), (left, right) = sides(layer, node.input_shape)
     return nn.Conv2d(
         node.input_shape[0],
         layer.out_channels,
         layer.kernel_size,
         stride=layer.stride,
         pad_mode="pad",
-        padding=(top, top, left, left),
-        dilation=1,
-        group=1,
+        padding=(top, bottom, left, right),
+        dilation=layer.dilation,
+        group=layer.groups,
         has_bias=layer.bias,
         weight_init="zeros",
         bias_init="zeros",
@@ -187,7 +226,10 @@ def _dense(layer: L.Linear, node: Node, dtype: Any) -> nn.Cell:
     )
 
 
-def _max_pool(layer: L.MaxPool2d, dtype: Any) -> nn.Cell:
+def _max_pool(layer: L.MaxPool2d, node: Node, dtype: Any) -> nn.Cell:
+    around = sides(layer, node.input_shape)
+    if not is_symmetric(around):
+        return Outside(around, -math.inf, _max_pool(replace(layer, padding=(0, 0), ceil_mode=False), node, dtype))
     if layer.padding == (0, 0) and dtype == ms.float32:  # without padding float64 is computed in float32
         return nn.MaxPool2d(layer.kernel_size, layer.stride, pad_mode="valid", data_format="NCHW")
     return nn.MaxPool2d(
@@ -202,7 +244,12 @@ def _max_pool(layer: L.MaxPool2d, dtype: Any) -> nn.Cell:
     )
 
 
-def _avg_pool(layer: L.AvgPool2d) -> nn.Cell:
+def _avg_pool(layer: L.AvgPool2d, node: Node, dtype: Any) -> nn.Cell:
+    around = sides(layer, node.input_shape)
+    if not is_symmetric(around):
+        factors = math.prod(layer.kernel_size) / divisors(layer, node.input_shape)
+        plain = _avg_pool(replace(layer, padding=(0, 0), ceil_mode=False), node, dtype)
+        return Outside(around, 0.0, plain, ms.Tensor(factors, dtype))
     if layer.padding == (0, 0):
         return nn.AvgPool2d(layer.kernel_size, layer.stride, pad_mode="valid", data_format="NCHW")
     return nn.AvgPool2d(

@@ -9,7 +9,8 @@ SOURCE = FrameworkSource(
     constant="ms.Tensor({array})",
     no_bias="ms.Tensor(np.zeros(1, dtype))",
     layers={
-        "conv2d": "ops.conv2d({x}, {weight}, None, {stride}, 'pad', {padding}) + {bias}.reshape((1, -1, 1, 1))",
+        "conv2d": "ops.conv2d({x}, {weight}, None, {stride}, 'pad', {padding}, {dilation}, {groups})"
+        " + {bias}.reshape((1, -1, 1, 1))",
         "linear": "ops.matmul({x}, {weight}.T) + {bias}",
         "max_pool2d": "ops.max_pool2d({x}, {kernel_size}, {stride}, {padding})",
         "global_avg_pool": "{x}.mean((2, 3))",
@@ -20,6 +21,9 @@ SOURCE = FrameworkSource(
         "tanh": "ops.tanh({x})",
         "sigmoid": "ops.sigmoid({x})",
         "gelu": "ops.gelu({x}, 'none')",
+        "relu6": "ops.relu6({x})",
+        "silu": "ops.silu({x})",
+        "hard_swish": "ops.hardswish({x})",
         "softmax": "ops.softmax({x}, 1)",
         "add": "{sum}",
         "concat": "ops.cat(({all},), 1)",

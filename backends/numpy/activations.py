@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from backends.numpy.computed import Array, Computed
-from specs.layers import LeakyReLU
+from specs.layers import ELU, LeakyReLU
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
@@ -56,6 +56,37 @@ def gelu(x: Array) -> Computed:
         return result
 
     return Computed(output=x * distribution, input_gradient=input_gradient)
+
+
+def relu6(x: Array) -> Computed:
+    """x[n, ...] between 0 and 6."""
+    return Computed(output=np.minimum(np.maximum(x, 0), 6), input_gradient=lambda dy: dy * ((x > 0) & (x < 6)))
+
+
+def silu(x: Array) -> Computed:
+    """x[n, ...] times the logistic function of it."""
+    gate = _logistic(x)
+
+    def input_gradient(dy: Array) -> Array:
+        result: Array = dy * gate * (1 + x * _logistic(-x))
+        return result
+
+    return Computed(output=x * gate, input_gradient=input_gradient)
+
+
+def elu(layer: ELU, x: Array) -> Computed:
+    """x[n, ...] where positive, else alpha times exp(x) - 1."""
+    positive, below = x > 0, np.minimum(x, 0)
+    return Computed(
+        output=np.where(positive, x, layer.alpha * np.expm1(below)),
+        input_gradient=lambda dy: np.where(positive, dy, dy * layer.alpha * np.exp(below)),
+    )
+
+
+def hard_swish(x: Array) -> Computed:
+    """x[n, ...] times a straight line's share of it, 0 up to -3 and 1 from 3 on."""
+    slope = np.where(x <= -3, 0, np.where(x >= 3, 1, x / 3 + 0.5)).astype(x.dtype)
+    return Computed(output=x * np.minimum(np.maximum(x + 3, 0), 6) / 6, input_gradient=lambda dy: dy * slope)
 
 
 def softmax(x: Array) -> Computed:

@@ -11,7 +11,18 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.numpy.activations import gelu, leaky_relu, log_softmax, sigmoid, softmax, tanh
+from backends.numpy.activations import (
+    elu,
+    gelu,
+    hard_swish,
+    leaky_relu,
+    log_softmax,
+    relu6,
+    sigmoid,
+    silu,
+    softmax,
+    tanh,
+)
 from backends.numpy.computed import Array, Computed
 from backends.numpy.windows import avg_pool2d, conv2d, global_avg_pool, max_pool2d
 from specs import layers as L
@@ -61,6 +72,14 @@ def forward(
             return gelu(x)
         case L.Softmax():
             return softmax(x)
+        case L.ReLU6():
+            return relu6(x)
+        case L.SiLU():
+            return silu(x)
+        case L.ELU():
+            return elu(layer, x)
+        case L.HardSwish():
+            return hard_swish(x)
 
 
 def cross_entropy(logits: Array, labels: NDArray[np.int64], smoothing: float = 0.0) -> tuple[float, Array]:

@@ -8,25 +8,34 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from backends.windows import divisors
 from specs import layers as L
 from specs.errors import RequestError
+from specs.layers import both_sides
 from specs.nodes import Node
+from specs.windows import Windowed, sides
 
 
 def create(node: Node) -> nn.Layer:
     """The layer of a node, in Paddle's default dtype; Add and Concat take several inputs."""
     match node.layer:
         case L.Conv2d() as layer:
-            channels, bias = node.input_shape[0], None if layer.bias else False
-            kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
-            return nn.Conv2D(channels, layer.out_channels, kernel, stride=stride, padding=padding, bias_attr=bias)
+            return nn.Conv2D(
+                node.input_shape[0],
+                layer.out_channels,
+                layer.kernel_size,
+                stride=layer.stride,
+                padding=_sides(node, layer),
+                dilation=layer.dilation,
+                groups=layer.groups,
+                bias_attr=None if layer.bias else False,
+            )
         case L.Linear() as layer:
             return nn.Linear(node.input_shape[0], layer.out_features, bias_attr=None if layer.bias else False)
         case L.MaxPool2d() as layer:
-            return nn.MaxPool2D(layer.kernel_size, layer.stride, layer.padding)
+            return nn.MaxPool2D(layer.kernel_size, layer.stride, _sides(node, layer))
         case L.AvgPool2d() as layer:
-            pool = AvgPool2D64 if paddle.get_default_dtype() == "float64" else nn.AvgPool2D
-            return pool(layer.kernel_size, layer.stride, layer.padding, exclusive=not layer.count_include_pad)
+            return _average_pool(node, layer)
         case L.GlobalAvgPool():
             return GlobalAvgPool2D()
         case L.BatchNorm2d() as layer:
@@ -49,10 +58,31 @@ def create(node: Node) -> nn.Layer:
             return nn.GELU(approximate=False)
         case L.Softmax():
             return nn.Softmax(axis=1)
+        case L.ReLU6():
+            return nn.ReLU6()
+        case L.SiLU():
+            return nn.Silu()
+        case L.ELU() as layer:
+            return nn.ELU(layer.alpha)
+        case L.HardSwish():
+            return nn.Hardswish()
         case L.Add():
             return Sum()
         case L.Concat() as layer:
             return Concatenation(layer.axis)
+
+
+def _sides(node: Node, layer: Windowed) -> list[int]:
+    """What stands around the image, as Paddle has it: top, bottom, left, right."""
+    rows, columns = sides(layer, node.input_shape)
+    return [*rows, *columns]
+
+
+def _average_pool(node: Node, layer: L.AvgPool2d) -> nn.Layer:
+    beyond = sides(layer, node.input_shape) != both_sides(layer.padding)  # which Paddle would count with the padding
+    if paddle.get_default_dtype() == "float64" or (layer.count_include_pad and beyond):
+        return SummedAvgPool2D(node, layer)
+    return nn.AvgPool2D(layer.kernel_size, layer.stride, _sides(node, layer), exclusive=not layer.count_include_pad)
 
 
 class BatchNorm2D(nn.BatchNorm2D):  # type: ignore[misc]  # Paddle is untyped here
@@ -159,20 +189,17 @@ class CanonicalLeakyReLU(nn.Layer):  # type: ignore[misc]
         return paddle.where(x > 0, x, self._slope * x)
 
 
-class AvgPool2D64(nn.AvgPool2D):  # type: ignore[misc]
-    """Average pooling for float64: the gradient of Paddle's kernel divides by a window size in single precision."""
+class SummedAvgPool2D(nn.Layer):  # type: ignore[misc]
+    """Average pooling as sums of windows: in float64 the gradient of Paddle's kernel divides in single precision."""
+
+    def __init__(self, node: Node, layer: L.AvgPool2d) -> None:
+        super().__init__()
+        (top, bottom), (left, right) = sides(layer, node.input_shape)
+        self._windows = (list(layer.kernel_size), list(layer.stride), [top, left, bottom, right])
+        self._sizes = [math.prod(layer.kernel_size), *node.output_shape[1:]]
+        self._divisors = paddle.to_tensor(divisors(layer, node.input_shape), paddle.get_default_dtype())
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """float64[N, C, H, W] to the pooled size."""
-        kernel, stride, padding = self.ksize, self.stride, self.padding
-
-        def sums(image: paddle.Tensor) -> paddle.Tensor:
-            n, c, height, width = image.shape
-            sizes = [
-                (size + 2 * p - k) // s + 1
-                for size, k, s, p in zip((height, width), kernel, stride, padding, strict=True)
-            ]
-            windows = nn.functional.unfold(image, list(kernel), list(stride), list(padding))
-            return windows.reshape([n, c, math.prod(kernel), *sizes]).sum(2)
-
-        return sums(x) / (sums(paddle.ones_like(x)) if self.exclusive else math.prod(kernel))
+        """float[N, C, H, W] to the pooled size."""
+        cells = nn.functional.unfold(x, *self._windows).reshape([*x.shape[:2], *self._sizes])
+        return cells.sum(2) / self._divisors

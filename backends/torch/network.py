@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from backends.contract import Unsupported
+from backends.windows import divisors, is_symmetric
 from specs import layers as L
+from specs.layers import Sides, both_sides
 from specs.nodes import INPUT, Node
+from specs.windows import sides
 
 # What torch calls the parameters and buffers whose canonical names differ.
 _TORCH_NAMES = {"gamma": "weight", "beta": "bias", "running_variance": "running_var"}
@@ -76,6 +81,38 @@ class Concatenation(nn.Module):
         return torch.cat(values, dim=self.axis)
 
 
+class PaddedConv2d(nn.Conv2d):
+    """A convolution with other padding on one side than on the other, which ``nn.Conv2d`` has not."""
+
+    def __init__(self, *arguments: Any, around: Sides, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.around = _as_pad(around)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float[N, C, H, W] to the maps of the output channels."""
+        return super().forward(pad(x, self.around))
+
+
+class PaddedAvgPool2d(nn.Module):
+    """Average pooling with other padding on one side than on the other; ``divisors`` [H_out, W_out] counts their cells."""
+
+    def __init__(self, layer: L.AvgPool2d, around: Sides, divisors: Tensor) -> None:
+        super().__init__()
+        self.around = _as_pad(around)
+        self.pool = nn.AvgPool2d(layer.kernel_size, layer.stride)
+        self.register_buffer("factors", math.prod(layer.kernel_size) / divisors, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float[N, C, H, W] to the pooled size."""
+        return self.pool(pad(x, self.around)) * self.factors
+
+
+def _as_pad(around: Sides) -> tuple[int, int, int, int]:
+    """As torch's padding functions have it: the last axis first."""
+    rows, columns = around
+    return (*columns, *rows)
+
+
 def parts(nodes: Sequence[Node]) -> list[Part]:
     """A freshly made module for each node, in the order of the nodes."""
     return [Part(node.name, _module(node), node.inputs) for node in nodes]
@@ -91,22 +128,15 @@ def _module(node: Node) -> nn.Module:
     channels = node.input_shapes[0][0]
     match node.layer:
         case L.Conv2d() as layer:
-            return nn.Conv2d(
-                channels,
-                layer.out_channels,
-                kernel_size=layer.kernel_size,
-                stride=layer.stride,
-                padding=layer.padding,
-                bias=layer.bias,
-            )
+            around = sides(layer, node.input_shape)
+            options = {"stride": layer.stride, "dilation": layer.dilation, "groups": layer.groups, "bias": layer.bias}
+            if not is_symmetric(around):
+                return PaddedConv2d(channels, layer.out_channels, layer.kernel_size, around=around, **options)
+            return nn.Conv2d(channels, layer.out_channels, layer.kernel_size, padding=layer.padding, **options)
         case L.Linear() as layer:
             return nn.Linear(channels, layer.out_features, bias=layer.bias)
-        case L.MaxPool2d() as layer:
-            return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
-        case L.AvgPool2d() as layer:
-            return nn.AvgPool2d(
-                layer.kernel_size, layer.stride, layer.padding, count_include_pad=layer.count_include_pad
-            )
+        case L.MaxPool2d() | L.AvgPool2d() as layer:
+            return _pool(layer, node)
         case L.GlobalAvgPool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case L.BatchNorm2d() as layer:
@@ -127,9 +157,32 @@ def _module(node: Node) -> nn.Module:
             return nn.GELU(approximate="none")
         case L.Softmax():
             return nn.Softmax(dim=1)
+        case L.ReLU6():
+            return nn.ReLU6()
+        case L.SiLU():
+            return nn.SiLU()
+        case L.ELU() as layer:
+            return nn.ELU(layer.alpha)
+        case L.HardSwish():
+            return nn.Hardswish()
         case L.Add():
             return Sum()
         case L.Concat() as layer:
             return Concatenation(layer.axis)
         case _:
             raise Unsupported(f"no {node.layer.kind} in PyTorch's adapter")
+
+
+def _pool(layer: L.MaxPool2d | L.AvgPool2d, node: Node) -> nn.Module:
+    around = sides(layer, node.input_shape)
+    match layer:
+        case L.MaxPool2d() if is_symmetric(both_sides(layer.padding)):
+            return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding, ceil_mode=layer.ceil_mode)
+        case L.MaxPool2d():
+            outside = nn.ConstantPad2d(_as_pad(around), -math.inf)
+            return nn.Sequential(outside, nn.MaxPool2d(layer.kernel_size, layer.stride))
+        case L.AvgPool2d() if is_symmetric(both_sides(layer.padding)):
+            options = {"ceil_mode": layer.ceil_mode, "count_include_pad": layer.count_include_pad}
+            return nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding, **options)
+        case L.AvgPool2d():
+            return PaddedAvgPool2d(layer, around, torch.from_numpy(divisors(layer, node.input_shape)))

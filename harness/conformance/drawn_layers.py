@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
+from typing import Any
 
 from harness.conformance.case import NetworkCase
 from harness.conformance.drawing import Draw, distinct
@@ -49,21 +50,31 @@ def _fitting(draw: Draw, make: Callable[[], L.Layer], *, least_size: int = 1) ->
             return layer, shape, draw.integer(1, 4)
 
 
-def _window(draw: Draw) -> dict[str, L.Pair]:
-    """Kernel, stride and a padding of at most half the kernel."""
+def _window(draw: Draw) -> dict[str, Any]:
+    """Kernel, stride, a padding of at most half the kernel, which may differ on each side, and whether in ceil mode."""
     kernel = draw.pair(1, 4)
-    padding = (draw.integer(0, kernel[0] // 2), draw.integer(0, kernel[1] // 2))
-    return {"kernel_size": kernel, "stride": draw.pair(1, 3), "padding": padding}
+    padding = _padding(draw, kernel[0] // 2, kernel[1] // 2)
+    return {"kernel_size": kernel, "stride": draw.pair(1, 3), "padding": padding, "ceil_mode": draw.flag()}
+
+
+def _padding(draw: Draw, rows: int, columns: int) -> L.Padding:
+    """At most so many rows and columns on each side; half the time the same on both."""
+    if draw.flag():
+        return draw.integer(0, rows), draw.integer(0, columns)
+    return (draw.integer(0, rows), draw.integer(0, rows)), (draw.integer(0, columns), draw.integer(0, columns))
 
 
 def _conv2d(draw: Draw) -> Example:
     def layer() -> L.Layer:
+        groups = draw.choice((1, 1, 2, 3))
         return L.Conv2d(
-            out_channels=draw.integer(1, 5),
+            out_channels=groups * draw.integer(1, 5 // groups),
             kernel_size=draw.pair(1, 5),
             stride=draw.pair(1, 3),
-            padding=draw.pair(0, 3),
+            padding=_padding(draw, 3, 3),
             bias=draw.flag(),
+            groups=groups,
+            dilation=draw.choice(((1, 1), (1, 1), (2, 1), (2, 2))),
         )
 
     return _fitting(draw, layer)
@@ -92,6 +103,10 @@ def _leaky_relu(draw: Draw) -> Example:
     return _fitting(draw, lambda: L.LeakyReLU(negative_slope=draw.choice((0.05, 0.3, 0.9))))
 
 
+def _elu(draw: Draw) -> Example:
+    return _fitting(draw, lambda: L.ELU(alpha=draw.choice((0.3, 1.0, 2.0))))
+
+
 def _dropout(draw: Draw) -> Example:
     return _fitting(draw, lambda: L.Dropout(p=draw.choice((0.1, 0.5, 0.9))))
 
@@ -104,4 +119,5 @@ _DRAWN: dict[str, Callable[[Draw], Example]] = {
     "batch_norm2d": _batch_norm2d,
     "leaky_relu": _leaky_relu,
     "dropout": _dropout,
+    "elu": _elu,
 }

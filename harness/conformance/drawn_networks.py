@@ -17,6 +17,7 @@ DEEPEST = 3
 
 ACTIVATIONS: tuple[L.Layer, ...] = (
     *(L.ReLU(), L.LeakyReLU(negative_slope=0.1), L.Tanh(), L.Sigmoid(), L.GELU(), L.Dropout(p=0.3)),
+    *(L.ReLU6(), L.SiLU(), L.ELU(alpha=0.8), L.HardSwish()),
 )
 
 

@@ -18,9 +18,10 @@ from backends.contract import Arrays
 from backends.numpy.network import Masks
 from backends.numpy.session import NumpySession
 from specs.architecture import Architecture
-from specs.layers import LeakyReLU, MaxPool2d, ReLU
+from specs.layers import ELU, HardSwish, LeakyReLU, MaxPool2d, ReLU, ReLU6
 from specs.nodes import INPUT
 from specs.shapes import infer
+from specs.windows import sides
 
 CLEARANCE = 4e-6
 """No value of the reference may come closer to a kink (``margin``) where float32 is to be compared: some ten times what
@@ -35,7 +36,7 @@ def kinks_per_sample(architecture: Architecture) -> int:
     return sum(
         math.prod(shaped.output_shape)
         for shaped in infer(architecture)
-        if isinstance(shaped.layer, ReLU | LeakyReLU | MaxPool2d)
+        if isinstance(shaped.layer, ReLU | LeakyReLU | ELU | ReLU6 | HardSwish | MaxPool2d)
     )
 
 
@@ -51,8 +52,12 @@ def margin(
     for shaped in infer(architecture):
         x = activations[shaped.inputs[0]]
         match shaped.layer:
-            case ReLU() | LeakyReLU():
+            case ReLU() | LeakyReLU() | ELU():
                 distances = np.abs(x)
+            case ReLU6():
+                distances = np.minimum(np.abs(x), np.abs(x - 6))
+            case HardSwish():
+                distances = np.minimum(np.abs(x + 3), np.abs(x - 3))
             case MaxPool2d():
                 distances = _gaps(shaped.layer, x)
             case _:
@@ -65,8 +70,7 @@ def margin(
 
 def _gaps(layer: MaxPool2d, x: NDArray[Any]) -> NDArray[Any]:
     """The winner's lead over the runner-up in every window; 0 where there is no other cell."""
-    rows, columns = layer.padding
-    padded = np.pad(x, ((0, 0), (0, 0), (rows, rows), (columns, columns)), constant_values=-np.inf)
+    padded = np.pad(x, ((0, 0), (0, 0), *sides(layer, x.shape[1:])), constant_values=-np.inf)
     windows = sliding_window_view(padded, layer.kernel_size, axis=(2, 3))[:, :, :: layer.stride[0], :: layer.stride[1]]
     cells = windows.reshape(*windows.shape[:4], -1)
     if cells.shape[-1] < 2:

@@ -54,6 +54,8 @@ def _images(name: str, shape: Shape, note: str) -> NDArray[np.float32]:
     match note:
         case "ties" | "zeros":  # few distinct values: equal maxima in most windows, exact zeros for the activations
             return np.round(images)
+        case "six":  # exactly at the kinks of what is cut off at 3 and 6, among other places
+            return np.round(images * 4)
         case "negative":  # a padded cell that wrongly counts as 0 would win every window
             return -np.abs(images) - 1
         case "wide":  # where saturation sets in, and approximations end
@@ -70,6 +72,9 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
     cases = (
         layer_case(L.Conv2d(out_channels=2, kernel_size=(3, 2), stride=(2, 1), padding=(1, 0)), (3, 7, 5)),
         layer_case(L.Conv2d(out_channels=3, kernel_size=(5, 5), padding=(2, 2), bias=False), (2, 7, 6), batch=1),
+        layer_case(
+            L.Conv2d(out_channels=6, kernel_size=(3, 2), padding=((2, 1), (0, 1)), groups=2, dilation=(2, 1)), (4, 7, 6)
+        ),
         layer_case(L.Conv2d(out_channels=4, kernel_size=(3, 3)), (3, 8, 8)),
         layer_case(L.Conv2d(out_channels=4, kernel_size=(3, 3), padding=(1, 1)), (1, 6, 7), batch=1),
         layer_case(L.Conv2d(out_channels=3, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 8, 8)),
@@ -79,19 +84,37 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.Conv2d(out_channels=2, kernel_size=(2, 2), padding=(2, 2)), (2, 4, 3)),
         layer_case(L.Conv2d(out_channels=5, kernel_size=(1, 1), bias=False), (4, 3, 5)),
         layer_case(L.Conv2d(out_channels=7, kernel_size=(5, 3)), (3, 5, 3)),
+        layer_case(L.Conv2d(out_channels=4, kernel_size=(3, 3), padding=(1, 1), groups=4, bias=False), (4, 6, 5)),
+        layer_case(L.Conv2d(out_channels=6, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), groups=3), (3, 7, 8)),
+        layer_case(L.Conv2d(out_channels=3, kernel_size=(3, 3), stride=(2, 1), dilation=(2, 3)), (2, 9, 8)),
+        layer_case(L.Conv2d(out_channels=3, kernel_size=(3, 3), dilation=(2, 2), padding=(2, 2)), (2, 6, 7), batch=1),
+        layer_case(L.Conv2d(out_channels=3, kernel_size=(4, 3), padding=((1, 2), (0, 1))), (2, 6, 7)),
         layer_case(L.Linear(out_features=7), (5,)),
         layer_case(L.Linear(out_features=4, bias=False), (33,)),
         layer_case(L.Linear(out_features=9), (1,), batch=1),
         layer_case(L.MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 7), note="ties"),
         layer_case(L.MaxPool2d(kernel_size=(3, 2), stride=(1, 2), padding=(1, 0)), (2, 6, 7), note="negative"),
+        layer_case(
+            L.MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=((0, 1), (1, 0)), ceil_mode=True),
+            (2, 6, 7),
+            note="negative",
+        ),
         layer_case(L.MaxPool2d(kernel_size=(2, 2)), (3, 6, 8)),
         layer_case(L.MaxPool2d(kernel_size=(2, 2)), (2, 7, 5), batch=1),
         layer_case(L.MaxPool2d(kernel_size=(3, 3), stride=(2, 2)), (3, 9, 7)),
         layer_case(L.MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 8), note="negative"),
         layer_case(L.MaxPool2d(kernel_size=(2, 3), stride=(1, 1), padding=(1, 0)), (2, 5, 6)),
         layer_case(L.MaxPool2d(kernel_size=(2, 2)), (2, 6, 6), note="ties"),
+        layer_case(L.MaxPool2d(kernel_size=(3, 3), stride=(2, 2), ceil_mode=True), (2, 6, 8), note="negative"),
+        layer_case(L.MaxPool2d(kernel_size=(2, 2), padding=(1, 1), ceil_mode=True), (2, 5, 6)),
         layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 8)),
         layer_case(L.AvgPool2d(kernel_size=(2, 4), padding=(1, 2), count_include_pad=True), (2, 6, 7)),
+        layer_case(
+            L.AvgPool2d(
+                kernel_size=(3, 2), stride=(2, 2), padding=((0, 1), (1, 0)), count_include_pad=True, ceil_mode=True
+            ),
+            (2, 7, 7),
+        ),
         layer_case(L.AvgPool2d(kernel_size=(2, 2)), (3, 6, 8)),
         layer_case(L.AvgPool2d(kernel_size=(2, 2)), (2, 7, 5), batch=1),
         layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2)), (3, 9, 7)),
@@ -99,6 +122,9 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 7)),
         layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), count_include_pad=True), (2, 7, 8)),
         layer_case(L.AvgPool2d(kernel_size=(2, 3), stride=(1, 1), padding=(1, 0)), (2, 5, 6)),
+        layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2), ceil_mode=True), (2, 6, 8)),
+        layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=((1, 0), (0, 1))), (2, 6, 7)),
+        layer_case(L.AvgPool2d(kernel_size=(3, 2), padding=(1, 1), count_include_pad=True, ceil_mode=True), (2, 6, 6)),
         layer_case(L.GlobalAvgPool(), (3, 5, 4)),
         layer_case(L.GlobalAvgPool(), (2, 1, 7), batch=1),
         layer_case(L.BatchNorm2d(momentum=0.3, epsilon=1e-3), (2, 5, 4)),
@@ -123,6 +149,16 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.GELU(), (30,), note="wide"),
         layer_case(L.GELU(), (3, 4, 5)),
         layer_case(L.GELU(), (30,), note="large"),
+        layer_case(L.ReLU6(), (30,), note="six"),
+        layer_case(L.ReLU6(), (3, 4, 5), note="wide"),
+        layer_case(L.SiLU(), (30,), note="wide"),
+        layer_case(L.SiLU(), (3, 4, 5)),
+        layer_case(L.SiLU(), (30,), note="large"),
+        layer_case(L.ELU(alpha=0.7), (3, 4, 5), note="zeros"),
+        layer_case(L.ELU(), (30,), note="wide"),
+        layer_case(L.ELU(alpha=1.5), (30,), note="large"),
+        layer_case(L.HardSwish(), (30,), note="six"),
+        layer_case(L.HardSwish(), (3, 4, 5)),
         layer_case(L.Softmax(), (3, 4, 5)),
         layer_case(L.Softmax(), (30,), note="large"),
         layer_case(L.Softmax(), (30,)),

@@ -78,7 +78,7 @@ FULL = Scope(
 )
 QUICK = Scope(
     name="quick",
-    layers_per_kind=2,
+    layers_per_kind=3,
     drawn_layers_per_kind=0,
     drawn_networks=4,
     drawn_graphs=4,

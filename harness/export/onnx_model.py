@@ -19,6 +19,7 @@ from specs.errors import RequestError
 from specs.nodes import INPUT, Node
 from specs.recipe import Preprocessing
 from specs.shapes import has_trailing_softmax, infer
+from specs.windows import Windowed
 
 OPSET = 17  # every operator used has its present meaning since then, and runtimes of 2022 have it
 IR_VERSION = 8
@@ -90,17 +91,15 @@ class _Graph:
             case L.Concat() as join:
                 return self.node("Concat", inputs, output, axis=join.axis)
             case L.Conv2d() as layer:
-                attributes = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": _pads(layer.padding)}
+                attributes = _window(layer) | {"group": layer.groups, "dilations": layer.dilation}
                 return self.node("Conv", [value, *self._owned(shaped, "weight", "bias")], output, **attributes)
             case L.Linear():
                 return self.node("Gemm", [value, *self._owned(shaped, "weight", "bias")], output, transB=1)
             case L.MaxPool2d() as layer:
-                attributes = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": _pads(layer.padding)}
-                return self.node("MaxPool", [value], output, **attributes)
+                return self.node("MaxPool", [value], output, **_window(layer), ceil_mode=int(layer.ceil_mode))
             case L.AvgPool2d() as layer:
-                attributes = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": _pads(layer.padding)}
-                counted = int(layer.count_include_pad)
-                return self.node("AveragePool", [value], output, **attributes, count_include_pad=counted)
+                options = {"ceil_mode": int(layer.ceil_mode), "count_include_pad": int(layer.count_include_pad)}
+                return self.node("AveragePool", [value], output, **_window(layer), **options)
             case L.GlobalAvgPool():
                 mean = self.node("GlobalAveragePool", [value], f"{shaped.name}.mean")
                 return self.node("Flatten", [mean], output, axis=1)
@@ -121,6 +120,15 @@ class _Graph:
                 return self._gelu(shaped.name, value, output)
             case L.Softmax():
                 return self.node("Softmax", [value], output, axis=1)
+            case L.ReLU6():
+                limits = [self._scalar(f"{shaped.name}.least", 0.0), self._scalar(f"{shaped.name}.most", 6.0)]
+                return self.node("Clip", [value, *limits], output)
+            case L.SiLU():
+                return self.node("Mul", [value, self.node("Sigmoid", [value], f"{shaped.name}.gate")], output)
+            case L.ELU() as layer:
+                return self.node("Elu", [value], output, alpha=layer.alpha)
+            case L.HardSwish():
+                return self.node("HardSwish", [value], output)
         raise AssertionError(f"{shaped.name} has no operator")
 
     def _gelu(self, name: str, value: str, output: str) -> str:
@@ -141,6 +149,7 @@ class _Graph:
                 yield self.constant(name, self._weights[name])
 
 
-def _pads(padding: tuple[int, int]) -> list[int]:
-    """Top, left, bottom, right."""
-    return [*padding, *padding]
+def _window(layer: Windowed) -> dict[str, Any]:
+    """Kernel, stride and padding; of the last ONNX has top, left, bottom, right."""
+    (top, bottom), (left, right) = L.both_sides(layer.padding)
+    return {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": [top, left, bottom, right]}

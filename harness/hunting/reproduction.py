@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backends.source import FrameworkSource
 from harness.hunting.judging import Disagreement
 from harness.hunting.trial import Trial, TrialCase, case_of
-from specs.layers import Dropout
+from specs.layers import Dropout, Operation
 from specs.nodes import INPUT, Node
 from specs.shapes import infer
 
@@ -36,7 +36,7 @@ def reproduction(backend: str, trial: Trial, found: Disagreement, *, title: str)
     nodes, case = infer(trial.architecture), case_of(trial)
     if found.quantity not in ("logits", "gradients"):
         return NotWritten(f"it shows in {found.quantity or f'a {found.fault}'}; programs show logits and gradients")
-    if missing := sorted({node.layer.kind for node in nodes} - source.layers.keys()):
+    if missing := sorted({word for node in nodes for word in _missing(node.layer, source)}):
         return NotWritten(f"backends/{backend}/source.py has no {', '.join(missing)}")
     if case is None or _numbers(case) > MOST_NUMBERS:
         return NotWritten("its arrays are too many numbers to be written out")
@@ -56,6 +56,19 @@ def reproduction(backend: str, trial: Trial, found: Disagreement, *, title: str)
         f'print("actual:  ", float(np.asarray(result)[{found.index!r}]))',
     ]
     return "\n".join(lines) + "\n"
+
+
+def _missing(layer: Operation, source: FrameworkSource) -> Iterator[str]:
+    """What a program would need and the source has no line for: the layer itself, or options off their default."""
+    if layer.kind not in source.layers:
+        yield layer.kind
+        return
+    for option in fields(layer):
+        value = getattr(layer, option.name)
+        one_sided = option.name == "padding" and not isinstance(value[0], int)
+        unused = option.default not in (MISSING, value) and f"{{{option.name}" not in source.layers[layer.kind]
+        if one_sided or unused:
+            yield f"{layer.kind} with {option.name} {value}"
 
 
 def _numbers(case: TrialCase) -> int:

@@ -130,7 +130,7 @@ def _simpler_layers(layer: Any) -> Iterator[Any]:
     for field in fields(layer):
         value = getattr(layer, field.name)
         options: list[Any] = []
-        if isinstance(value, tuple):
+        if isinstance(value, tuple) and all(isinstance(part, int) for part in value):
             smaller = [(0, 0), (1, 1), tuple(max(1, part - 1) for part in value)]
             options = [option for option in smaller if sum(option) < sum(value)]
         elif isinstance(value, int) and not isinstance(value, bool):

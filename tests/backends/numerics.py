@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from specs.layers import BatchNorm2d, Conv2d, Layer, Linear
+from specs import layer_shapes
+from specs.layers import Layer
 
 Array = NDArray[Any]
 
@@ -55,17 +56,7 @@ def separated(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 def parameter_values(layer: Layer, shape: tuple[int, ...], generator: np.random.Generator) -> dict[str, Array]:
     """Random float64 parameters and buffers for ``layer`` on inputs [n, *shape]."""
-    match layer:
-        case Conv2d():
-            shapes = {"weight": (layer.out_channels, shape[0], *layer.kernel_size), "bias": (layer.out_channels,)}
-        case Linear():
-            shapes = {"weight": (layer.out_features, shape[0]), "bias": (layer.out_features,)}
-        case BatchNorm2d():
-            shapes = dict.fromkeys(("gamma", "beta", "running_mean", "running_variance"), shape[:1])
-        case _:
-            return {}
-    if isinstance(layer, Conv2d | Linear) and not layer.bias:
-        del shapes["bias"]
+    shapes = layer_shapes.parameters(layer, shape) | layer_shapes.buffers(layer, shape)
     values = {part: generator.normal(size=size) for part, size in shapes.items()}
     if "running_variance" in values:
         values["running_variance"] = np.square(values["running_variance"]) + 0.5

@@ -132,6 +132,16 @@ def _leaky_relu(case: OnnxCase) -> Comparison:
     return _elementwise(layer)(case)
 
 
+def _elu(case: OnnxCase) -> Comparison:
+    return _elementwise(L.ELU(alpha=case.attributes.get("alpha", 1.0)))(case)
+
+
+def _swish(case: OnnxCase) -> Comparison:
+    if case.attributes.get("alpha", 1.0) != 1:
+        raise OutsideVocabulary("a swish with a factor within")
+    return _elementwise(L.SiLU())(case)
+
+
 def _gelu(case: OnnxCase) -> Comparison:
     if case.attributes.get("approximate", b"none") != b"none":
         raise OutsideVocabulary("the tanh approximation of gelu")
@@ -179,29 +189,29 @@ def _windows(case: OnnxCase, x: Array, kernel: tuple[int, ...]) -> dict[str, Any
     if x.ndim not in (3, 4):
         raise OutsideVocabulary(f"{x.ndim - 2}-D windows")
     strides = tuple(case.attributes.get("strides", [1] * len(kernel)))
-    if any(d != 1 for d in case.attributes.get("dilations", [])):
-        raise OutsideVocabulary("dilation")
-    if case.attributes.get("auto_pad", b"NOTSET") in (b"SAME_UPPER", b"SAME_LOWER"):
+    automatic = case.attributes.get("auto_pad", b"NOTSET")
+    if automatic in (b"SAME_UPPER", b"SAME_LOWER"):
         sizes = zip(x.shape[2:], kernel, strides, strict=True)
-        pads = [max((math.ceil(size / s) - 1) * s + k - size, 0) for size, k, s in sizes]
-        if any(pad % 2 for pad in pads):
-            raise OutsideVocabulary("padding on one side only (SAME)")
-        padding = tuple(pad // 2 for pad in pads)
+        totals = [max((math.ceil(size / s) - 1) * s + k - size, 0) for size, k, s in sizes]
+        padding = [(total // 2, total - total // 2) for total in totals]
+        if automatic == b"SAME_LOWER":
+            padding = [(after, before) for before, after in padding]
     else:
         pads = case.attributes.get("pads", [0] * 2 * len(kernel))
-        padding = tuple(pads[: len(kernel)])
-        if padding != tuple(pads[len(kernel) :]):
-            raise OutsideVocabulary("padding on one side only")
-    if case.attributes.get("ceil_mode", 0) and any(
-        (size + 2 * p - k) % s for size, k, s, p in zip(x.shape[2:], kernel, strides, padding, strict=True)
-    ):
-        raise OutsideVocabulary("ceil mode")
+        padding = list(zip(pads[: len(kernel)], pads[len(kernel) :], strict=True))
     row = len(kernel) == 1
     return {
         "kernel_size": (1, *kernel) if row else kernel,
         "stride": (1, *strides) if row else strides,
-        "padding": (0, *padding) if row else padding,
+        "padding": ((0, 0), *padding) if row else tuple(padding),
     }
+
+
+def _pooling(case: OnnxCase, x: Array) -> dict[str, Any]:
+    if any(d != 1 for d in case.attributes.get("dilations", [])):
+        raise OutsideVocabulary("a pooling with dilation")
+    options = _windows(case, x, tuple(case.attributes["kernel_shape"]))
+    return options | {"ceil_mode": bool(case.attributes.get("ceil_mode", 0))}
 
 
 def _image(array: Array) -> Array:
@@ -211,9 +221,9 @@ def _image(array: Array) -> Array:
 
 def _conv(case: OnnxCase) -> Comparison:
     x, weight = _floats(case.inputs["X"]), _floats(case.inputs["W"])
-    if case.attributes.get("group", 1) != 1:
-        raise OutsideVocabulary("groups")
-    options = _windows(case, x, weight.shape[2:])
+    dilation = tuple(case.attributes.get("dilations", [1] * (x.ndim - 2)))
+    options = _windows(case, x, weight.shape[2:]) | {"groups": case.attributes.get("group", 1)}
+    options |= {"dilation": dilation if len(dilation) == 2 else (1, *dilation)}
     layer = _layer(L.Conv2d, out_channels=len(weight), bias="B" in case.inputs, **options)
     values = {"weight": _image(weight)} | ({"bias": _floats(case.inputs["B"])} if "B" in case.inputs else {})
     return {"Y": (forward(layer, _image(x), values).output, _image(case.outputs["Y"]))}
@@ -221,7 +231,7 @@ def _conv(case: OnnxCase) -> Comparison:
 
 def _avg_pool(case: OnnxCase) -> Comparison:
     x = _floats(case.inputs["X"])
-    options = _windows(case, x, tuple(case.attributes["kernel_shape"]))
+    options = _pooling(case, x)
     count = bool(case.attributes.get("count_include_pad", 0))
     layer = _layer(L.LAYERS["avg_pool2d"], count_include_pad=count, **options)
     return {"Y": (forward(layer, _image(x)).output, _image(case.outputs["Y"]))}
@@ -229,7 +239,7 @@ def _avg_pool(case: OnnxCase) -> Comparison:
 
 def _max_pool(case: OnnxCase) -> Comparison:
     x = _floats(case.inputs["X"])
-    computed = forward(_layer(L.MaxPool2d, **_windows(case, x, tuple(case.attributes["kernel_shape"]))), _image(x))
+    computed = forward(_layer(L.MaxPool2d, **_pooling(case, x)), _image(x))
     comparison = {"Y": (computed.output, _image(case.outputs["Y"]))}
     if "Indices" in case.outputs:
         # Each window sends 1 to its winner: their indices say where the ones must arrive.
@@ -349,10 +359,12 @@ _TRANSLATIONS: dict[str, Callable[[OnnxCase], Comparison]] = {
     "BatchNormalization": _batch_norm,
     "Conv": _conv,
     "Dropout": _dropout,
+    "Elu": _elu,
     "Flatten": _flatten,
     "Gelu": _gelu,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_avg_pool,
+    "HardSwish": _elementwise(L.HardSwish()),
     "LeakyRelu": _leaky_relu,
     "MaxPool": _max_pool,
     "Momentum": _momentum,
@@ -360,5 +372,6 @@ _TRANSLATIONS: dict[str, Callable[[OnnxCase], Comparison]] = {
     "Sigmoid": _elementwise(L.Sigmoid()),
     "Softmax": _softmax,
     "SoftmaxCrossEntropyLoss": _cross_entropy,
+    "Swish": _swish,
     "Tanh": _elementwise(L.Tanh()),
 }

@@ -40,6 +40,12 @@ CASES: dict[str, tuple[L.Layer, tuple[int, ...]]] = {
     "conv2d no bias": (L.Conv2d(out_channels=2, kernel_size=3, bias=False), (2, 2, 4, 4)),
     "conv2d batch 1": (L.Conv2d(out_channels=2, kernel_size=3, padding=1), (1, 2, 5, 3)),
     "conv2d one channel to one": (L.Conv2d(out_channels=1, kernel_size=3), (1, 1, 3, 3)),
+    "conv2d depthwise": (L.Conv2d(out_channels=6, kernel_size=3, padding=1, groups=3), (2, 3, 4, 4)),
+    "conv2d groups, dilation, one-sided": (
+        L.Conv2d(out_channels=4, kernel_size=(3, 2), groups=2, dilation=(2, 1), padding=((2, 1), (0, 1))),
+        (2, 4, 5, 4),
+    ),
+    "conv2d dilation and stride": (L.Conv2d(out_channels=2, kernel_size=2, stride=2, dilation=(2, 3)), (2, 2, 7, 7)),
     "linear": (L.Linear(out_features=4), (3, 5)),
     "linear no bias": (L.Linear(out_features=4, bias=False), (3, 5)),
     "linear batch 1": (L.Linear(out_features=2), (1, 7)),
@@ -51,6 +57,12 @@ CASES: dict[str, tuple[L.Layer, tuple[int, ...]]] = {
     "max_pool2d stride beyond kernel": (L.MaxPool2d(kernel_size=2, stride=3), (2, 2, 8, 7)),
     "max_pool2d rectangular all": (L.MaxPool2d(kernel_size=(2, 4), stride=(1, 3), padding=(1, 2)), (2, 2, 4, 6)),
     "max_pool2d batch 1": (L.MaxPool2d(kernel_size=(3, 1)), (1, 1, 5, 3)),
+    "max_pool2d ceil": (L.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True), (2, 2, 6, 4)),
+    "max_pool2d one-sided": (L.MaxPool2d(kernel_size=3, stride=2, padding=((0, 1), (1, 0))), (2, 2, 6, 5)),
+    "avg_pool2d ceil, counted": (
+        L.AvgPool2d(kernel_size=3, stride=2, padding=((1, 0), (0, 1)), ceil_mode=True, count_include_pad=True),
+        (2, 2, 6, 6),
+    ),
     "avg_pool2d": (L.AvgPool2d(kernel_size=2), (2, 3, 4, 4)),
     "avg_pool2d, rest left over": (L.AvgPool2d(kernel_size=2), (2, 2, 5, 7)),
     "avg_pool2d overlapping": (L.AvgPool2d(kernel_size=3, stride=2), (2, 2, 7, 7)),
@@ -79,12 +91,20 @@ CASES: dict[str, tuple[L.Layer, tuple[int, ...]]] = {
     "tanh": (L.Tanh(), (5, 7)),
     "sigmoid": (L.Sigmoid(), (5, 7)),
     "gelu": (L.GELU(), (3, 2, 4, 4)),
+    "relu6": (L.ReLU6(), (2, 3, 5, 6)),
+    "silu": (L.SiLU(), (3, 2, 4, 4)),
+    "elu": (L.ELU(), (3, 2, 4, 4)),
+    "elu alpha": (L.ELU(alpha=0.4), (5, 7)),
+    "hard_swish": (L.HardSwish(), (2, 3, 5, 6)),
     "softmax": (L.Softmax(), (5, 7)),
     "softmax on an image": (L.Softmax(), (2, 4, 3, 3)),
 }
 
-KINKED = (L.MaxPool2d, L.ReLU, L.LeakyReLU)
+KINKED = (L.MaxPool2d, L.ReLU, L.LeakyReLU, L.ELU)
 """Not differentiable where values tie or are 0: they get data that stays away from there."""
+
+WIDE = (L.ReLU6, L.HardSwish)
+"""With kinks at whole numbers up to 6: they get data on both sides that stays away from those too."""
 
 
 def test_every_layer_has_a_case() -> None:
@@ -93,7 +113,9 @@ def test_every_layer_has_a_case() -> None:
 
 def check_gradients(layer: L.Layer, shape: tuple[int, ...], *, training: bool, seed: int = 0) -> None:
     generator = np.random.default_rng(seed)
-    x = separated(generator, shape) if isinstance(layer, KINKED) else generator.normal(size=shape)
+    x = separated(generator, shape) if isinstance(layer, (*KINKED, *WIDE)) else generator.normal(size=shape)
+    if isinstance(layer, WIDE):
+        x *= 10
     values = parameter_values(layer, shape[1:], generator)
     mask = generator.random(shape) >= layer.p if isinstance(layer, L.Dropout) and training else None
     computed = forward(layer, x, values, training=training, mask=mask)

@@ -23,24 +23,31 @@ TOLERANCE = 1e-14
 def written_out(layer: L.Conv2d | L.MaxPool2d | L.AvgPool2d, x: Array, values: dict[str, Array]) -> Array:
     """The docstring's formula, one output cell at a time, straight from the unpadded image."""
     rows, columns = x.shape[2:]
+    (top, bottom), (left, right) = L.both_sides(layer.padding)
+    down, across = layer.dilation if isinstance(layer, L.Conv2d) else (1, 1)
     output = np.empty((len(x), *output_shape(layer, x.shape[1:])))
     for n, o, i, j in np.ndindex(output.shape):
-        window = []
+        window, padded = [], 0
         for u, v in itertools.product(*map(range, layer.kernel_size)):
-            row = i * layer.stride[0] + u - layer.padding[0]
-            column = j * layer.stride[1] + v - layer.padding[1]
+            row = i * layer.stride[0] + u * down - top
+            column = j * layer.stride[1] + v * across - left
+            padded += row < rows + bottom and column < columns + right
             if 0 <= row < rows and 0 <= column < columns:
                 window.append((u, v, x[n, :, row, column]))
         match layer:
             case L.Conv2d():
+                inputs = x.shape[1] // layer.groups
+                first = o // (layer.out_channels // layer.groups) * inputs
                 products = [
-                    w * p for u, v, pixel in window for w, p in zip(values["weight"][o, :, u, v], pixel, strict=True)
+                    w * p
+                    for u, v, pixel in window
+                    for w, p in zip(values["weight"][o, :, u, v], pixel[first : first + inputs], strict=True)
                 ]
                 output[n, o, i, j] = math.fsum(products) + (values["bias"][o] if layer.bias else 0)
             case L.MaxPool2d():
                 output[n, o, i, j] = max(pixel[o] for _, _, pixel in window)
             case L.AvgPool2d():
-                count = math.prod(layer.kernel_size) if layer.count_include_pad else len(window)
+                count = padded if layer.count_include_pad else len(window)
                 output[n, o, i, j] = math.fsum(pixel[o] for _, _, pixel in window) / count
     return output
 
@@ -101,6 +108,11 @@ def test_derivatives_at_zero() -> None:
     zero, one = np.zeros((1, 1)), np.ones((1, 1))
     assert forward(L.ReLU(), zero).input_gradient(one) == 0
     assert forward(L.LeakyReLU(negative_slope=0.25), zero).input_gradient(one) == 0.25
+    assert forward(L.ELU(alpha=0.25), zero).input_gradient(one) == 0.25
+    assert forward(L.ReLU6(), zero).input_gradient(one) == 0
+    assert forward(L.ReLU6(), 6 * one).input_gradient(one) == 0
+    assert forward(L.HardSwish(), -3 * one).input_gradient(one) == 0
+    assert forward(L.HardSwish(), 3 * one).input_gradient(one) == 1
 
 
 @pytest.mark.parametrize(
@@ -116,6 +128,13 @@ def test_derivatives_at_zero() -> None:
         # Phi(-10) = 7.619853024160526e-24 and phi(10) = 7.694598626706419e-23, computed with 30 digits.
         (L.GELU(), -10.0, -7.619853024160526e-23, 7.619853024160526e-24 - 7.694598626706419e-22),
         (L.GELU(), 10.0, 10.0, 1.0),
+        (L.SiLU(), -40.0, -40 * math.exp(-40), -39 * math.exp(-40)),
+        (L.SiLU(), 40.0, 40.0, 1.0),
+        (L.ELU(alpha=2.0), -1e-9, -2e-9 + 1e-18, 2.0 - 2e-9),
+        (L.ELU(alpha=2.0), -800.0, -2.0, 0.0),
+        (L.ELU(), 800.0, 800.0, 1.0),
+        (L.ReLU6(), 7.0, 6.0, 0.0),
+        (L.HardSwish(), 1.0, 2 / 3, 5 / 6),
     ],
 )
 def test_tails_are_accurate(layer: L.Layer, x: float, output: float, derivative: float) -> None:

@@ -11,6 +11,8 @@ from tests.backends.onnx_cases import OnnxCase, OutsideVocabulary, cases, compar
 
 # Their expected values are float32: a half unit in the last place is 6e-8, and their longest sums have 144 products.
 TOLERANCE = 5e-7
+# Expected values of this one are written with four digits.
+ROUNDED = {"test_averagepool_2d_ceil_last_window_starts_on_pad": 2e-4}
 
 COMPARED = {
     "Adagrad": 2,
@@ -19,10 +21,12 @@ COMPARED = {
     "BatchNormalization": 9,
     "Conv": 17,
     "Dropout": 12,
+    "Elu": 1,
     "Flatten": 4,
     "Gelu": 2,
     "Gemm": 11,
     "GlobalAveragePool": 2,
+    "HardSwish": 1,
     "LeakyRelu": 5,
     "MaxPool": 13,
     "Momentum": 3,
@@ -30,6 +34,7 @@ COMPARED = {
     "Sigmoid": 3,
     "Softmax": 10,
     "SoftmaxCrossEntropyLoss": 10,
+    "Swish": 1,
     "Tanh": 3,
 }
 """Cases that could be told in our vocabulary with onnx 1.23: fewer would mean that the check has lost its material."""
@@ -53,7 +58,7 @@ def test_reference_agrees_with_onnx(operator: str, by_operator: dict[str, list[O
             outside.append(f"{case.name}: {reason}")
             continue
         for name, (ours, theirs) in comparison.items():
-            assert relative_error(ours, theirs) <= TOLERANCE, f"{case.name} {name}"
+            assert relative_error(ours, theirs) <= ROUNDED.get(case.name, TOLERANCE), f"{case.name} {name}"
         compared += 1
     print(f"{operator}: {compared} compared, {len(outside)} outside our vocabulary", *outside, sep="\n  ")
     assert compared >= COMPARED[operator]

@@ -13,6 +13,7 @@ from backends.numpy.computed import Computed
 from backends.numpy.layers import cross_entropy, forward
 from backends.numpy.network import Joined, join
 from specs import layers as L
+from specs.windows import sides
 from tests.conformance.planting import Array
 
 
@@ -47,8 +48,8 @@ def flipped_convolution(layer: L.Conv2d, x: Array, values: Any, **_: Any) -> Com
 
 def one_sided_convolution(layer: L.Conv2d, x: Array, values: Any, **_: Any) -> Computed:
     """All padding below and to the right, as "same" puts the odd cell."""
-    (rows, columns), (h, w) = layer.padding, x.shape[2:]
-    padded = np.pad(x, ((0, 0), (0, 0), (0, 2 * rows), (0, 2 * columns)))
+    (rows, columns), (h, w) = map(sum, L.both_sides(layer.padding)), x.shape[2:]
+    padded = np.pad(x, ((0, 0), (0, 0), (0, rows), (0, columns)))
     right = forward(replace(layer, padding=(0, 0)), padded, values)
     return replace(right, input_gradient=lambda dy: right.input_gradient(dy)[:, :, :h, :w])
 
@@ -74,16 +75,17 @@ def biased_running_variance(
 def every_winner_pooling(layer: L.MaxPool2d, x: Array, values: Any, **_: Any) -> Computed:
     """The gradient of a tie handed to all that are equal."""
     right = forward(layer, x, values)
-    (rows, columns), (k_h, k_w), (s_h, s_w) = layer.padding, layer.kernel_size, layer.stride
+    around, (k_h, k_w), (s_h, s_w) = sides(layer, x.shape[1:]), layer.kernel_size, layer.stride
+    (top, _), (left, _) = around
 
     def input_gradient(dy: Array) -> Array:
-        padded = np.pad(x, ((0, 0), (0, 0), (rows, rows), (columns, columns)), constant_values=-np.inf)
+        padded = np.pad(x, ((0, 0), (0, 0), *around), constant_values=-np.inf)
         gradient = np.zeros_like(padded)
         for i, j in np.ndindex(*dy.shape[2:]):
             window = np.s_[:, :, i * s_h : i * s_h + k_h, j * s_w : j * s_w + k_w]
             winners = padded[window] == right.output[:, :, i, j, None, None]
             gradient[window] += winners * dy[:, :, i, j, None, None]
-        return gradient[:, :, rows : rows + x.shape[2], columns : columns + x.shape[3]]
+        return gradient[:, :, top : top + x.shape[2], left : left + x.shape[3]]
 
     return replace(right, input_gradient=input_gradient)
 

@@ -83,6 +83,8 @@ def test_names_of_others() -> None:
         "p",
         "learning_rate",
         "epsilon",
+        "dilation",
+        "groups",
     }
     assert set(FOREIGN.values()) <= {*choices, "batch_size"}
     assert not FOREIGN.keys() & choices

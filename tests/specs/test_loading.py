@@ -37,6 +37,17 @@ layers:
   - linear: {out_features: 5}
   - softmax
 """
+WINDOWS = """\
+name: windows
+input: [8, 12, 12]
+classes: 3
+layers:
+  - conv2d: {out_channels: 4, kernel_size: [2, 3], padding: [[0, 1], 2], groups: 2, dilation: [1, 2]}
+  - conv2d: {out_channels: 4, kernel_size: [2, 3], padding: same, dilation: [1, 2]}
+  - max_pool2d: {kernel_size: 3, stride: 2, padding: [[1, 1], [1, 1]], ceil_mode: true}
+  - flatten
+  - linear: {out_features: 3}
+"""
 RECIPE = """\
 name: mine
 title: My own
@@ -104,6 +115,46 @@ def test_what_was_loaded_can_be_written_and_loaded_again(spec) -> None:
     architecture = load_architecture(spec(EVERY_LAYER))
     plain = yaml.safe_dump(to_plain(architecture))
     assert load_architecture(spec(plain)) == architecture
+
+
+def test_padding_in_every_form(spec) -> None:
+    architecture = load_architecture(spec(WINDOWS))
+    assert architecture.layers[0].padding == ((0, 1), (2, 2))
+    assert architecture.layers[1].padding == ((0, 1), (2, 2))  # of "same"
+    assert architecture.layers[2].padding == (1, 1)  # what is the same on both sides has one form
+    assert load_architecture(spec(yaml.safe_dump(to_plain(architecture)))) == architecture
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "[[0, 1], 2]",
+            "[[0, 1, 2], 2]",
+            "5: layers[0] (conv2d): padding must be an integer, [height, width] or [[top",
+        ),
+        ("[[0, 1], 2]", "[[0, -1], 2]", "5: layers[0] (conv2d): padding must be at least 0, got ((0, -1), 2)"),
+        (
+            "[[0, 1], 2]",
+            "valid",
+            "5: layers[0] (conv2d): padding must be an integer or a pair [height, width], got 'val",
+        ),
+        ("same, dilation: [1, 2]", "same, stride: 2", "6: layers[1] (conv2d): padding 'same' is for stride 1"),
+        ("groups: 2", "groups: 3", "5: layers[0] (conv2d): groups must divide the 4 output channels, got 3"),
+        ("groups: 2", "groups: 0", "5: layers[0] (conv2d): groups must be at least 1, got 0"),
+        ("[8, 12, 12]", "[7, 12, 12]", "5: windows: layers[0] (conv2d): groups 2 must divide the 7 input channels"),
+        ("[1, 2]}\n  - conv", "0}\n  - conv", "5: layers[0] (conv2d): dilation must be at least 1, got 0"),
+        (
+            "[[1, 1], [1, 1]]",
+            "[[1, 2], [1, 1]]",
+            "7: layers[2] (max_pool2d): padding ((1, 2), (1, 1)) is more than half",
+        ),
+        ("ceil_mode: true", "ceil_mode: 1", "7: ceil_mode must be true or false, got 1"),
+    ],
+)
+def test_what_is_wrong_with_windows(spec, old: str, new: str, said: str) -> None:
+    assert WINDOWS.count(old) == 1
+    assert refusal(load_architecture, spec(WINDOWS.replace(old, new))).startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,17 @@ from jax import Array, lax
 from backends.contract import SessionSpec
 from backends.jax.session import JaxSession
 from backends.rewrites import relu_after_max_pool
-from specs.layers import MaxPool2d
+from specs.layers import MaxPool2d, Sides
 from specs.shapes import infer
 
 
-def sliced_max_pool(layer: MaxPool2d, x: Array) -> Array:
+def sliced_max_pool(layer: MaxPool2d, around: Sides, x: Array) -> Array:
     """Max pooling of [n, height, width, channels] as the larger of strided slices, one for each cell of the window.
 
     The backward pass of ``lax.reduce_window`` searches each window again, in a kernel that nothing is fused with. Of
     equal cells the first one stays, and so does a NaN.
     """
-    rows, columns = layer.padding
-    edges = ((0, 0, 0), (rows, rows, 0), (columns, columns, 0), (0, 0, 0))
-    x = lax.pad(x, np.array(-np.inf, x.dtype), edges)
+    x = lax.pad(x, np.array(-np.inf, x.dtype), [(before, after, 0) for before, after in ((0, 0), *around, (0, 0))])
     height, width = (
         (size - kernel) // stride * stride + 1
         for size, kernel, stride in zip(x.shape[1:3], layer.kernel_size, layer.stride, strict=True)

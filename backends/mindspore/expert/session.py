@@ -48,7 +48,7 @@ class ExpertSession(MindSporeSession):
         for node in nodes:
             match node.layer:
                 # The kernel without padding computes in float32.
-                case MaxPool2d(padding=(0, 0)) as layer if self._dtype == ms.float32:
+                case MaxPool2d(padding=(0, 0), ceil_mode=False) as layer if self._dtype == ms.float32:
                     cells[node.name] = WindowMaximum(layer.kernel_size, layer.stride)
         return cells
 

@@ -12,14 +12,31 @@ from paddle.nn import functional
 from backends.paddle.expert.operations import append
 from backends.paddle.layers import batch_norm
 from backends.rewrites import relu_after_max_pool
+from backends.windows import is_symmetric
 from specs import layers as L
 from specs.nodes import INPUT, Node, consumers
 
 # Paddle's functions for these no longer write the older graph: the names of their operations.
 _OPERATIONS = {L.Tanh: "tanh", L.Sigmoid: "sigmoid", L.GELU: "gelu"}
 
+_WRITTEN = (
+    *(L.Linear, L.GlobalAvgPool, L.BatchNorm2d, L.Dropout, L.Flatten, L.ReLU, L.LeakyReLU, L.Tanh, L.Sigmoid, L.GELU),
+    *(L.Softmax, L.Add, L.Concat),
+)
+
 # Where the axes of [N, C, H, W] are among [N, H, W, C].
 _AXES = (0, 3, 1, 2)
+
+
+def is_written(layer: L.Operation) -> bool:
+    """Whether a layer is among those that are written here, with the options that it has."""
+    match layer:
+        case L.Conv2d():
+            return (layer.groups, layer.dilation) == (1, (1, 1)) and is_symmetric(L.both_sides(layer.padding))
+        case L.MaxPool2d() | L.AvgPool2d():
+            return not layer.ceil_mode and is_symmetric(L.both_sides(layer.padding))
+        case _:
+            return isinstance(layer, _WRITTEN)
 
 
 class Graph:
@@ -106,6 +123,7 @@ class Graph:
                 return x
             case L.Concat() as layer:
                 return paddle.concat(inputs, _AXES[layer.axis] if images else layer.axis)
+        raise AssertionError(f"{node.name} is not written")
 
 
 def _shift(x: Any, bias: Any) -> Any:

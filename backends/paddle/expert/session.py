@@ -25,7 +25,7 @@ from backends.contract import Arrays, SessionSpec
 from backends.paddle import optimizers
 from backends.paddle.expert import passes
 from backends.paddle.expert.clipping import clipped
-from backends.paddle.expert.graph import Graph
+from backends.paddle.expert.graph import Graph, is_written
 from backends.paddle.expert.operations import append, given, variable, write
 from backends.paddle.expert.running import Run
 from backends.paddle.session import Masks, PaddleSession, mean_cross_entropy
@@ -39,7 +39,10 @@ def refusal(spec: SessionSpec) -> str | None:
     """Why this session cannot be computed by static graphs; None if it can."""
     if spec.device != "cpu" or spec.precision != "float32":
         return "the oneDNN graph is for float32 on a CPU"
-    epsilons = [node.layer.epsilon for node in infer(spec.architecture) if isinstance(node.layer, BatchNorm2d)]
+    nodes = infer(spec.architecture)
+    if other := next((node for node in nodes if not is_written(node.layer)), None):
+        return f"{other.name} is not written as an operation of Paddle's older graph"
+    epsilons = [node.layer.epsilon for node in nodes if isinstance(node.layer, BatchNorm2d)]
     if max(epsilons, default=0) > _GREATEST_EPSILON:
         return f"Paddle's older graph takes no batch norm epsilon above {_GREATEST_EPSILON}"
     return None

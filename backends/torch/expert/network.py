@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from backends.torch.network import Part, parts
+from backends.windows import is_symmetric
 from specs import layers as L
+from specs.layers import both_sides
 from specs.nodes import INPUT, Node, consumers, is_chain
 
-# Layers that oneDNN computes in its own layout, forward and backward.
-_BLOCKED = L.Conv2d | L.ReLU | L.MaxPool2d
 # What ReLU may overwrite the output of: their backward passes do not look at it.
 _FORGETS = L.Conv2d | L.Linear | L.BatchNorm2d | L.MaxPool2d | L.Add | L.Concat
 
@@ -37,11 +37,20 @@ def blocked_length(nodes: Sequence[Node]) -> int:
 
     Either all up to the last convolution, in a chain, or none: every change of layout is a copy.
     """
-    end = next((i for i, node in enumerate(nodes) if not isinstance(node.layer, _BLOCKED)), len(nodes))
+    end = next((i for i, node in enumerate(nodes) if not _may_be_blocked(node.layer)), len(nodes))
     inside = {INPUT, *(node.name for node in nodes[: end - 1])}
     all_convolutions = all(not isinstance(node.layer, L.Conv2d) for node in nodes[end:])
     leaves_once = all(consumers(nodes)[name] == 1 for name in inside)
     return end if end and all_convolutions and is_chain(nodes[:end]) and leaves_once else 0
+
+
+def _may_be_blocked(layer: L.Operation) -> bool:
+    """Of convolutions and poolings those that oneDNN's own layout is used for by torch: without further options."""
+    match layer:
+        case L.Conv2d(groups=1, dilation=(1, 1)) | L.MaxPool2d(ceil_mode=False):
+            return is_symmetric(both_sides(layer.padding))
+        case _:
+            return isinstance(layer, L.ReLU)
 
 
 def arranged(nodes: Sequence[Node], *, blocked: int) -> list[Part]:

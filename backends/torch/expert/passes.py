@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d_with_indices
 
 from backends.torch.expert.network import Blocked, Dense
-from backends.torch.network import Concatenation, Masks, Network, Sum
+from backends.torch.network import Concatenation, Masks, Network, PaddedConv2d, Sum
 from specs.errors import RequestError
 from specs.nodes import INPUT
 
@@ -66,16 +66,17 @@ class _Convolution(_Step):
         self.weight = module.weight.detach()
         self.bias = None if module.bias is None else module.bias.detach()
         self.options = (module.stride, module.padding, module.dilation)
+        self.groups = module.groups
 
     def forward(self, x: Tensor) -> Tensor:
         self.x = x
-        return torch.conv2d(x, self.weight, self.bias, *self.options)
+        return torch.conv2d(x, self.weight, self.bias, *self.options, self.groups)
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
         biased = self.bias is not None
         sizes = [len(self.weight)] if biased else None
         of_input, weight, bias = _convolution_backward(
-            gradient, self.x, self.weight, sizes, *self.options, False, (0, 0), 1, (wanted, True, biased)
+            gradient, self.x, self.weight, sizes, *self.options, False, (0, 0), self.groups, (wanted, True, biased)
         )
         self.gradients = (weight, bias) if biased else (weight,)
         return (of_input,)
@@ -115,7 +116,7 @@ class _ReLU(_Step):
 
 class _MaxPool(_Step):
     def __init__(self, module: nn.MaxPool2d) -> None:
-        self.options = (module.kernel_size, module.stride, module.padding, (1, 1), False)
+        self.options = (module.kernel_size, module.stride, module.padding, (1, 1), module.ceil_mode)
 
     def forward(self, x: Tensor) -> Tensor:
         self.x = x
@@ -263,6 +264,8 @@ class _Module(_Step):
 
 def _step(module: nn.Module) -> _Step:
     match module:
+        case PaddedConv2d():
+            return _Module(module)
         case nn.Conv2d():
             return _Convolution(module)
         case nn.Linear():

@@ -16,7 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 def module(kind: str, o: dict, shape: torch.Size) -> nn.Module:
     match kind:
         case "conv2d":
-            return nn.Conv2d(shape[1], o["out_channels"], o["kernel_size"], o["stride"], o["padding"], bias=o["bias"])
+            more = {"dilation": o.get("dilation", 1), "groups": o.get("groups", 1), "bias": o["bias"]}
+            return nn.Conv2d(shape[1], o["out_channels"], o["kernel_size"], o["stride"], o["padding"], **more)
         case "linear":
             return nn.Linear(shape[1], o["out_features"], bias=o["bias"])
         case "max_pool2d":
