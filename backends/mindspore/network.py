@@ -115,7 +115,23 @@ class Elu(nn.Cell):
         self.alpha = ms.Tensor(alpha, dtype)
 
     def construct(self, x: Any) -> Any:
-        return ops.select(x > 0, x, self.alpha * ops.expm1(ops.minimum(x, ops.zeros_like(x))))
+        below = ops.select(x > 0, ops.zeros_like(x), x)
+        return ops.select(x > 0, x, self.alpha * ops.expm1(below))
+
+
+class Relu6(nn.Cell):
+    """min(max(x, 0), 6): the derivative of MindSpore's own at 6 is 1."""
+
+    def construct(self, x: Any) -> Any:
+        return ops.select(x >= 6, 6 * ops.ones_like(x), ops.relu(x))
+
+
+class HardSwish(nn.Cell):
+    """x * min(max(x + 3, 0), 6) / 6: the derivatives of MindSpore's own at -3 and 3 are those between them."""
+
+    def construct(self, x: Any) -> Any:
+        rising = ops.select(x >= 3, x, x * (x + 3) / 6)
+        return ops.select(x <= -3, ops.zeros_like(x), rising)
 
 
 class Leaky(nn.Cell):
@@ -182,13 +198,13 @@ def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
         case L.Softmax():
             return nn.Softmax(axis=1)
         case L.ReLU6():
-            return nn.ReLU6()
+            return Relu6()
         case L.SiLU():
             return nn.SiLU()
         case L.ELU() as layer:
             return Elu(layer.alpha, dtype)
         case L.HardSwish():
-            return nn.HSwish()
+            return HardSwish()
         case L.Add():
             return Sum()
         case L.Concat():
