@@ -94,7 +94,7 @@ class PaddedConv2d(nn.Conv2d):
 
 
 class PaddedAvgPool2d(nn.Module):
-    """Average pooling with other padding on one side than on the other; ``divisors`` [H_out, W_out] counts their cells."""
+    """Average pooling with other padding on one side than on the other; ``divisors`` [H_out, W_out] counts cells."""
 
     def __init__(self, layer: L.AvgPool2d, around: Sides, divisors: Tensor) -> None:
         super().__init__()
