@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from specs.errors import unknown
+from specs.errors import RequestError, unknown
+from specs.versioned import Versioned
 
 if TYPE_CHECKING:  # the contract needs NumPy, and help texts that name the backends do without
     from backends.contract import Backend
@@ -24,7 +25,8 @@ class Registration:
 
     ``adapter`` is "module:Class", imported only when asked for; ``framework`` is the module whose presence in an
     interpreter means that the framework is installed there, ``modules`` what else comes with it: none of them may be
-    imported outside the backend's folder.
+    imported outside the backend's folder. ``packages`` are what an index calls the framework, where that is not the
+    module's name; all of them have its version. ``version`` is one that was named in place of the pinned one.
     """
 
     name: str
@@ -33,6 +35,18 @@ class Registration:
     framework: str
     aliases: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    version: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """NAME, or NAME@VERSION where one was named: what ``find`` takes."""
+        return str(Versioned(self.name, self.version))
+
+    @property
+    def distributions(self) -> tuple[str, ...]:
+        """The packages that a version of the framework is a version of."""
+        return self.packages or (self.framework,)
 
     @property
     def requirements(self) -> Path:
@@ -55,9 +69,9 @@ class Registration:
 _REGISTERED = (
     Registration(name="torch", title="PyTorch", adapter="backends.torch.adapter:TorchBackend", framework="torch", aliases=("pytorch",)),
     Registration(name="keras", title="Keras", adapter="backends.keras.adapter:KerasBackend", framework="keras", aliases=("tensorflow", "tf"), modules=("tensorflow",)),
-    Registration(name="paddle", title="PaddlePaddle", adapter="backends.paddle.adapter:PaddleBackend", framework="paddle", aliases=("paddlepaddle", "pp")),
+    Registration(name="paddle", title="PaddlePaddle", adapter="backends.paddle.adapter:PaddleBackend", framework="paddle", packages=("paddlepaddle",), aliases=("paddlepaddle", "pp")),
     Registration(name="mindspore", title="MindSpore", adapter="backends.mindspore.adapter:MindSporeBackend", framework="mindspore", aliases=("ms",)),
-    Registration(name="jax", title="JAX", adapter="backends.jax.adapter:JaxBackend", framework="jax", modules=("jaxlib",)),
+    Registration(name="jax", title="JAX", adapter="backends.jax.adapter:JaxBackend", framework="jax", packages=("jax", "jaxlib"), modules=("jaxlib",)),
     Registration(name="numpy", title="NumPy", adapter="backends.numpy.adapter:NumpyBackend", framework="numpy", aliases=("np", "reference")),
 )
 # fmt: on
@@ -77,10 +91,18 @@ def alternatives() -> str:
 
 
 def find(name: str) -> Registration:
-    """The registration of a backend by name or alias, in any case. Raises RequestError naming the nearest."""
-    wanted = name.strip().lower()
+    """The registration of a backend by name or alias, in any case, or by NAME@VERSION.
+
+    Raises RequestError naming the nearest.
+    """
+    wanted = Versioned.parse(name.lower())
     for registration in BACKENDS.values():
-        if wanted == registration.name or wanted in registration.aliases:
-            return registration
+        if wanted.name == registration.name or wanted.name in registration.aliases:
+            if wanted.version is None:
+                return registration
+            if wanted.name != registration.name:  # tensorflow is an alias of keras, and has versions of its own
+                exact = f"{registration.name}@VERSION"
+                raise RequestError(f"{name!r}: a version is one of {registration.title}, and written {exact}")
+            return replace(registration, version=wanted.version)
     aliases = [alias for registration in BACKENDS.values() for alias in registration.aliases]
-    raise unknown("backend", name, [*BACKENDS, *aliases])
+    raise unknown("backend", wanted.name, [*BACKENDS, *aliases])

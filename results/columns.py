@@ -161,6 +161,12 @@ class SubjectKey(NamedTuple):
     version: str
     tuning: Manner
 
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """What a user may call it: the backend, and NAME@VERSION with or without the mark of a build (+cpu)."""
+        versions = dict.fromkeys((self.version, self.version.partition("+")[0]))
+        return (self.backend, *(f"{self.backend}@{version}" for version in versions if version))
+
 
 CASE = CaseKey._fields
 SUBJECT = SubjectKey._fields

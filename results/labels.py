@@ -10,6 +10,7 @@ from results.columns import CASE, NAMES, SUBJECT, CaseKey, SubjectKey, rung
 from results.formatting import plain
 from results.palette import Look, look
 from results.words import Words
+from specs.versioned import version_order
 
 
 class Labels:
@@ -34,7 +35,7 @@ class Labels:
             self.namesakes.setdefault(names, []).append(training)
         subjects = [SubjectKey(*key) for key in runs[list(SUBJECT)].drop_duplicates().itertuples(index=False)]
         self._variants: dict[str, list[SubjectKey]] = {}
-        for subject in sorted(subjects, key=lambda key: (rung(key.tuning), key.version)):
+        for subject in sorted(subjects, key=lambda key: (rung(key.tuning), version_order(key.version))):
             self._variants.setdefault(subject.backend, []).append(subject)
 
     def number(self, training: str) -> int:

@@ -31,8 +31,9 @@ USUAL_BASELINE = "torch"
 
 
 def choose_baseline(runs: pd.DataFrame, wanted: str | None, studied: str | None) -> str | None:
-    """The backend that ratios are taken to. Raises RequestError where ``wanted`` has no run."""
-    there = list(dict.fromkeys(runs["backend"]))
+    """What ratios are taken to, NAME or NAME@VERSION. Raises RequestError where ``wanted`` has no run."""
+    keys = runs[list(SUBJECT)].drop_duplicates().itertuples(index=False)
+    there = list(dict.fromkeys(name for key in keys for name in SubjectKey(*key).spellings))
     if wanted is not None and wanted not in there:
         raise unknown("baseline", wanted, there, where="--baseline")
     candidates = [wanted, studied, USUAL_BASELINE, *there]
@@ -94,8 +95,13 @@ class Case:
     recipe: str
 
     def baseline(self, backend: str | None) -> Subject | None:
-        """The subject of a backend that the others are held against: its recommended manner, else the highest."""
-        peers = [peer for peer in self.subjects if peer.backend == backend and len(peer.ok) and not peer.disproved]
+        """The subject that the others are held against: its recommended manner, else the highest.
+
+        Of a backend in several versions, where none is named, the one that ran first.
+        """
+        peers = [
+            peer for peer in self.subjects if backend in peer.key.spellings and len(peer.ok) and not peer.disproved
+        ]
         return max(peers, key=lambda peer: (peer.key.tuning == "recommended", rung(peer.key.tuning)), default=None)
 
     def in_manners(self) -> Iterator[tuple[Subject, ...]]:

@@ -32,4 +32,4 @@ def gaps(curve: LearningCurve, reference: LearningCurve) -> tuple[Points, Points
 
 def reference_of(runs: list[Followed], baseline: str | None) -> Followed:
     """The run that the others are held against: the reference where it ran, else the baseline, else the first."""
-    return next((run for name in (REFERENCE, baseline) for run in runs if run[0].backend == name), runs[0])
+    return next((run for name in (REFERENCE, baseline) for run in runs if name in run[0].key.spellings), runs[0])

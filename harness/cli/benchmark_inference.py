@@ -79,9 +79,9 @@ def _backends(given: str | None) -> list[Registration]:
     from specs.errors import RequestError
 
     if given is not None:
-        named = list({find(name).name: find(name) for name in given.split(",") if name.strip()}.values())
+        named = list({find(name).subject: find(name) for name in given.split(",") if name.strip()}.values())
         for registration in named:
-            find_python(registration.name)
+            find_python(registration.subject)
         return named
     installed = []
     for name in frameworks():

@@ -122,7 +122,7 @@ def judged_backends(given: list[str] | None, python: Path | None) -> tuple[dict[
     if python is not None and len(given or ()) != 1:
         raise RequestError("--python needs exactly one --backend, the one that it has")
     if given:
-        names = dict.fromkeys(find(name).name for name in given)
+        names = dict.fromkeys(find(name).subject for name in given)
         return {name: find_python(name, python) for name in names}, []
     found, missing = installed()
     return found, [f"not judged: {why}" for why in missing]

@@ -11,7 +11,7 @@ def doctor(
     backends: Annotated[list[str] | None, typer.Argument(help="Which; default: all.", show_default=False)] = None,
     json: options.Json = False,
 ) -> int:
-    """Start every backend's worker, import its framework and say what it found.
+    """Start every backend's worker, and of every other version that was set up; say what its framework is.
 
     Example: `python -m harness doctor`
     """
@@ -19,10 +19,11 @@ def doctor(
 
     from backends.registry import BACKENDS, find
     from harness.cli.checkpoint_options import tell
+    from harness.processes.made import versions_made
 
-    chosen = [find(name) for name in backends] if backends else list(BACKENDS.values())
+    chosen = [find(name) for name in backends] if backends else [*BACKENDS.values(), *versions_made()]
     tell(_quota())
-    findings = [examine(registration.name) for registration in chosen]
+    findings = [examine(registration.subject) for registration in chosen]
     if json:
         print(json_module.dumps(findings, indent=2))
     else:

@@ -43,15 +43,15 @@ def evaluate(
     tell(check_fit(loaded.architecture, data))
     samples = limit("limit-test", limit_test, len(data.test_labels))
     with (
-        failures_as_one_line(registration.name),
-        opened(loaded, registration.name, device=device, threads=resolve_threads(threads), python=python) as model,
+        failures_as_one_line(registration.subject),
+        opened(loaded, registration.subject, device=device, threads=resolve_threads(threads), python=python) as model,
     ):
         found = evaluation(model.predict, data, loaded.recipe.preprocessing, limit=samples)
     report = {
         "checkpoint": str(checkpoint),
         "run_id": loaded.manifest.run_id,
         "trained_with": loaded.manifest.backend,
-        "backend": registration.name,
+        "backend": registration.subject,
         "framework_version": model.version,
         "model": loaded.architecture.name,
         "dataset": data.name,

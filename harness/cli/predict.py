@@ -63,6 +63,7 @@ def predict(
     from harness.inference.predicting import chosen_images, picture, predictions
     from harness.planning.plan import check_device
     from harness.planning.resolve import resolve_threads
+    from specs.versioned import Versioned
 
     check_device(device)
     loaded = opened_checkpoint(checkpoint)
@@ -79,7 +80,7 @@ def predict(
     drawn = None if json and out is None else out or Path("prediction.png")
     if drawn is not None:
         title = f"{loaded.architecture.name} in {name} {model.version}, trained with {loaded.manifest.backend}"
-        tell(picture(answers, drawn, title, backend=name))
+        tell(picture(answers, drawn, title, backend=Versioned.parse(name).name))
     if json:
         about = {"checkpoint": str(checkpoint), "backend": name, "runtime": runtime, "framework_version": model.version}
         report = {**about, "picture": drawn and str(drawn), "predictions": [one.to_dict() for one in answers]}
@@ -95,7 +96,7 @@ def _session(checkpoint: Checkpoint, backend: str | None, **choices: Any) -> Ope
     from backends.registry import find
     from harness.inference.network import opened
 
-    name = find(backend or checkpoint.manifest.backend).name
+    name = find(backend or checkpoint.manifest.backend).subject
     return name, opened(checkpoint, name, **choices)
 
 

@@ -100,7 +100,7 @@ def _backends(given: str | None) -> tuple[list[str], dict[str, Path]]:
     from harness.processes.environments import find_python
     from specs.errors import RequestError
 
-    named = list(dict.fromkeys(find(name).name for name in (given or "").split(",") if name.strip()))
+    named = list(dict.fromkeys(find(name).subject for name in (given or "").split(",") if name.strip()))
     pythons = {name: find_python(name) for name in named}
     if len(named) > 1:
         return named, pythons

@@ -48,7 +48,7 @@ class RunDisplay:
             transient=True,
         )
         self._samples: int | None = None
-        title = f"{plan.backend.name} {plan.architecture.name}"
+        title = f"{plan.backend.subject} {plan.architecture.name}"
         self._task = self._progress.add_task(shown(title), total=None, note="")
 
     def __enter__(self) -> Self:

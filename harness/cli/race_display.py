@@ -38,7 +38,7 @@ class RaceDisplay:
         if self._quiet:
             return
         title = f"race: {plans[0].architecture.name} on {plans[0].dataset}"
-        names = ", ".join(dict.fromkeys(plan.backend.name for plan in plans))
+        names = ", ".join(dict.fromkeys(plan.backend.subject for plan in plans))
         if not console.is_terminal:
             console.print(Text(plain(f"{title}: {names}")))
             return
@@ -86,9 +86,11 @@ def print_ranks(race: Race) -> None:
 
 
 def name(race: Race, racer: Racer) -> str:
-    """What a racer is called: its manner is said where there are several."""
-    several = len({one.manner for one in race.racers}) > 1
-    return plain(f"{racer.backend} ({racer.manner})" if several else racer.backend)
+    """What a racer is called: its version is said where its framework has several, its manner where there are."""
+    versions = {one.framework_version for one in race.racers if one.backend == racer.backend}
+    said = [racer.framework_version] if len(versions) > 1 and racer.framework_version else []
+    said += [racer.manner] if len({one.manner for one in race.racers}) > 1 else []
+    return plain(f"{racer.backend} ({', '.join(said)})" if said else racer.backend)
 
 
 def rows(race: Race) -> list[list[str]]:

@@ -14,6 +14,7 @@ from results.files import write_atomic
 from results.manifest import BackendConformance
 from results.record import Row
 from specs.program import CODE
+from specs.versioned import Versioned
 
 
 def remember(report: BackendReport) -> None:
@@ -29,7 +30,7 @@ def remember(report: BackendReport) -> None:
             if outcome.status == "fail"
         ),
     )
-    file = _file(report.backend, report.tuning, report.framework_version)
+    file = _file(Versioned.parse(report.backend).name, report.tuning, report.framework_version)
     write_atomic(file, standing.model_dump_json(indent=2) + "\n")
 
 

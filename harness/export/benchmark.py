@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -113,28 +113,29 @@ def _starts(
     """How each subject is started; its worker ends with the stack."""
     starts: dict[str, Callable[[], FormTimes]] = {}
     for registration in backends:
-        starts[f"{registration.name} {DYNAMIC}"] = partial(_dynamic, registration, trained, threads, stack)
+        starts[f"{registration.subject} {DYNAMIC}"] = partial(_dynamic, registration, trained, threads, stack)
         for form in forms().values():
-            if form.runner is registration:
-                starts[f"{registration.name} {form.name}"] = partial(_static, form, trained, folder, threads, stack)
+            if form.runner.name == registration.name:
+                own = replace(form, runner=registration)
+                starts[f"{registration.subject} {form.name}"] = partial(_static, own, trained, folder, threads, stack)
     onnx = find_form("onnx")
     starts[f"{onnx.runner.name} {onnx.name}"] = partial(_static, onnx, trained, folder, threads, stack)
     return starts
 
 
 def _dynamic(registration: Registration, trained: Trained, threads: int, stack: ExitStack) -> FormTimes:
-    worker = stack.enter_context(open_worker(registration.name, threads=threads, architecture=trained.architecture))
+    worker = stack.enter_context(open_worker(registration.subject, threads=threads, architecture=trained.architecture))
     session = worker.open(SessionSpec(architecture=trained.architecture, optimizer=SGD(), threads=threads))
     session.load_parameters(trained.parameters)
-    return FormTimes(registration.name, DYNAMIC, worker.loaded.framework.framework_version, worker, session)
+    return FormTimes(registration.subject, DYNAMIC, worker.loaded.framework.framework_version, worker, session)
 
 
 def _static(form: Form, trained: Trained, folder: Path, threads: int, stack: ExitStack) -> FormTimes:
-    directory = folder / form.name
+    directory = folder / f"{form.runner.subject} {form.name}"
     directory.mkdir()
     write(form, trained, directory, threads=threads)
     worker, predictor = stack.enter_context(opened(form, directory, trained.architecture, threads=threads))
-    return FormTimes(form.runner.name, form.name, worker.loaded.framework.framework_version, worker, predictor)
+    return FormTimes(form.runner.subject, form.name, worker.loaded.framework.framework_version, worker, predictor)
 
 
 def _checked(start: Callable[[], FormTimes], trained: Trained) -> FormTimes:

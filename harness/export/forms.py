@@ -62,7 +62,7 @@ class Form:
     @property
     def python(self) -> Path:
         """The interpreter of its workers. Raises RequestError where there is none."""
-        return Path(sys.executable) if self.runner is ONNX_RUNTIME else find_python(self.runner.name)
+        return Path(sys.executable) if self.runner is ONNX_RUNTIME else find_python(self.runner.subject)
 
 
 def forms() -> dict[str, Form]:
@@ -105,7 +105,9 @@ def write(form: Form, trained: Trained, directory: Path, *, threads: int) -> Non
         (directory / FILE).write_bytes(model.SerializeToString(deterministic=True))
         return
     # As the framework comes: what is handed on is made of its own layers in its documented way.
-    with open_worker(form.runner.name, threads=threads, tuning="default", architecture=trained.architecture) as worker:
+    with open_worker(
+        form.runner.subject, threads=threads, tuning="default", architecture=trained.architecture
+    ) as worker:
         spec = SessionSpec(architecture=trained.architecture, optimizer=SGD(), threads=threads, tuning="default")
         session = worker.open(spec)
         session.load_parameters(trained.parameters)

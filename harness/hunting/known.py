@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.hunting.judging import Disagreement
 from harness.hunting.trial import Trial
 from specs.shapes import infer
+from specs.versioned import Versioned
 
 Applies = Callable[[Trial, Disagreement], bool]
 
@@ -59,4 +60,5 @@ KNOWN: tuple[Known, ...] = (
 
 def known(backend: str, trial: Trial, found: Disagreement) -> Known | None:
     """The known difference that a disagreement of a shrunk trial is an instance of."""
-    return next((one for one in KNOWN if backend in one.backends and one.applies(trial, found)), None)
+    name = Versioned.parse(backend).name
+    return next((one for one in KNOWN if name in one.backends and one.applies(trial, found)), None)

@@ -16,6 +16,7 @@ from harness.hunting.trial import Trial, TrialCase, case_of
 from specs.layers import Dropout, Operation
 from specs.nodes import INPUT, Node
 from specs.shapes import infer
+from specs.versioned import Versioned
 
 MOST_NUMBERS = 600
 """Arrays are written out in the program; with more it is no program to read."""
@@ -30,6 +31,7 @@ class NotWritten:
 
 def reproduction(backend: str, trial: Trial, found: Disagreement, *, title: str) -> str | NotWritten:
     """Its text: it prints what float64 expects and what the framework gives."""
+    backend = Versioned.parse(backend).name
     if importlib.util.find_spec(f"backends.{backend}.source") is None:
         return NotWritten(f"backends/{backend} has no source.py")
     source: FrameworkSource = importlib.import_module(f"backends.{backend}.source").SOURCE

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from harness.datasets import Dataset
 from harness.inputs.prepare import PreparedData, run_inputs, training_sha256
 from harness.planning.plan import RunPlan
+from harness.planning.subjects import subject_of
 from harness.planning.trainable import prepared_data
 from results.record import Row
 
@@ -24,9 +25,12 @@ def remaining(planned: Sequence[Planned], rows: Iterable[Row], dataset_of: Calla
     by_name = {row.run_id for row in found if row.fingerprints.architecture is None}
     finished = [row for row in found if row.fingerprints.architecture is not None]
     contents = _Contents(dataset_of)
+    asked = list(dict.fromkeys(plan.backend for _, plan in planned))
+    subjects = {row.run_id: subject_of(row.backend, row.framework_version, asked) for row in finished}
     left = []
     for run_id, plan in planned:
-        if run_id in by_name or any(_same_place(row, plan) and contents.agree(row, plan) for row in finished):
+        same = (row for row in finished if subjects[row.run_id] == plan.backend and _same_place(row, plan))
+        if run_id in by_name or any(contents.agree(row, plan) for row in same):
             continue
         free = _free(run_id, names)
         names.add(free)
@@ -35,8 +39,8 @@ def remaining(planned: Sequence[Planned], rows: Iterable[Row], dataset_of: Calla
 
 
 def _same_place(row: Row, plan: RunPlan) -> bool:
-    ours = (plan.backend.name, plan.tuning, plan.device, plan.precision, plan.threads, plan.seed, plan.round)
-    theirs = (row.backend, row.tuning.manner, row.device, row.precision, row.threads, row.seed, row.round)
+    ours = (plan.tuning, plan.device, plan.precision, plan.threads, plan.seed, plan.round)
+    theirs = (row.tuning.manner, row.device, row.precision, row.threads, row.seed, row.round)
     return ours == theirs
 
 

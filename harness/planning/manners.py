@@ -47,4 +47,4 @@ def check_manner(backend: Registration, word: str) -> None:
     """Raise Refused unless the backend has this manner."""
     has = backend.create().manners
     if word not in has:
-        raise Refused(f"backend {backend.name!r} has no {word} manner; --tuning may be {' or '.join(has)}")
+        raise Refused(f"backend {backend.subject!r} has no {word} manner; --tuning may be {' or '.join(has)}")

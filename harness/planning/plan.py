@@ -100,7 +100,7 @@ class RunPlan:
         """What a user would choose for this very run, all of it said."""
         new = self.resumed is None
         return RunChoices(
-            backend=self.backend.name,
+            backend=self.backend.subject,
             model=self.model if new else None,
             dataset=self.dataset,
             recipe=(self.recipe_named or self.recipe.name) if new else None,

@@ -33,8 +33,11 @@ class Study(ComparisonChoices):
     """
 
     def __post_init__(self) -> None:
-        backends = [n for given in self.backends for n in (frameworks() if given == "all" else [find(given).name])]
+        backends = [n for given in self.backends for n in (frameworks() if given == "all" else [find(given).subject])]
         models = [name for given in self.models for name in (architecture_names() if given == "all" else [given])]
+        # The pinned version before others of its framework: where no baseline is named, ratios are to it.
+        names = [find(backend).name for backend in backends]
+        backends.sort(key=lambda backend: (names.index(find(backend).name), find(backend).version is not None))
         for field, values in (("backends", backends), ("models", models)):
             object.__setattr__(self, field, tuple(dict.fromkeys(values)))
         for field in ("backends", "models", "datasets", "seeds", "tuning"):
@@ -44,7 +47,7 @@ class Study(ComparisonChoices):
             object.__setattr__(self, field, tuple(dict.fromkeys(values)))
         object.__setattr__(self, "data_dir", None if self.data_dir is None else Path(self.data_dir))
         object.__setattr__(self, "precision", self.precision or "float32")
-        object.__setattr__(self, "baseline", find(self.baseline).name)
+        object.__setattr__(self, "baseline", find(self.baseline).subject)
         object.__setattr__(self, "tuning", manners(self.tuning))
         if not 1 <= self.repeats <= 1000:
             raise FieldError("repeats", f"must be from 1 to 1000, got {self.repeats}")
@@ -168,5 +171,5 @@ def _manners(study: Study) -> Iterator[tuple[Manner, Registration]]:
 def run_name(plan: RunPlan) -> str:
     """backend-model-dataset-sSEED-rROUND, the parts reduced to what a folder name may hold."""
     dataset = re.sub(r"[^A-Za-z0-9._]", "_", Path(plan.dataset).name)[:40] or "data"
-    parts = [plan.backend.name, plan.architecture.name, dataset, f"s{plan.seed}", f"r{plan.round}"]
+    parts = [plan.backend.subject.replace("@", "-"), plan.architecture.name, dataset, f"s{plan.seed}", f"r{plan.round}"]
     return "-".join(parts if plan.tuning == "recommended" else [*parts, plan.tuning])

@@ -7,6 +7,7 @@ already has needs none, and an interpreter named by the user goes before all.
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -18,6 +19,7 @@ from backends.registry import Registration, find, frameworks
 from harness.processes.managed import Environment
 from specs.errors import RequestError
 from specs.program import PROGRAM
+from specs.versioned import is_version
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,11 @@ class Interpreter:
 def find_interpreter(backend: str, python: Path | None = None) -> Interpreter:
     """The interpreter a worker of this backend starts in.
 
-    In order: ``python``; the variable HARNESS_PYTHON_<BACKEND>; the running interpreter, when it has the framework;
-    the managed environment. Raises RequestError saying what to type when there is none.
+    In order: ``python``; the variable HARNESS_PYTHON_<BACKEND>, which is not for NAME@VERSION; the running interpreter,
+    when it has the framework; the managed environment. Raises RequestError saying what to type when there is none.
     """
     registration = find(backend)
-    named = python or os.environ.get(f"HARNESS_PYTHON_{registration.name.upper()}")
+    named = python or (registration.version is None and os.environ.get(f"HARNESS_PYTHON_{registration.name.upper()}"))
     if named:
         path = Path(named).expanduser()
         resolved = shutil.which(str(path))
@@ -49,18 +51,28 @@ def find_interpreter(backend: str, python: Path | None = None) -> Interpreter:
         return Interpreter(environment.python, "managed")
     state = "is broken" if environment.directory.exists() else "is not installed"
     raise RequestError(
-        f"backend {registration.name!r}: {registration.title} {state} here; "
-        f"type: {PROGRAM} setup {registration.name} (or name an interpreter that has it with --python)"
+        f"backend {registration.subject!r}: {registration.title} {state} here; "
+        f"type: {PROGRAM} setup {registration.subject} (or name an interpreter that has it with --python)"
     )
 
 
 def in_running_interpreter(registration: Registration) -> bool:
-    """Whether the running interpreter has the framework, without importing it.
+    """Whether the running interpreter has the framework, in the version that was named if any, without importing it.
 
     A folder that merely has the framework's name (a namespace package, without an origin) does not count.
     """
     spec = importlib.util.find_spec(registration.framework)
-    return spec is not None and spec.origin is not None
+    if spec is None or spec.origin is None:
+        return False
+    return registration.version is None or is_version(registration.version, _distributed(registration))
+
+
+def _distributed(registration: Registration) -> str | None:
+    """The version of the framework's package in the running interpreter."""
+    try:
+        return importlib.metadata.version(registration.distributions[0])
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def find_python(backend: str, python: Path | None = None) -> Path:

@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from backends.allocator import KEEP_FREED_MEMORY
 from backends.contract import Manner
 from backends.registry import Registration
+from harness.processes.suitability import check_version, unsuited
 from harness.processes.worker_log import WorkerLog
 from harness.worker.calls import unpack
 from harness.worker.job import TrainingJob
@@ -171,7 +172,7 @@ class WorkerProcess:
         return self._process.poll() is None
 
     def load(self, *, timeout_s: float | None = None, stall_s: float | None = None) -> Loaded:
-        """Import the framework in the worker."""
+        """Import the framework in the worker. Raises as ``request`` does, and where it is not the version named."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         hello = self._receive(deadline, stall_s, STARTING)
         if hello.kind != "hello":
@@ -184,7 +185,9 @@ class WorkerProcess:
             "memory_limit_mb": self.memory_limit_mb,
         }
         answer = self.request("load", fields, timeout_s=_left(deadline), stall_s=stall_s)
-        return self._understood(Loaded, answer.fields, "load", "result")
+        loaded = self._understood(Loaded, answer.fields, "load", "result")
+        check_version(self.registration, loaded.framework.framework_version)
+        return loaded
 
     def train(
         self,
@@ -337,12 +340,13 @@ class WorkerProcess:
         said = self._understood(Failure, fields, verb, "error")
         if said.status == "request":
             return Refused(" ".join(said.message.split()))
+        unsuitable = unsuited(self.registration, said)
         return WorkerFailed(
-            said.status,
-            f"{said.type}: {said.message}" if said.type else said.message,
+            "unsupported" if unsuitable else said.status,
+            unsuitable or (f"{said.type}: {said.message}" if said.type else said.message),
             kind=said.type,
             doing=verb,
-            reason=said.message,
+            reason=unsuitable or said.message,
             traceback=said.traceback,
             log_tail=self._log.tail(),
             step=said.step if said.step is not None and 0 <= said.step < 2**63 else None,

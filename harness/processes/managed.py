@@ -1,4 +1,4 @@
-"""Managed environments: a virtual environment for each backend, made by venv and pip, one set-up at a time.
+"""Managed environments: a virtual environment for each backend and version, made by venv and pip, one at a time.
 
 What stands in its folder is what its requirements and constraints say: their digest is in its name. Whatever a set-up
 starts ends with it, and whoever finds the lock free finds nobody writing.
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from backends.registry import Registration
+from harness.processes.pins import pins_of
 from harness.processes.pip_failures import reason
 from specs.errors import RequestError
 from specs.program import CODE, PROGRAM
@@ -40,13 +41,13 @@ def root() -> Path:
 
 
 class Environment:
-    """The managed environment of one backend: <root>/<name>-<digest of its pins and this Python's version>."""
+    """That of a backend in a version: <root>/<name>-<digest of its pins and of this Python's version>."""
 
     def __init__(self, registration: Registration) -> None:
         self.registration = registration
         version = ".".join(map(str, sys.version_info[:3]))
-        files = [file for file in (registration.requirements, registration.constraints) if file.is_file()]
-        pins = [pin for file in files for pin in _pins(file)]
+        self._pins = pins_of(registration)
+        pins = [*self._pins.requirements, *self._pins.constraints]
         digest = hashlib.sha256(json.dumps([version, pins]).encode()).hexdigest()[:10]
         self.directory = root() / f"{registration.name}-{digest}"
         self.python = self.directory / "bin" / "python"
@@ -86,11 +87,6 @@ class Environment:
             raise RequestError(f"{error.filename or root()}: {error.strerror or error}") from None
         return True
 
-    def superseded(self) -> list[Path]:
-        """Environments of this backend that were made for other pins or another Python; nothing deletes them."""
-        stamps = root().glob(f"{self.registration.name}-*/{STAMP}")
-        return sorted(stamp.parent for stamp in stamps if stamp.parent != self.directory)
-
     def stop(self) -> None:
         """End what ``ensure`` is doing in another thread; the next one makes it anew."""
         self._stopped = True
@@ -119,9 +115,10 @@ class Environment:
         progress("creating the virtual environment")
         self._run([sys.executable, "-I", "-m", "venv", str(self.directory)], progress, lock)
         command = [str(self.python), "-I", "-m", "pip", "install", "--progress-bar", "off", "--log", str(self._pip_log)]
-        command += ["--requirement", str(self.registration.requirements)]
-        if self.registration.constraints.is_file():
-            command += ["--constraint", str(self.registration.constraints)]
+        for option, lines in (("requirement", self._pins.requirements), ("constraint", self._pins.constraints)):
+            file = self.directory / f"{option}s.txt"
+            file.write_text("".join(f"{line}\n" for line in lines))
+            command += [f"--{option}", str(file)]
         self._run(command, progress, lock)
         progress(f"importing {self.registration.framework}")
         self._run([str(self.python), "-I", "-c", f"import {self.registration.framework}"], None, lock)
@@ -129,7 +126,7 @@ class Environment:
         packages = [line.strip() for line in said if "==" in line or " @ " in line]
         stamp = self.directory / STAMP
         partial = stamp.with_suffix(".partial")
-        partial.write_text(json.dumps({"packages": packages}, indent=1))
+        partial.write_text(json.dumps({"subject": self.registration.subject, "packages": packages}, indent=1))
         partial.replace(stamp)
 
     def _run(self, command: list[str], progress: Callable[[str], None] | None, lock: int) -> list[str]:
@@ -163,16 +160,10 @@ class Environment:
         if process.returncode != 0:
             pip_log = self._pip_log.read_text(errors="replace") if self._pip_log.is_file() else ""
             raise RequestError(
-                f"setting up {self.registration.name} failed (exit {process.returncode}): "
-                f"{reason(''.join(lines), pip_log)}; the whole output is in {self.log}; run it again to repair"
+                f"setting up {self.registration.subject} failed (exit {process.returncode}): "
+                f"{reason(''.join(lines), pip_log)}; the whole output is in {self.log}; the next set-up makes it anew"
             )
         return lines
 
     def _interrupted(self) -> Interrupted:
-        return Interrupted(f"interrupted; {PROGRAM} setup {self.registration.name} makes it anew")
-
-
-def _pins(file: Path) -> list[str]:
-    """The lines of a requirements file that say something."""
-    lines = (line.partition("#")[0].strip() for line in file.read_text().splitlines())
-    return [line for line in lines if line]
+        return Interrupted(f"interrupted; {PROGRAM} setup {self.registration.subject} makes it anew")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from harness.processes.missing_versions import explained
+
 # pip names an index that it cannot read in its log alone, and then says that there is no such version.
 _SKIPPED = re.compile(r"Could not fetch URL (\S+): (.+?) - skipping")
 _BROKEN_OFF = re.compile(r"\b(ReadTimeoutError|ConnectTimeoutError|NewConnectionError|ProtocolError|IncompleteRead)\b")
 _FILE = re.compile(r"\[Errno (?:1|13|28|30|122)\] .+")  # permission, no permission, full, read-only, quota
+_CONFLICT = re.compile(r"The conflict is caused by:\n((?:    .+\n?)+)")
 # The second is what pip says of a version that is not there when a constraint asks for that version, too.
 _NO_MATCH = re.compile(r"No matching distribution found for (.+)|Cannot install (.+?) because these package versions")
 
@@ -20,6 +23,10 @@ def reason(said: str, log: str) -> str:
     unreachable = [f"{_place(url)}: {_cause(why)}" for url, why in _SKIPPED.findall(log) if not why.startswith("404 ")]
     if unreachable:
         return f"the package index could not be reached ({'; '.join(dict.fromkeys(unreachable))})"
+    if conflict := _CONFLICT.search(said):
+        return f"these versions exclude each other: {'; '.join(line.strip() for line in conflict[1].splitlines())}"
+    if version := explained(said, log):
+        return version
     if missing := _NO_MATCH.search(said):
         return f"the package index has no {missing[1] or missing[2]} that fits this Python, machine and constraints"
     if _BROKEN_OFF.search(said):

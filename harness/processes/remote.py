@@ -88,7 +88,7 @@ def open_worker(
     registration = find(backend)
     process = WorkerProcess(
         registration,
-        python=find_python(registration.name, python),
+        python=find_python(registration.subject, python),
         threads=threads,
         tuning=tuning,
         architecture=architecture,

@@ -39,7 +39,7 @@ def _proved(plan: RunPlan, python: Path) -> Proof:
         return Proof(status="unsupported", precision=plan.precision, reason=bounded(str(reason), 500))
     try:
         with open_worker(
-            plan.backend.name,
+            plan.backend.subject,
             python=python,
             threads=plan.threads,
             tuning=plan.tuning,
@@ -48,9 +48,10 @@ def _proved(plan: RunPlan, python: Path) -> Proof:
         ) as worker:
             return judged(steps, partial(_open, worker, plan), _precisions(plan))
     except WorkerFailed as failure:
-        return Proof(
-            status="failed", steps=len(steps.case.batches), reason=bounded(f"{failure.status}: {failure}", 500)
-        )
+        count = len(steps.case.batches)
+        if failure.status == "unsupported":
+            return Proof(status="unsupported", steps=count, precision=plan.precision, reason=bounded(str(failure), 500))
+        return Proof(status="failed", steps=count, reason=bounded(f"{failure.status}: {failure}", 500))
 
 
 def judged(steps: Steps, open_session: Open, precisions: Sequence[str]) -> Proof:

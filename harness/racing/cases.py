@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from backends.registry import Registration
 from harness.datasets import load_dataset
 from harness.planning.plan import RunPlan
 from harness.planning.study import Study
+from harness.planning.subjects import subject_of
 from harness.racing.plans import RaceInterrupted, baseline_of, run_race, training_of
 from harness.racing.race import Rules
 from results.race import Race, pooled
@@ -52,15 +54,13 @@ def race_set(study: Study, plans: Sequence[tuple[str, RunPlan]], results: Result
     for group in cases(plan for _, plan in plans):
         dataset = load_dataset(group[0].dataset, group[0].data_dir)
         training = training_of(group[0], dataset)
-        peaks = _peaks(rows, training)
-        racing = [plan for plan in group if (plan.backend.name, plan.tuning) in peaks]
+        peaks = _peaks(rows, training, group)
+        racing = [plan for plan in group if (plan.backend, plan.tuning) in peaks]
         if len(racing) < 2 or _decided(results, training, racing, study):
             continue
         watch.begun(racing)
         needs = {
-            place: peak
-            for place, plan in enumerate(racing)
-            if (peak := peaks[plan.backend.name, plan.tuning]) is not None
+            place: peak for place, plan in enumerate(racing) if (peak := peaks[plan.backend, plan.tuning]) is not None
         }
         try:
             race = run_race(racing, dataset, rules_of(study), watch.standing, baseline=study.baseline, needs_mb=needs)
@@ -72,13 +72,16 @@ def race_set(study: Study, plans: Sequence[tuple[str, RunPlan]], results: Result
         watch.finished(race)
 
 
-def _peaks(rows: Iterable[Row], training: str) -> dict[tuple[str, str], float | None]:
+def _peaks(
+    rows: Iterable[Row], training: str, plans: Sequence[RunPlan]
+) -> dict[tuple[Registration | None, str], float | None]:
     """The highest resident memory of each backend and manner that trained well, but for those whose proof failed."""
-    peaks: dict[tuple[str, str], float | None] = {}
+    asked = [plan.backend for plan in plans]
+    peaks: dict[tuple[Registration | None, str], float | None] = {}
     for row in rows:
         proved = row.proof is None or row.proof.status != "failed"
         if row.status == "ok" and proved and row.fingerprints.training == training:
-            key = (row.backend, row.tuning.manner)
+            key = (subject_of(row.backend, row.framework_version, asked), row.tuning.manner)
             known = [peak for peak in (peaks.get(key), row.memory.peak_rss_mb) if peak is not None]
             peaks[key] = max(known, default=None)
     return peaks
@@ -87,11 +90,11 @@ def _peaks(rows: Iterable[Row], training: str) -> dict[tuple[str, str], float | 
 def _decided(results: ResultSet, training: str, racing: Sequence[RunPlan], study: Study) -> bool:
     """Whether the races kept, taken together, are already as precise as the study wants it for all of these."""
     base = racing[baseline_of(racing, study.baseline)]
+    asked = [plan.backend for plan in racing]
     for race in pooled(results.races()[0]):
-        key = race.racers[race.baseline].key
-        here = (race.training, race.device, race.precision, race.threads, key.backend, key.tuning)
-        wanted = (training, base.device, base.precision, base.threads, base.backend.name, base.tuning)
-        took_part = {(racer.backend, racer.manner) for racer in race.racers}
-        if here == wanted and {(plan.backend.name, plan.tuning) for plan in racing} <= took_part and race.precise:
+        racers = [(subject_of(one.backend, one.framework_version, asked), one.manner) for one in race.racers]
+        here = (race.training, race.device, race.precision, race.threads, racers[race.baseline])
+        wanted = (training, base.device, base.precision, base.threads, (base.backend, base.tuning))
+        if here == wanted and {(plan.backend, plan.tuning) for plan in racing} <= {*racers} and race.precise:
             return True
     return False

@@ -92,5 +92,5 @@ def training_of(plan: RunPlan, dataset: Dataset) -> str:
 
 def baseline_of(plans: Sequence[RunPlan], backend: str) -> int:
     """The place of the one that ratios are taken to: the backend's recommended manner, else its first; or the first."""
-    own = [place for place, plan in enumerate(plans) if plan.backend.name == backend]
+    own = [place for place, plan in enumerate(plans) if backend in (plan.backend.subject, plan.backend.name)]
     return next((place for place in own if plans[place].tuning == "recommended"), own[0] if own else 0)

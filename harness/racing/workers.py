@@ -66,7 +66,7 @@ def opened(plan: RunPlan, data: Path, inputs: Path) -> Iterator[Stopped]:
     )
     with WorkerProcess(
         plan.backend,
-        python=find_python(plan.backend.name, plan.python),
+        python=find_python(plan.backend.subject, plan.python),
         threads=plan.threads,
         tuning=plan.tuning,
         architecture=plan.architecture,

@@ -27,6 +27,8 @@ def advice(failure: WorkerFailed, *, backend: str, named: bool = False) -> str:
             )
         case "diverged", _:
             return "Lower the learning rate in the recipe, or check the scale of the pixels."
+        case "unsupported", _ if failure.kind != "Unsupported":  # a name that the adapter missed
+            return "Name another version of the framework, or leave this one out."
         case "unsupported", _:
             return "This framework lacks what was asked for; choose another --precision or --device, or leave it out."
         case "crashed", "SIGKILL":

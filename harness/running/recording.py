@@ -83,7 +83,7 @@ def record_of(
         started_at=notes.started_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         command=plan.command(notes.fingerprints.training),
         backend=plan.backend.name,
-        framework_version=notes.loaded.framework.framework_version if notes.loaded else None,
+        framework_version=notes.loaded.framework.framework_version if notes.loaded else plan.backend.version,
         model=plan.architecture.name,
         dataset=plan.dataset,
         recipe=plan.recipe.name,

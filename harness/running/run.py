@@ -40,7 +40,8 @@ Keep = Callable[[Record], None]
 def new_run_id(plan: RunPlan) -> str:
     """A folder name that is unique and says what the run is: time, backend, model, seed."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return f"{stamp}-{plan.backend.name}-{plan.architecture.name[:60]}-s{plan.seed}-{secrets.token_hex(2)}"
+    backend = plan.backend.subject.replace("@", "-")
+    return f"{stamp}-{backend}-{plan.architecture.name[:60]}-s{plan.seed}-{secrets.token_hex(2)}"
 
 
 def execute(
@@ -60,12 +61,12 @@ def execute(
     """
     check_plan(plan, dataset)
     check_manner(plan.backend, plan.tuning)
-    python = find_python(plan.backend.name, plan.python)
+    python = find_python(plan.backend.subject, plan.python)
     run = _Run(plan, dataset, folder, run_id, listen, keep)
     try:
         return run.carry_out(python, save_to)
     except WorkerFailed as failure:
-        return run.ended(failure.status, run_error(failure, plan.backend.name, named=plan.python is not None))
+        return run.ended(failure.status, run_error(failure, plan.backend.subject, named=plan.python is not None))
     except KeyboardInterrupt:
         advice = f"Run it again: {plan.command(run.training)}"
         return run.ended("interrupted", RunError(kind="interrupted", message="stopped by the user", advice=advice))
@@ -199,7 +200,7 @@ def refused_record(plan: RunPlan, run_id: str, refusal: RequestError) -> Record:
     """The record of a run of a sweep that turned out impossible as asked: the others go on."""
     notes = RunNotes(started_at=datetime.now(UTC), load_before=os.getloadavg()[0])
     refused = isinstance(refusal, Refused)
-    mend = repair(plan.backend.name, named=plan.python is not None)
+    mend = repair(plan.backend.subject, named=plan.python is not None)
     error = RunError(
         kind="refused" if refused else "environment",
         message=bounded(str(refusal)),

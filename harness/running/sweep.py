@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from harness.datasets import Dataset, load_dataset
 from harness.planning.finished import Planned, remaining
@@ -37,12 +38,16 @@ class Sweep:
     def check(plans: Iterable[Planned]) -> list[str]:
         """What to tell of the data sets.
 
-        Raises RequestError unless every backend has an interpreter and every model suits its dataset.
+        Raises RequestError unless every backend has an interpreter of its own and every model suits its dataset.
         """
         datasets: dict[str, Dataset] = {}
+        subjects: dict[tuple[str, Path], str] = {}
         notes: list[str] = []
         for _, plan in plans:
-            find_python(plan.backend.name, plan.python)
+            python = find_python(plan.backend.subject, plan.python)
+            other = subjects.setdefault((plan.backend.name, python), plan.backend.subject)
+            if other != plan.backend.subject:
+                raise RequestError(f"{other} and {plan.backend.subject} are the same here ({python}): name one of them")
             if plan.dataset not in datasets:
                 datasets[plan.dataset] = load_dataset(plan.dataset, plan.data_dir)
             notes += check_plan(plan, datasets[plan.dataset])

@@ -19,6 +19,7 @@ from results.selection import Selection
 from results.summary import Case, Subject, cases
 from results.tables import Results
 from results.words import Words
+from specs.versioned import version_order
 
 Level = Literal["sameness", "change", "race", "speed", "accuracy", "memory", "problem", "warning", "note"]
 
@@ -105,7 +106,7 @@ class Analysis:
         """All that ran, in the order of the backends and manners."""
         keys = [SubjectKey(*key) for key in self.results.runs[list(SUBJECT)].drop_duplicates().itertuples(index=False)]
         order = in_order([key.backend for key in keys])
-        return sorted(keys, key=lambda key: (order.index(key.backend), key.version, rung(key.tuning)))
+        return sorted(keys, key=lambda key: (order.index(key.backend), version_order(key.version), rung(key.tuning)))
 
     def named(self, keys: Sequence[SubjectKey]) -> str:
         """Names of subjects joined; of a backend in several manners once, with the manners."""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import backends.registry
-from backends.registry import BACKENDS, Registration
+from backends.registry import BACKENDS, Registration, find
 from harness.cli.setup import setup
+from harness.processes.made import versions_made
+from harness.processes.managed import STAMP, Environment
 
 
-def wheel(folder: Path, name: str) -> Path:
+def wheel(folder: Path, name: str, version: str = "1.0") -> Path:
     """The smallest wheel that pip installs: one empty module."""
-    file = folder / f"{name}-1.0-py3-none-any.whl"
-    info = f"{name}-1.0.dist-info"
+    file = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(f"{name}.py", "")
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
     return file
@@ -55,4 +58,62 @@ def test_one_that_fails_leaves_the_others_whole(pins: Path, capsys: pytest.Captu
     assert setup(["first"]) == 0
     said = capsys.readouterr().err
     assert "first: ready" in said
-    assert said.count("not used by this version, and may be deleted") == 1
+    assert said.count("not used by this version, and removed by python -m harness setup --prune") == 1
+
+
+@pytest.fixture
+def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of environments; one backend, of whose framework there are three versions."""
+    monkeypatch.setenv("HARNESS_ENVS", str(tmp_path / "envs"))
+    monkeypatch.setattr(backends.registry, "REQUIREMENTS", tmp_path)
+    for version in ("1.0.0", "1.1.0", "2.0.0"):
+        wheel(tmp_path, "many_framework", version)
+    (tmp_path / "many.txt").write_text(f"--no-index\n--find-links {tmp_path}\nmany_framework==2.0.0\n")
+    entry = Registration(
+        name="many", title="Many", adapter="none:None", framework="many_framework", packages=("many-framework",)
+    )
+    monkeypatch.setattr(backends.registry, "BACKENDS", {"many": entry})
+    monkeypatch.setattr("harness.processes.made.BACKENDS", {"many": entry})
+    return tmp_path / "envs"
+
+
+def folders(envs: Path) -> set[str]:
+    return {place.name for place in envs.iterdir() if place.is_dir()}
+
+
+def test_versions_stand_side_by_side_until_pruned(versions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert setup(["many@1.0", "many", "many@1.1.0"]) == 0
+    said = capsys.readouterr().err
+    assert [f"{name}: ready" in said for name in ("many", "many@1.0.0", "many@1.1.0")] == [True] * 3
+    assert "not used" not in said
+    assert {one.subject for one in versions_made()} == {"many@1.0.0", "many@1.1.0"}
+    assert len(folders(versions)) == 3
+    old = Environment(find("many@1.0.0")).directory
+    assert "many-framework==1.0.0" in (old / STAMP).read_text().replace("many_framework", "many-framework")
+
+    (versions / "many-0123456789" / "lib").mkdir(parents=True)  # half-made
+    (versions / "many-0123456789" / "lib" / "file").write_bytes(bytes(3 * 2**20))
+    (versions / "mine").mkdir()  # no environment of ours
+    with (versions / "many.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert setup(["many@1.0"], prune=True) == 0
+        assert capsys.readouterr().out.count("left alone, a set-up of many is under way") == 2
+    assert setup(["many@1.0"], prune=True) == 0
+    said = capsys.readouterr().out
+    assert f"removed many, half-made (3 MiB): {versions}/many-0123456789" in said
+    assert "removed many@1.1.0 (" in said
+    assert "2 environments removed" in said
+    assert folders(versions) == {"mine", old.name, Environment(find("many")).directory.name}
+    assert Environment(find("many@1.0.0")).ready()
+    assert setup([], prune=True) == 0
+    assert "removed many@1.0.0" in capsys.readouterr().out
+    assert folders(versions) == {"mine", Environment(find("many")).directory.name}
+    assert setup(["many"]) == 0
+    assert "many: was ready" in capsys.readouterr().err
+
+
+def test_a_version_that_there_is_not_names_its_neighbours(versions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert setup(["many@1.5.0"]) == 1
+    said = capsys.readouterr().err
+    assert "many@1.5.0: failed: setting up many@1.5.0 failed" in said
+    assert "the package index has no many-framework 1.5.0; the nearest: 1.1.0 and 2.0.0" in said
