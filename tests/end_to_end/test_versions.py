@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -90,8 +91,10 @@ def test_doctor_knows_the_versions_that_were_set_up(harness: Callable[..., Done]
 
 
 def test_what_is_asked_twice_or_is_another_version_is_refused(harness: Callable[..., Done]) -> None:
-    done = harness("run --model mlp --dataset digits --backend many@1.1 --python", sys.executable)
-    assert done.returncode != 0
+    [found] = json.loads(harness("doctor many --json").stdout)
+    done = harness("run --model mlp --dataset digits --no-proof --backend many@1.1 --python", found["interpreter"])
+    assert done.returncode == 2
+    assert "many@1.1.0 was asked for, and the interpreter has Many 2.0.0" in done.stderr
     twice = harness(COMPARE.replace("--name two", "--name twice"), "many,many@2.0.0")
     assert twice.returncode == 2
     assert "many and many@2.0.0 are the same here" in twice.stderr
