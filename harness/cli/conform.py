@@ -41,6 +41,7 @@ def conform(
 
     Example: `python -m harness conform --backend paddle --level layers`
     """
+    from harness.cli.checkpoint_options import failures_as_one_line
     from harness.cli.conform_progress import ConformProgress
     from harness.conformance.outcome import LEVELS
     from harness.conformance.running import run_suite
@@ -61,7 +62,7 @@ def conform(
     mnist = find_mnist(data_dir)
     suite = Suite(scope, mnist=mnist)
     notes += suite.notes(levels)
-    with ConformProgress(quiet=quiet) as progress:
+    with ConformProgress(quiet=quiet) as progress, failures_as_one_line("conform"):
         reports = run_suite(suite, pythons, chosen, levels=levels, progress=progress)
     table = ConformanceTable(scope=scope.name, levels=levels, reports=reports, notes=tuple(notes))
     if levels == LEVELS:

@@ -49,7 +49,9 @@ Timeout = Annotated[float | None, typer.Option(help="Seconds a run may take in a
 StallTimeout = Annotated[float | None, typer.Option(help="Seconds a run may go without any progress.")]
 MemoryLimit = Annotated[int | None, typer.Option(help="MiB of memory a run's worker may use.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the result set.")]
-Backend = Annotated[str | None, typer.Option(help=f"{alternatives()}; default with --resume: the same.")]
+Backend = Annotated[
+    str | None, typer.Option(help=f"{alternatives()}, or NAME@VERSION; default with --resume: the same.")
+]
 Model = Annotated[str | None, typer.Option(help="A model's name or YAML file.", metavar="NAME|PATH")]
 Seed = Annotated[int | None, typer.Option(help="Seed of weights, batch order and dropout; default: 0.")]
 Precision = Annotated[str | None, typer.Option(help="float32 (the default), float64 or bfloat16.")]
@@ -69,7 +71,12 @@ Expect = Annotated[
 ]
 Backends = Annotated[
     tuple[str, ...],
-    typer.Option("--backends", "--backend", help='Names, or "all" that are installed (the default).', metavar="A,B,…"),
+    typer.Option(
+        "--backends",
+        "--backend",
+        help='Names, NAME@VERSION, or "all" that are installed (the default).',
+        metavar="A,B,…",
+    ),
 ]
 Models = Annotated[
     tuple[str, ...],
@@ -86,7 +93,7 @@ Manners = Annotated[
         metavar="MANNER,…",
     ),
 ]
-Baseline = Annotated[str, typer.Option(help="The backend that ratios refer to; default: torch.")]
+Baseline = Annotated[str, typer.Option(help="The backend that ratios refer to, NAME or NAME@VERSION; default: torch.")]
 RetryNoisy = Annotated[int, typer.Option(help="Repeat a run up to N times when the machine was busy.")]
 Race = Annotated[
     bool, typer.Option("--race/--no-race", help="After the runs, race the backends of each case by turns.")
