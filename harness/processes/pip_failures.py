@@ -23,8 +23,8 @@ def reason(said: str, log: str) -> str:
     unreachable = [f"{_place(url)}: {_cause(why)}" for url, why in _SKIPPED.findall(log) if not why.startswith("404 ")]
     if unreachable:
         return f"the package index could not be reached ({'; '.join(dict.fromkeys(unreachable))})"
-    if conflict := _CONFLICT.search(said):
-        return f"these versions exclude each other: {'; '.join(line.strip() for line in conflict[1].splitlines())}"
+    if (conflict := _CONFLICT.search(said)) and len(wanted := _wanted(conflict[1])) > 1:
+        return f"these versions exclude each other: {'; '.join(wanted)}"
     if version := explained(said, log):
         return version
     if missing := _NO_MATCH.search(said):
@@ -34,6 +34,12 @@ def reason(said: str, log: str) -> str:
     if "ensurepip is not" in said:
         return "this Python has no ensurepip to begin an environment with (Debian and Ubuntu: the package python3-venv)"
     return _last(said)
+
+
+def _wanted(conflict: str) -> list[str]:
+    """Who wants what; one thing where a constraint asks for no more than the requirement does."""
+    lines = (line.strip().removeprefix("The user requested ") for line in conflict.splitlines())
+    return list(dict.fromkeys(line.removeprefix("(constraint) ") for line in lines))
 
 
 def _place(url: str) -> str:

@@ -101,5 +101,5 @@ def test_versions_that_exclude_each_other_are_named() -> None:
         "\nThe conflict is caused by:\n    The user requested frame==1.0\n    other 5.0 depends on frame>=2\n\n"
         "To fix this you could try to:\n1. loosen the range\n"
     )
-    expected = "these versions exclude each other: The user requested frame==1.0; other 5.0 depends on frame>=2"
+    expected = "these versions exclude each other: frame==1.0; other 5.0 depends on frame>=2"
     assert reason(said, "") == expected
