@@ -116,4 +116,4 @@ def test_a_version_that_there_is_not_names_its_neighbours(versions: Path, capsys
     assert setup(["many@1.5.0"]) == 1
     said = capsys.readouterr().err
     assert "many@1.5.0: failed: setting up many@1.5.0 failed" in said
-    assert "the package index has no many-framework 1.5.0; the nearest: 1.1.0 and 2.0.0" in said
+    assert "the package index has no many_framework 1.5.0; the nearest: 1.1.0 and 2.0.0" in said
