@@ -20,7 +20,9 @@ def conform(
     ] = None,
     level: Annotated[
         list[str] | None,
-        typer.Option(help="layers, networks, optimizers, trajectories or runs, or 1 to 5 (repeatable); default: all."),
+        typer.Option(
+            help="layers, networks, optimizers, trajectories, runs, loop or contract, or 1 to 7 (repeatable); all."
+        ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer cases of everything.")] = False,
     tuning: Annotated[
@@ -37,7 +39,7 @@ def conform(
     ] = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Judge the backends by the NumPy float64 reference: layers, networks, optimizers, trajectories, runs, loop.
+    """Judge the backends by the NumPy float64 reference: layers, networks, optimizers, trajectories, runs, and more.
 
     Example: `python -m harness conform --backend paddle --level layers`
     """

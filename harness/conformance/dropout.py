@@ -84,17 +84,28 @@ def _judge_masks(dropout_masks: NDArray[np.bool_], p: float, case: str, tally: T
 
 
 def _judge_training_steps(session: Session, case: NetworkCase, spec: SessionSpec, p: float, tally: Tally) -> None:
-    """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** steps."""
-    before = session.parameters()["linear_1.weight"]
+    """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** steps.
+
+    After that two calls of a step each, which must not draw alike.
+    """
     steps = round(math.log(NEVER_KEPT / math.prod(SHAPE), p))
     if steps > MOST_STEPS:
         return
     session.set_training_data(case.images.astype(spec.dtype), case.labels)
     session.compile(1, steps)
-    session.train_steps(np.zeros((steps, 1), np.int64), np.full(steps, 0.01))
-    unmoved = (session.parameters()["linear_1.weight"] == before).all(axis=0)
+    unmoved, first, second = (_unmoved(session, count) for count in (steps, 1, 1))
     where = f"{unmoved.mean():.4f} never kept in {steps} steps"
     tally.add("training steps", _deviation(case.name, "training steps", unmoved, p**steps, where=where))
+    alike = p**2 + (1 - p) ** 2
+    tally.add("independence", _deviation(case.name, "independence", first == second, alike, where="from call to call"))
+
+
+def _unmoved(session: Session, steps: int) -> NDArray[np.bool_]:
+    """bool[features]: the features whose weights so many steps on the first sample, in one call, do not move."""
+    before = session.parameters()["linear_1.weight"]
+    session.train_steps(np.zeros((steps, 1), np.int64), np.full(steps, 0.01))
+    unmoved: NDArray[np.bool_] = (session.parameters()["linear_1.weight"] == before).all(axis=0)
+    return unmoved
 
 
 def _judge_evaluation(session: Session, case: NetworkCase, spec: SessionSpec, tally: Tally) -> None:

@@ -21,6 +21,7 @@ from harness.conformance.tolerances import tolerance
 from harness.worker.epochs import Emit
 from harness.worker.job import TrainingJob
 from harness.worker.reports import TrainedState, TrainingReport
+from harness.worker.script import Call, Played
 
 Open = Callable[[SessionSpec], Session]
 """Opens a session: in a worker, in this process, of a backend or of a planted mistake."""
@@ -30,13 +31,18 @@ Train = Callable[[TrainingJob, Emit], tuple[TrainingReport, TrainedState]]
 """Carries a training out as a run does and tells of it: in a worker, or in this process."""
 
 
+Play = Callable[[SessionSpec, Sequence[Call]], Played]
+"""Carries a script out where the sessions are: in a worker, or in this process."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What is judged: a name, what opens its sessions, and what carries out trainings."""
+    """What is judged: a name, what opens its sessions, what carries out trainings, and what carries out scripts."""
 
     name: str
     open: Open
     train: Train
+    play: Play
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from harness.processes.remote import RemoteWorker, open_worker
 from harness.worker.epochs import Emit
 from harness.worker.job import TrainingJob
 from harness.worker.reports import Loaded, TrainedState, TrainingReport
+from harness.worker.script import Call, Played
 
 # No single verb of any check takes longer on two cores; a worker that does is ended and counted as failed.
 VERB_TIMEOUT_S = 300.0
@@ -85,6 +86,10 @@ class Workplace:
             if failure.status == "unsupported":
                 raise Unsupported(failure.reason) from None
             raise
+
+    def play(self, spec: SessionSpec, calls: Sequence[Call]) -> Played:
+        """A script carried out in the worker. Raises like ``open``."""
+        return (self._worker or self._start()).play(replace(spec, tuning=self._tuning), calls)
 
     def stop(self) -> None:
         """End the worker from another thread, at once and for good: whatever waits for it fails."""
@@ -155,7 +160,7 @@ def judge_backend(
     outcomes: list[CheckOutcome] = []
     title = f"{backend}, {tuning}"
     with workplace:
-        candidate = Candidate(name=title, open=workplace.open, train=workplace.train)
+        candidate = Candidate(name=title, open=workplace.open, train=workplace.train, play=workplace.play)
         for done, check in enumerate(checks, start=1):
             found = check.run(candidate)
             outcomes.extend(found)

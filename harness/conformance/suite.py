@@ -9,6 +9,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from harness.conformance import (
+    contract,
     drawn_layers,
     graph_cases,
     join_cases,
@@ -18,6 +19,7 @@ from harness.conformance import (
     trajectories,
 )
 from harness.conformance.case import ConformanceCase
+from harness.conformance.contract import Scripts
 from harness.conformance.dropout import native_dropout
 from harness.conformance.judge import Candidate, judge
 from harness.conformance.locate import first_difference
@@ -64,6 +66,7 @@ class Scope:
     every_option: bool
     recipes: tuple[str, ...]
     dropout: tuple[float, ...]
+    scripts: Scripts
 
 
 FULL = Scope(
@@ -75,6 +78,7 @@ FULL = Scope(
     every_option=True,
     recipes=architecture_names(),
     dropout=(0.1, 0.25, 0.3, 0.5, 0.9, 0.999),
+    scripts=Scripts(count=4, writes=("save", "export")),
 )
 QUICK = Scope(
     name="quick",
@@ -84,7 +88,8 @@ QUICK = Scope(
     drawn_graphs=4,
     every_option=False,
     recipes=("mlp", "lenet5"),
-    dropout=(0.25, 0.999),
+    dropout=(0.25, 0.5, 0.999),
+    scripts=Scripts(count=1, writes=("save",)),
 )
 
 
@@ -111,6 +116,7 @@ class Suite:
             "trajectories": self._trajectories,
             "runs": self._digits,
             "loop": self._loop,
+            "contract": self._contract,
         }
         return tuple(check for level in LEVELS if level in levels for check in makers[level]())
 
@@ -188,6 +194,13 @@ class Suite:
         for precision in self._precisions:
             run = partial(self._loop_runs.judge, precision=precision)
             yield Check(level="loop", name="training and resumption", precision=precision, run=run)
+
+    def _contract(self) -> Iterator[Check]:
+        for name in contract.SCRIPTS:
+            for precision in self._precisions if name != contract.MANY else PRECISIONS[:1]:
+                run = partial(contract.judge_scripts, scripts=self.scope.scripts, check=name, precision=precision)
+                yield Check(level="contract", name=name, precision=precision, run=run)
+        yield Check(level="contract", name="bfloat16", precision="bfloat16", run=contract.judge_bfloat16)
 
     def _check(self, level: str, name: str, precision: str, cases: Callable[[], Sequence[ConformanceCase]]) -> Check:
         def run(candidate: Candidate) -> list[CheckOutcome]:

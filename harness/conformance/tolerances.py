@@ -111,6 +111,16 @@ _FLOAT32: dict[str, Tolerance] = {
     ),
     "same seed": Tolerance(limit=0.0, reason="one thread on a CPU adds the same numbers in the same order"),
     "other seed": Tolerance(limit=0.0, unit="equal", reason="another seed must draw other masks"),
+    # Level 7: the contract. Level 6, the loop, has the quantities of trajectories, and so have its other ones.
+    "arrays of others": Tolerance(
+        limit=0.0, unit="arrays", reason="what was handed out or handed in may not change by one bit"
+    ),
+    "bfloat16": Tolerance(
+        limit=0.05, unit="relative", reason="a bfloat16 has 8 bits, errs by 0.004, and a network rounds many times"
+    ),
+    "rounding to bfloat16": Tolerance(
+        limit=1.0, unit="times", reason="the least error that rounding to 8 bits makes, over the error that was found"
+    ),
 }
 
 

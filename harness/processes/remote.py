@@ -18,6 +18,7 @@ from harness.processes.environments import find_python
 from harness.processes.launcher import WorkerFailed, WorkerProcess
 from harness.worker.calls import pack, unpack
 from harness.worker.protocol import Message
+from harness.worker.script import Call, Played, pack_calls, unpack_played
 from specs.architecture import Architecture
 from specs.codec import to_plain
 
@@ -43,6 +44,12 @@ class RemoteWorker:
         fields = {"session": number, "directory": str(directory.absolute()), "threads": self.process.threads}
         self.request("open_exported", fields)
         return RemotePredictor(self, number)
+
+    def play(self, spec: SessionSpec, calls: Sequence[Call]) -> Played:
+        """Carry a script out in the worker. Raises like ``open``."""
+        fields, arrays = pack_calls(calls)
+        answer = self.request("play", {"spec": to_plain(spec), **fields}, arrays)
+        return unpack_played(answer.fields, answer.arrays)
 
     def measure(
         self,

@@ -27,6 +27,7 @@ from harness.worker.epochs import Diverged
 from harness.worker.job import TrainingJob
 from harness.worker.protocol import Channel, ChannelClosed, Message
 from harness.worker.reports import Failure, Loaded
+from harness.worker.script import pack_played, play, unpack_calls
 from harness.worker.timing import in_turn
 from harness.worker.training import Training
 from harness.worker.turns import Turns
@@ -73,6 +74,7 @@ class Worker:
             "close": self.close,
             "call": self.call,
             "measure": self.measure,
+            "play": self.play,
         }
         return verbs[kind]
 
@@ -144,6 +146,11 @@ class Worker:
         """Call a method of the contract: {session, method, arguments}, packed."""
         session = self.sessions[request.fields["session"]]
         return invoke(session, request.fields["method"], request.fields["arguments"], request.arrays)
+
+    def play(self, request: Message) -> Answer:
+        """Carry a script out on sessions of its own: {spec, calls}, packed -> what was played, packed."""
+        spec = from_plain(SessionSpec, request.fields["spec"])
+        return pack_played(play(self._loaded.open, spec, unpack_calls(request.fields, request.arrays)))
 
     def measure(self, request: Message) -> Answer:
         """Time a method of the contract in several sessions in turn: {sessions, method, arguments,

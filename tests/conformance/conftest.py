@@ -92,4 +92,4 @@ def candidate(used: tuple[str, Manner], backend_python: Callable[[str], Path]) -
     backend, manner = used
     backend_python(backend)
     with Workplace(backend, manner) as workplace:
-        yield Candidate(name=f"{backend}, {manner}", open=workplace.open, train=workplace.train)
+        yield Candidate(name=f"{backend}, {manner}", open=workplace.open, train=workplace.train, play=workplace.play)

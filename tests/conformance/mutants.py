@@ -90,5 +90,10 @@ FURTHER = _mutants(
         ("loop", "no return to training after evaluation"): state.StaysInEvaluation,
         ("loop", "images of later epochs ignored"): state.FirstImages,
         ("loop", "the first batch's size in every mean"): state.FirstBatchSize,
+        ("contract", "views of what is moved in place"): state.Views,
+        ("contract", "parameters that are the caller's arrays"): state.CallersParameters,
+        ("contract", "images divided in place by the caller's leave"): state.ImagesScaledInPlace,
+        ("contract", "indices as uint16"): state.SixteenBits,
+        ("contract", "one state of the optimizer for all sessions"): state.SharedSlots,
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,7 @@ from harness.conformance.judge import Candidate
 from harness.conformance.outcome import LEVELS, CheckOutcome
 from harness.conformance.suite import FULL, Suite
 from harness.conformance.table import line
+from harness.worker.script import play
 from tests.conformance.mutants import FURTHER, MUTANTS
 from tests.conformance.planting import Mutant, Open, training
 
@@ -22,7 +24,7 @@ def suite() -> Suite:
 
 
 def candidate(name: str, open_session: Open) -> Candidate:
-    return Candidate(name=name, open=open_session, train=training(open_session))
+    return Candidate(name=name, open=open_session, train=training(open_session), play=partial(play, open_session))
 
 
 def judged(suite: Suite, level: str, candidate: Candidate) -> list[CheckOutcome]:

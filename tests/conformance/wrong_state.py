@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,3 +87,40 @@ class FirstBatchSize(NumpySession):
         self.size = self.size or batch_indices.shape[1]
         rates = learning_rates * (batch_indices.shape[1] / self.size)
         return super().train_steps(batch_indices, rates, **keywords)
+
+
+class CallersParameters(NumpySession):
+    """Keeps the arrays that parameters are loaded from."""
+
+    def load_parameters(self, parameters: Mapping[str, Array]) -> None:
+        self._values = dict(parameters)
+
+
+class ImagesScaledInPlace(NumpySession):
+    """Computes on the images of its caller."""
+
+    def predict(self, images: Array) -> Array:
+        images *= 2
+        images /= 2
+        images += np.spacing(images)
+        return super().predict(images)
+
+
+class SixteenBits(NumpySession):
+    """Numbers training samples by too few bits."""
+
+    def train_steps(
+        self, batch_indices: NDArray[np.int64], learning_rates: NDArray[np.float64], **keywords: Any
+    ) -> NDArray[np.float64]:
+        return super().train_steps(batch_indices.astype(np.uint16).astype(np.int64), learning_rates, **keywords)
+
+
+class SharedSlots(NumpySession):
+    """Has the optimizer's state in common with every session of the same network."""
+
+    common: ClassVar[dict[Any, Any]] = {}
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        key = self._spec.architecture.name, self._spec.precision
+        self._slots = self.common.setdefault(key, self._slots)
