@@ -6,6 +6,7 @@ Ten of them are planted each day, other ones tomorrow; all of them with ``--scop
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from backends.registry import frameworks
+from backends.registry import BACKENDS, frameworks
 from harness.conformance.suite import QUICK, Suite
 from harness.conformance.table import line
+from specs.program import CODE
 from tests.conformance.mistakes import MISTAKES
 from tests.conformance.mistakes.catching import catches, checks_of, outcomes_of
 from tests.conformance.mistakes.patch import Mistake
@@ -52,6 +54,14 @@ def test_patch_applies(one: Mistake, suite: Suite) -> None:
 def test_there_are_enough_of_them() -> None:
     assert len({str(mistake) for mistake in MISTAKES}) == len(MISTAKES) >= 60
     assert min(Counter(mistake.backend for mistake in MISTAKES)[name] for name in frameworks()) >= 10
+
+
+def test_the_documents_count_them() -> None:
+    text = (CODE / "docs" / "semantics.md").read_text().replace("\n", " ")
+    count = Counter(mistake.backend for mistake in MISTAKES)
+    assert f"holds {len(MISTAKES)} mistakes" in text
+    for name in frameworks():
+        assert re.search(rf"\b{count[name]} in {BACKENDS[name].title}'s", text), f"{count[name]} in {name}'s adapter"
 
 
 def test_every_one_has_its_day() -> None:
