@@ -65,10 +65,10 @@ class PaddleBackend(Backend):
             case "recommended":
                 return PaddleSession(spec, place, (threads,))
             case "expert":
-                from backends.paddle.expert.session import ExpertSession, refusal
+                from backends.paddle.expert.session import DynamicSession, ExpertSession, refusal
 
                 if reason := refusal(spec):
-                    return PaddleSession(spec, place, (threads, f"dynamic graph: {reason}"))
+                    return DynamicSession(spec, place, (threads, f"dynamic graph: {reason}"))
                 return ExpertSession(spec)
 
     def open_exported(self, directory: Path, *, threads: int) -> Predictor:

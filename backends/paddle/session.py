@@ -134,7 +134,7 @@ class PaddleSession(Session):
     def export(self, directory: Path) -> None:
         """An inference model in float32: the program and model.pdiparams."""
         plain = Network(self._spec.architecture, "float32")
-        plain.set_state_dict(self._network.state_dict())
+        plain.set_state_dict({name: t.astype("float32") for name, t in self._network.state_dict().items()})
         export.write_inference_model(plain, self._spec.architecture.input, directory)
 
     def synchronize(self) -> None:

@@ -47,14 +47,6 @@ FEATURES = Architecture(
 )
 TINY = Architecture(name="tiny", input=(1, 2, 2), classes=3, layers=(L.Flatten(), L.Linear(out_features=3)))
 
-OF_IMAGES: Choices = {"samples": (40,), "batches": (16, 6, 1), "steps": (1, 2, 5), "images": (1, 999, 1001, 300)}
-OF_FEATURES: Choices = {
-    "samples": (40, 40, 23),
-    "batches": (8, 3, 1, 64),
-    "steps": (1, 8, 3, 35),
-    "images": (7, 1, 999, 1000, 1001, 2500),
-}
-
 MANY = "many samples"
 SAMPLES = 70_000
 """Of training: more than sixteen bits can count."""
@@ -64,10 +56,31 @@ LEAST_ROUNDING = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class Scripts:
-    """The scripts of a scope: so many of each network; ``writes`` are what their sessions write at the end."""
+    """The scripts of a scope: so many of each network; ``writes`` are what their sessions write at the end.
+
+    Batch sizes and numbers of images are what some frameworks compile anew for, which takes most of the time.
+    """
 
     count: int
     writes: tuple[str, ...]
+    images: Choices
+    features: Choices
+
+
+MANY_SCRIPTS = Scripts(
+    count=4,
+    writes=("save", "export"),
+    images=Choices(samples=(40, 23), batches=(16, 6, 1), steps=(1, 2, 5), images=(1, 999, 1001, 300)),
+    features=Choices(
+        samples=(40, 40, 23), batches=(8, 3, 1, 64), steps=(1, 8, 3, 35), images=(7, 1, 999, 1000, 1001, 2500)
+    ),
+)
+FEW_SCRIPTS = Scripts(
+    count=1,
+    writes=("save",),
+    images=Choices(samples=(40,), batches=(16, 6), steps=(1, 2, 5), images=(1, 1001)),
+    features=Choices(samples=(40, 40, 23), batches=(8, 3, 64), steps=(1, 8, 3, 35), images=(7, 1000, 2500)),
+)
 
 
 @cache
@@ -75,7 +88,7 @@ def on_images(scope: Scripts) -> tuple[Script, ...]:
     """A convolutional network with batch norm, and dropout under given masks, by SGD with momentum."""
     rule = SGD(learning_rate=0.05, momentum=0.9)
     return tuple(
-        drawn(f"script {number} on images", IMAGES, rule, OF_IMAGES, calls=16, writes=scope.writes)
+        drawn(f"script {number} on images", IMAGES, rule, scope.images, calls=16, writes=scope.writes)
         for number in range(1, scope.count + 1)
     )
 
@@ -85,7 +98,7 @@ def on_features(scope: Scripts) -> tuple[Script, ...]:
     """Linear layers by Adam, whose state has a step count, in short calls and long ones."""
     rule = Adam(learning_rate=0.01, epsilon=1e-3)
     return tuple(
-        drawn(f"script {number} on features", FEATURES, rule, OF_FEATURES, calls=20, writes=scope.writes)
+        drawn(f"script {number} on features", FEATURES, rule, scope.features, calls=20, writes=scope.writes)
         for number in range(1, scope.count + 1)
     )
 

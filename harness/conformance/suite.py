@@ -78,7 +78,7 @@ FULL = Scope(
     every_option=True,
     recipes=architecture_names(),
     dropout=(0.1, 0.25, 0.3, 0.5, 0.9, 0.999),
-    scripts=Scripts(count=4, writes=("save", "export")),
+    scripts=contract.MANY_SCRIPTS,
 )
 QUICK = Scope(
     name="quick",
@@ -89,7 +89,7 @@ QUICK = Scope(
     every_option=False,
     recipes=("mlp", "lenet5"),
     dropout=(0.25, 0.5, 0.999),
-    scripts=Scripts(count=1, writes=("save",)),
+    scripts=contract.FEW_SCRIPTS,
 )
 
 

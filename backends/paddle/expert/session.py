@@ -48,7 +48,16 @@ def refusal(spec: SessionSpec) -> str | None:
     return None
 
 
-class ExpertSession(PaddleSession):
+class DynamicSession(PaddleSession):
+    """A plain session in a worker whose graphs are of the older kind: what ``refusal`` keeps from that graph."""
+
+    def export(self, directory: Path) -> None:
+        """As the plain session, by way of the newer graph: some layers no longer write the older one."""
+        with IrGuard(), paddle.base.dygraph.guard():
+            super().export(directory)
+
+
+class ExpertSession(DynamicSession):
     """A plain session on the CPU in float32 that computes by programs: for training, gradients and evaluation."""
 
     def __init__(self, spec: SessionSpec) -> None:
@@ -114,11 +123,6 @@ class ExpertSession(PaddleSession):
         (loss,) = mean_cross_entropy(self._get("logits")[None], labels[None], self._spec.label_smoothing)
         gradients = {name: entry.canonical(self._get(f"{name}.gradient")) for name, entry in self._parameters.items()}
         return float(loss), {**gradients, "input": np.moveaxis(self._get("input.gradient"), 3, 1).copy()}
-
-    def export(self, directory: Path) -> None:
-        """As the plain session, by way of the newer graph: some layers no longer write the older one."""
-        with IrGuard(), paddle.base.dygraph.guard():
-            super().export(directory)
 
     def tuning(self) -> tuple[str, ...]:
         """What the programs do."""
