@@ -130,9 +130,10 @@ IN_KERAS = (
     _Mistake(
         name="the order of flatten absorbed across a dropout",
         file="network.py",
-        right="_ORDER_FREE = (",
-        wrong="_ORDER_FREE = (L.Dropout, ",
-        level="networks",
+        right="isinstance(node.layer, _ORDER_FREE)",
+        wrong="isinstance(node.layer, _ORDER_FREE | L.Dropout)",
+        level="contract",
+        check="images",
     ),
     _Mistake(
         name="step count not loaded",

@@ -126,14 +126,6 @@ IN_PADDLE = (
         check="many samples",
     ),
     _Mistake(
-        name="bfloat16 computed in float32",
-        file="session.py",
-        right='enable=self._spec.precision == "bfloat16"',
-        wrong="enable=False",
-        level="contract",
-        check="bfloat16",
-    ),
-    _Mistake(
         name="powers of beta not loaded",
         file="optimizers.py",
         right='        self.step = int(state["step"])\n        self._write_powers()\n',
