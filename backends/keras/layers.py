@@ -63,7 +63,8 @@ def _activation(layer: L.Operation, policy: keras.DTypePolicy, common: dict[str,
     """An activation, written out where TensorFlow's own operation is wrong.
 
     Of a convolution, its bias, a sum and a leaky ReLU a TensorFlow graph makes one operation whose slope is 0.2, given
-    what it may (2.21, when predicting). In float64 GELU and leaky ReLU keep their constants in float32.
+    what it may (2.21, when predicting). In float64 GELU and leaky ReLU keep their constants in float32. ELU takes 1
+    from exp(x), which leaves nothing of an x near 0.
     """
     match layer:
         case L.ReLU():
@@ -73,7 +74,7 @@ def _activation(layer: L.Operation, policy: keras.DTypePolicy, common: dict[str,
         case L.GELU() if policy.compute_dtype == "float64":
             return lambda x: 0.5 * x * (1 + ops.erf(x / math.sqrt(2)))
         case L.ELU(alpha=alpha):
-            return keras.layers.ELU(alpha, **common)
+            return lambda x: ops.where(x > 0, x, alpha * ops.expm1(ops.where(x > 0, ops.zeros_like(x), x)))
         case L.HardSwish():
             return keras.layers.Activation("hard_silu", **common)
         case L.GELU() | L.Tanh() | L.Sigmoid() | L.ReLU6() | L.SiLU():

@@ -108,15 +108,19 @@ class Outside(nn.Cell):
 
 
 class Elu(nn.Cell):
-    """x where x > 0, else alpha * (exp(x) - 1): MindSpore's own takes alpha 1 alone."""
+    """x where x > 0, else alpha * (exp(x) - 1): MindSpore's own takes alpha 1 alone.
+
+    exp(x) - 1 as tanh(x / 2) * (exp(x) + 1), for MindSpore's expm1 leaves nothing of an x near 0.
+    """
 
     def __init__(self, alpha: float, dtype: Any) -> None:
         super().__init__()
         self.alpha = ms.Tensor(alpha, dtype)
+        self.tanh = PreciseTanh()
 
     def construct(self, x: Any) -> Any:
         below = ops.select(x > 0, ops.zeros_like(x), x)
-        return ops.select(x > 0, x, self.alpha * ops.expm1(below))
+        return ops.select(x > 0, x, self.alpha * self.tanh(below / 2) * (ops.exp(below) + 1))
 
 
 class Relu6(nn.Cell):

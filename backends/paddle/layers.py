@@ -61,9 +61,9 @@ def create(node: Node) -> nn.Layer:
         case L.ReLU6():
             return nn.ReLU6()
         case L.SiLU():
-            return nn.Silu()
+            return SiLU()
         case L.ELU() as layer:
-            return nn.ELU(layer.alpha)
+            return CanonicalELU(layer.alpha)
         case L.HardSwish():
             return nn.Hardswish()
         case L.Add():
@@ -187,6 +187,27 @@ class CanonicalLeakyReLU(nn.Layer):  # type: ignore[misc]
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """x where x > 0, else slope * x; any shape."""
         return paddle.where(x > 0, x, self._slope * x)
+
+
+class SiLU(nn.Layer):  # type: ignore[misc]
+    """x * sigmoid(x); the gradient of Paddle's own is NaN below -88 in float32."""
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        """Any shape."""
+        return x * nn.functional.sigmoid(x)
+
+
+class CanonicalELU(nn.Layer):  # type: ignore[misc]
+    """ELU; Paddle's own takes alpha in single precision, and exp(x) - 1 loses an x near 0."""
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__()
+        self._alpha = alpha
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        """x where x > 0, else alpha * (exp(x) - 1); any shape."""
+        below = paddle.where(x > 0, paddle.zeros_like(x), x)
+        return paddle.where(x > 0, x, self._alpha * paddle.expm1(below))
 
 
 class SummedAvgPool2D(nn.Layer):  # type: ignore[misc]

@@ -21,7 +21,7 @@ def conform(
     level: Annotated[
         list[str] | None,
         typer.Option(
-            help="layers, networks, optimizers, trajectories, runs, loop or contract, or 1 to 7 (repeatable); all."
+            help="layers, networks, optimizers, trajectories, runs, loop, contract, special, or 1 to 8 (repeatable)."
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer cases of everything.")] = False,
@@ -39,7 +39,7 @@ def conform(
     ] = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Judge the backends by the NumPy float64 reference: layers, networks, optimizers, trajectories, runs, and more.
+    """Judge the backends by the NumPy float64 reference, on levels from single layers to whole runs.
 
     Example: `python -m harness conform --backend paddle --level layers`
     """

@@ -28,3 +28,9 @@ def relative_errors(
         else:
             errors[name] = float(np.linalg.norm(a - b)) / (max(norms[name], least) or 1.0)
     return errors
+
+
+def classes(array: NDArray[Any]) -> NDArray[np.float64]:
+    """NaN 2, infinities 1 and -1, whatever is finite 0."""
+    values = np.asarray(array, np.float64)
+    return np.where(np.isnan(values), 2.0, np.where(np.isinf(values), np.sign(values), 0.0))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from backends.contract import Manner
 
-LEVELS = ("layers", "networks", "optimizers", "trajectories", "runs", "loop", "contract")
+LEVELS = ("layers", "networks", "optimizers", "trajectories", "runs", "loop", "contract", "special")
 """In the order in which they run; level 1 is layers."""
 
 Status = Literal["pass", "fail", "unsupported"]

@@ -27,6 +27,7 @@ from harness.conformance.loop import LoopRuns
 from harness.conformance.outcome import LEVELS, CheckOutcome
 from harness.conformance.reference import Reference
 from harness.conformance.runs import DigitRuns
+from harness.conformance.special_values import judge_special_values
 from harness.conformance.tolerances import PRECISIONS
 from harness.datasets import Dataset
 from specs.layers import JOINS, LAYERS
@@ -117,19 +118,22 @@ class Suite:
             "runs": self._digits,
             "loop": self._loop,
             "contract": self._contract,
+            "special": self._special_values,
         }
         return tuple(check for level in LEVELS if level in levels for check in makers[level]())
 
     def notes(self, levels: Sequence[str] = LEVELS) -> tuple[str, ...]:
         """What the checks of these levels leave out, and why."""
-        if "trajectories" not in levels:
-            return ()
-        if self._mnist is None:
-            return ("level trajectories: MNIST is not here, so it ran on random data alone (data fetch mnist)",)
+        notes = []
         left_out = [name for name in self.scope.recipes if trajectories.too_large(load_architecture(name))]
-        if not left_out:
-            return ()
-        return (f"level trajectories: {', '.join(left_out)} on random data alone: too large to keep clear of kinks",)
+        if "trajectories" in levels and self._mnist is None:
+            notes.append("level trajectories: MNIST is not here, so it ran on random data alone (data fetch mnist)")
+        elif "trajectories" in levels and left_out:
+            names = ", ".join(left_out)
+            notes.append(f"level trajectories: {names} on random data alone: too large to keep clear of kinks")
+        if "special" in levels and not self.scope.every_option:
+            notes.append("level special: in the full scope alone")
+        return tuple(notes)
 
     def _layers(self) -> Iterator[Check]:
         cases = _Lazy(self._layer_cases)
@@ -201,6 +205,12 @@ class Suite:
                 run = partial(contract.judge_scripts, scripts=self.scope.scripts, check=name, precision=precision)
                 yield Check(level="contract", name=name, precision=precision, run=run)
         yield Check(level="contract", name="bfloat16", precision="bfloat16", run=contract.judge_bfloat16)
+
+    def _special_values(self) -> Iterator[Check]:
+        for precision in self._precisions if self.scope.every_option else ():
+            for kind in LAYERS:
+                run = partial(judge_special_values, kind, precision=precision)
+                yield Check(level="special", name=kind, precision=precision, run=run)
 
     def _check(self, level: str, name: str, precision: str, cases: Callable[[], Sequence[ConformanceCase]]) -> Check:
         def run(candidate: Candidate) -> list[CheckOutcome]:

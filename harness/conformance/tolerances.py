@@ -103,6 +103,10 @@ _FLOAT32: dict[str, Tolerance] = {
     "rate": _FIVE_SIGMA,
     "independence": _FIVE_SIGMA,
     "training steps": _FIVE_SIGMA,
+    # Level 8: special values.
+    "places": Tolerance(
+        limit=0.0, unit="places", reason="NaN and infinity are where the formulas put them: how many elements are not"
+    ),
     # Level 5: runs.
     "accuracy": Tolerance(
         limit=1.0,

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends.contract import Unsupported
 from backends.numpy.session import NumpySession
 from harness.conformance.case import Observation, seeded
 from harness.conformance.judge import Open
 from harness.conformance.locate import first_difference
-from harness.conformance.norms import relative_errors
+from harness.conformance.norms import classes, relative_errors
 from harness.conformance.reference import Reference
 from harness.conformance.tolerances import PRECISIONS, YARDSTICK, tolerance
 from harness.conformance.trajectories import ROUGH_ROUNDING
@@ -160,7 +159,7 @@ def _pattern(observed: Observation, want: Observation, precision: str) -> Disagr
     for quantity, arrays in want.items():
         for name, expected in arrays.items():
             actual = observed[quantity][name]
-            if np.array_equal(_class_of(actual), _class_of(expected)):
+            if np.array_equal(classes(actual), classes(expected)):
                 continue
             return Disagreement(
                 fault="special value",
@@ -171,12 +170,6 @@ def _pattern(observed: Observation, want: Observation, precision: str) -> Disagr
     return None
 
 
-def _class_of(array: NDArray[Any]) -> NDArray[np.float64]:
-    """NaN 2, infinities 1 and -1, whatever is finite 0."""
-    values = np.asarray(array, np.float64)
-    return np.where(np.isnan(values), 2.0, np.where(np.isinf(values), np.sign(values), 0.0))
-
-
 def _worst(quantity: str, name: str, observed: Observation, want: Observation) -> dict[str, Any]:
     """The element that is furthest off, and both its values; none where the shapes differ."""
     actual = np.asarray(observed.get(quantity, {}).get(name, np.nan), np.float64)
@@ -185,6 +178,6 @@ def _worst(quantity: str, name: str, observed: Observation, want: Observation) -
     if actual.shape != expected.shape:
         return found
     with np.errstate(invalid="ignore"):
-        off = np.where(_class_of(actual) != _class_of(expected), np.inf, np.abs(actual - expected))
+        off = np.where(classes(actual) != classes(expected), np.inf, np.abs(actual - expected))
     index = tuple(int(i) for i in np.unravel_index(np.nanargmax(off), off.shape)) if off.ndim else ()
     return {**found, "index": index, "expected": float(expected[index]), "actual": float(actual[index])}

@@ -156,7 +156,7 @@ def test_manners_are_those_that_a_backend_has(judged: dict[str, Any], monkeypatc
     ("options", "message"),
     [
         ({"level": ["layrs"]}, "did you mean 'layers'"),
-        ({"level": ["8"]}, "unknown level '8'"),
+        ({"level": ["9"]}, "unknown level '9'"),
         ({"backend": ["torhc"]}, "did you mean 'torch'"),
         ({"tuning": "expret"}, "did you mean 'expert'"),
         ({"backend": ["numpy"], "tuning": "expert"}, "'numpy' has no expert manner"),

@@ -90,6 +90,11 @@ def every_winner_pooling(layer: L.MaxPool2d, x: Array, values: Any, **_: Any) ->
     return replace(right, input_gradient=input_gradient)
 
 
+def hiding_relu(layer: L.ReLU, x: Array, values: Any, **_: Any) -> Computed:
+    """0 for what is not above 0, NaN among it."""
+    return replace(forward(layer, x, values), output=np.where(x > 0, x, 0))
+
+
 def steep_leaky_relu(layer: L.LeakyReLU, x: Array, values: Any, **_: Any) -> Computed:
     """Derivative 1 at 0."""
     right = forward(layer, x, values)

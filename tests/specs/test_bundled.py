@@ -15,7 +15,7 @@ from specs.shapes import infer, parameter_count
 # On MNIST. resnet20 is 3x3x2 weights short of the first convolution's for three channels: 272,474 - 288.
 PARAMETERS = {
     "mlp": 203_530, "cnn": 83_466, "cnn_dropout": 225_034, "lenet5": 61_706, "alexnet": 3_868_170,
-    "resnet20": 272_186, "densenet_mini": 24_134,
+    "resnet20": 272_186, "densenet_mini": 24_134, "mobilenet_mini": 36_874, "vgg11_bn": 9_227_210,
 }  # fmt: skip
 TRAINING = {  # optimizer, batch size, epochs, target
     "mlp": (SGD(learning_rate=0.01), 256, 15, 0.9103),
@@ -103,6 +103,22 @@ def test_densenet_mini_keeps_all_that_it_makes() -> None:
     assert channels == [16 + 12, 16 + 24, 16 + 36, 26 + 12, 26 + 24, 26 + 36]
 
 
+def test_mobilenet_mini_is_made_of_depthwise_and_pointwise_convolutions() -> None:
+    _, *others = (node for node in infer(load_architecture("mobilenet_mini")) if isinstance(node.layer, L.Conv2d))
+    depthwise, pointwise = others[::2], others[1::2]
+    assert all(node.layer.groups == node.input_shape[0] == node.layer.out_channels for node in depthwise)
+    assert all((node.layer.groups, node.layer.kernel_size) == (1, (1, 1)) for node in pointwise)
+    assert [node.output_shape[0] for node in pointwise] == [32, 64, 64, 128, 128]
+
+
+def test_vgg11_bn_halves_its_images_five_times() -> None:
+    for form, count in ((MNIST, 9_227_210), (Form((3, 32, 32), 10), 9_228_362)):
+        nodes = infer(load_architecture("vgg11_bn", lambda _, form=form: form))
+        pools = [node for node in nodes if isinstance(node.layer, L.MaxPool2d)]
+        assert [len(pools), pools[-1].output_shape] == [5, (512, 1, 1)]
+        assert sum(node.parameter_count for node in nodes) == count
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_every_bundled_model_takes_the_data_sets_shape_and_classes(name: str) -> None:
     architecture = load_architecture(name, lambda own: Form((3, 32, 32), 100) if own == name else MNIST)
@@ -121,4 +137,4 @@ def test_every_bundled_layer_list_ends_in_one_logit_per_class() -> None:
     for name in architecture_names():
         architecture = load_architecture(name)
         assert architecture.layers[-1] == L.Linear(out_features=architecture.classes)
-        assert any(isinstance(node.layer, L.ReLU) for node in infer(architecture))
+        assert any(isinstance(node.layer, L.ReLU | L.ReLU6) for node in infer(architecture))

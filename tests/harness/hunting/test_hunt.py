@@ -11,11 +11,12 @@ import pytest
 from backends.contract import SessionSpec
 from backends.numpy.session import NumpySession
 from harness.conformance.judge import Open
+from harness.conformance.special_values import DIFFERENCES
 from harness.hunting import hunt as hunting
 from harness.hunting.drawing import drawn_trial
 from harness.hunting.hunt import TrialRecord, hunt, records
 from harness.hunting.judging import judge_trial
-from harness.hunting.known import KNOWN, known
+from harness.hunting.known import known
 from harness.hunting.shrinking import shrunk, simpler_trials
 from harness.hunting.summary import summaries
 from harness.processes.launcher import WorkerFailed
@@ -126,14 +127,14 @@ def test_what_is_new_is_written_as_a_folder(tmp_path: Path) -> None:
 
 
 def test_known_differences_have_reasons_and_apply_to_special_numbers_alone() -> None:
-    assert all(len(one.reason) > 20 and one.backends for one in KNOWN)
+    assert all(len(one.reason) > 20 and one.backends for one in DIFFERENCES)
     mistaken = computing(L.Conv2d, wrong.flipped_convolution)
     trial = drawn_trial(
         SEED, next(n for n in range(1, 99) if "conv2d" in kinds(n) and drawn_trial(SEED, n).values == "normal")
     )
     found = judge_trial(trial, mistaken).disagreement
     assert found is not None
-    assert not any(known(backend, trial, found) for one in KNOWN for backend in one.backends)
+    assert not any(known(backend, trial, found) for one in DIFFERENCES for backend in one.backends)
 
 
 def test_a_prediction_a_hundred_times_slower_is_told() -> None:

@@ -1,0 +1,183 @@
+"""Level 8: NaN, infinities, huge and denormal numbers through every layer, forward and backward.
+
+Where a NaN or an infinity comes out is compared, in the logits and in the gradients of parameters. (That of the images
+is left out: a derivative of 0 times NaN is 0 or NaN by how it is written.) What is finite is compared as on other
+levels, unless NumPy's own precision fails on the way, for squares overflow. What a framework is known to do otherwise
+is a table here, which hunts use too; docs/semantics.md shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.contract import Session
+from backends.numpy.session import NumpySession
+from harness.conformance.case import NetworkCase, Observation, cast, seeded
+from harness.conformance.judge import Candidate, Measurement, Tally, measure
+from harness.conformance.layer_cases import fixed_cases
+from harness.conformance.norms import classes
+from harness.conformance.outcome import CheckOutcome
+from specs.layers import MaxPool2d
+from specs.nodes import INPUT
+from specs.shapes import infer
+from specs.versioned import Versioned
+
+VALUES = ("nan", "infinite", "huge", "denormal")
+HUGE, DENORMAL = 1e30, 1e-39
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What some backends do otherwise with some values, in networks that have a layer of these kinds (none: any).
+
+    ``backends`` are named alone, or with the one manner that does it: "torch, expert". ``least_classes``: of networks
+    with so many classes or more alone.
+    """
+
+    name: str
+    reason: str
+    backends: tuple[str, ...]
+    values: tuple[str, ...]
+    precisions: tuple[str, ...] = ("float32", "float64")
+    kinds: tuple[str, ...] = ()
+    least_classes: int = 0
+
+
+DIFFERENCES = (
+    Difference(
+        name="softmax hides NaN",
+        reason="of eight or more float32 logits (docs/upstream/paddle_softmax_hides_nan.py)",
+        backends=("paddle",),
+        values=("nan", "infinite"),
+        precisions=("float32",),
+        least_classes=8,
+    ),
+    Difference(
+        name="denormals are 0",
+        reason="the framework's threads flush float32 denormals to 0, which is a setting of the processor",
+        backends=("keras", "mindspore", "jax"),
+        values=("denormal",),
+        precisions=("float32",),
+    ),
+    Difference(
+        name="relu hides NaN",
+        reason="relu of NaN is 0 (docs/upstream/paddle_relu_hides_nan.py, mindspore_relu_hides_nan.py), as in oneDNN",
+        backends=("paddle", "mindspore", "torch, expert"),
+        values=("nan", "infinite"),
+        kinds=("relu", "relu6"),
+    ),
+    Difference(
+        name="max pooling hides NaN",
+        reason="the largest of the others of a window (docs/upstream/tensorflow_max_pool_hides_nan.py and others)",
+        backends=("keras", "paddle", "mindspore", "torch, expert"),
+        values=("nan", "infinite"),
+        kinds=("max_pool2d",),
+    ),
+    Difference(
+        name="gelu of infinity is NaN",
+        reason="as erf of infinity is in float64 (docs/upstream/tensorflow_erf_of_infinity.py)",
+        backends=("keras",),
+        values=("infinite",),
+        precisions=("float64",),
+        kinds=("gelu",),
+    ),
+    Difference(
+        name="gelu of infinity is NaN",
+        reason="of several float32 elements at once (docs/upstream/torch_gelu_of_infinity.py)",
+        backends=("torch",),
+        values=("infinite",),
+        precisions=("float32",),
+        kinds=("gelu",),
+    ),
+)
+
+
+def known_difference(subject: str, values: str, precision: str, kinds: set[str], class_count: int) -> Difference | None:
+    """The known difference that applies to a network of these kinds of layers, if one does.
+
+    ``subject`` is a backend, perhaps with its version and manner: "torch", "torch@2.9.0, expert".
+    """
+    backend, _, manner = subject.partition(", ")
+    name = Versioned.parse(backend).name
+    return next(
+        (
+            one
+            for one in DIFFERENCES
+            if not {name, f"{name}, {manner}"}.isdisjoint(one.backends)
+            and values in one.values
+            and precision in one.precisions
+            and class_count >= one.least_classes
+            and (not one.kinds or not kinds.isdisjoint(one.kinds))
+        ),
+        None,
+    )
+
+
+def judge_special_values(kind: str, candidate: Candidate, precision: str) -> list[CheckOutcome]:
+    """A layer with its images made special in each way. Quantities: places of NaN and infinity; logits, gradients."""
+    tally, case = Tally(), _layers()[kind]
+    with tally.attempt(case.name), closing(candidate.open(case.spec(precision))) as session:
+        for quantity, measurement in _measured(case, session, candidate.name, precision):
+            tally.add(quantity, measurement)
+    return tally.outcomes("special", kind, precision)
+
+
+@cache
+def _layers() -> dict[str, NetworkCase]:
+    return {kind: cases[0] for kind, cases in fixed_cases().items()}
+
+
+def _measured(case: NetworkCase, session: Session, subject: str, precision: str) -> Iterator[tuple[str, Measurement]]:
+    kinds = {node.layer.kind for node in infer(case.architecture)}
+    with np.errstate(all="ignore"):
+        for values in VALUES:
+            special = replace(case, name=f"{case.name}, {values}", images=_special(case, values))
+            observed = _observe(special, session, precision)
+            if known_difference(subject, values, precision, kinds, case.architecture.classes):
+                continue
+            want, single = (
+                _observe(special, NumpySession(special.spec(used)), used) for used in ("float64", precision)
+            )
+            for quantity, expected in want.items():
+                if values in ("nan", "infinite"):
+                    yield "places", _places(special.name, observed[quantity], expected)
+                elif measure(special.name, quantity, single[quantity], expected, precision).passed:
+                    yield quantity, measure(special.name, quantity, observed[quantity], expected, precision)
+
+
+def _observe(case: NetworkCase, session: Session, precision: str) -> Observation:
+    """Logits, and the gradients where the order of a sum cannot decide where they go."""
+    dtype = np.dtype(precision)
+    session.load_parameters(cast(case.parameters, dtype))  # running statistics may have moved
+    images = case.images.astype(dtype)
+    observed: Observation = {"logits": {"logits": session.predict(images)}}
+    if not any(isinstance(node.layer, MaxPool2d) for node in infer(case.architecture)):
+        masks = case.dropout_masks or None
+        observed["gradients"] = session.loss_and_gradients(images, case.labels, dropout_masks=masks)[1]
+    return observed
+
+
+def _special(case: NetworkCase, values: str) -> NDArray[np.float32]:
+    images = seeded(f"{case.name}, {values}").standard_normal(case.images.shape, dtype=np.float32)
+    match values:
+        case "huge":
+            images *= np.float32(HUGE)
+        case "denormal":
+            images *= np.float32(DENORMAL)
+        case _:
+            images.flat[images.size // 2] = np.nan if values == "nan" else np.inf
+    return images
+
+
+def _places(case: str, got: dict[str, NDArray[Any]], want: dict[str, NDArray[Any]]) -> Measurement:
+    """How many elements of the worst tensor are NaN, infinite or finite and should be another of these."""
+    wrong = {name: float((classes(got[name]) != classes(array)).sum()) for name, array in want.items() if name != INPUT}
+    where, count = max(wrong.items(), key=lambda item: item[1])
+    return Measurement(case=case, error=count, limit=0.0, where=where)
