@@ -22,11 +22,18 @@ CHUNK_S = 0.5  # aim of one train_steps call: long enough to hide its overhead, 
 
 
 class Diverged(Exception):
-    """The loss, a parameter or a running statistic is not finite; ``step`` counts optimizer steps from 0."""
+    """The loss, a parameter, a running statistic or a logit is not finite; ``step`` counts optimizer steps from 0."""
 
     def __init__(self, what: str, step: int) -> None:
         super().__init__(f"{what} at step {step}")
         self.step = step
+
+
+def finite(evaluation: Evaluation, step: int) -> Evaluation:
+    """What was given. Raises Diverged where a logit is not finite: a layer that hides NaN leaves the losses finite."""
+    if not np.isfinite(evaluation.logits).all():
+        raise Diverged("logits of evaluation are not finite (NaN or infinity)", step)
+    return evaluation
 
 
 class Epochs:
@@ -65,8 +72,9 @@ class Epochs:
             seconds = self._clock() - start
             self._wanted.append((ThreadTimes.now().since(threads), seconds))
         start = self._clock()
-        evaluation = self.evaluation = evaluate(self._session, self._inputs.judged_by, self._inputs.dtype)
+        evaluation = evaluate(self._session, self._inputs.judged_by, self._inputs.dtype)
         eval_s = self._clock() - start
+        self.evaluation = finite(evaluation, (epoch + 1) * self._inputs.batches.steps - 1)
         self.stale = 0 if evaluation.loss < self._lowest else self.stale + 1
         self._lowest = min(evaluation.loss, self._lowest)
         part = "test" if self._inputs.validation is None else "validation"

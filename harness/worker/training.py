@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from backends.contract import Arrays, Backend
 from harness.worker import memory
-from harness.worker.epochs import Diverged, Emit, Epochs
+from harness.worker.epochs import Diverged, Emit, Epochs, finite
 from harness.worker.evaluation import evaluate
 from harness.worker.job import Inputs, TrainingJob
 from harness.worker.reports import Disturbance, Figures, Phase, TrainedState, TrainingReport
@@ -68,10 +68,10 @@ class Training:
         epochs, disturbance = self._train()
         peak = memory.peak_rss_mb() if own_peak else None  # else it would be the highest of loading and building too
         device_peak = self._session.peak_device_memory()
-        self._remember(len(np.concatenate(epochs.losses)))
+        self._remember(self._last_step(epochs))
         final = epochs.evaluation
         if inputs.validation is not None or final is None:
-            final = evaluate(self._session, inputs.test, inputs.dtype)
+            final = finite(evaluate(self._session, inputs.test, inputs.dtype), self._last_step(epochs))
         figures = Figures(
             test_loss=final.loss,
             test_accuracy=final.accuracy,
@@ -132,10 +132,13 @@ class Training:
                 break
         return epochs, Thermal.now().since(thermal, Counters.now().since(before))
 
-    def _remember(self, steps: int) -> None:
+    def _last_step(self, epochs: Epochs) -> int:
+        """The last step's number, from 0, those before a resumption among them."""
+        return self._job.start_epoch * self._inputs.batches.steps + len(np.concatenate(epochs.losses)) - 1
+
+    def _remember(self, last_step: int) -> None:
         """Raise Diverged where not all is finite, which evaluation may hide; keep what a request to save asks for."""
         parameters = self._session.parameters()
-        last_step = self._job.start_epoch * self._inputs.batches.steps + steps - 1
         for name, array in parameters.items():
             if not np.isfinite(array).all():
                 raise Diverged(f"{name} holds values that are not finite (NaN or infinity)", last_step)

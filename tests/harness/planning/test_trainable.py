@@ -65,6 +65,18 @@ def test_every_command_says_it_before_training(tmp_path: Path) -> None:
     assert frameworks()
 
 
+def test_logits_that_are_not_finite_have_diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer that hides NaN or infinity leaves the losses of training finite."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with registered(infinite_logits_at=9) as fake:
+        record, _ = run(fake, tmp_path / "run")
+    assert record.status == "diverged"
+    assert record.error is not None
+    assert "logits of evaluation are not finite" in record.error.message
+    assert record.error.step == 13
+    assert [epoch.epoch for epoch in record.epochs] == [1]
+
+
 def test_what_is_not_finite_at_the_end_has_diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Losses and evaluation may both look well: MindSpore's evaluation hides a running variance that is NaN."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
