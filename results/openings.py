@@ -34,12 +34,11 @@ Pairs = Sequence[tuple[float, float]]
 
 
 def ratio_over_openings(openings: Sequence[Pairs]) -> Ratio:
-    """The ratio of paired speeds, first over second, each pair of one round; ``openings`` holds the pairs of each.
+    """The ratio of paired speeds, first over second, each pair of one round; ``openings`` holds those of each.
 
     The estimate is the geometric mean of the openings' median ratios, its ``n`` the number of pairs; of fewer openings
     than LEAST_OPENINGS the median of all pairs. Fewer than LEAST_ROUNDS pairs have no interval: "few_rounds".
     """
-    openings = [pairs for pairs in openings if pairs]
     pairs = [pair for own in openings for pair in own]
     if not pairs:
         return ratio(pairs)

@@ -97,15 +97,17 @@ class Race(_Part):
 
     def ratio(self, racer: Racer, to: Racer | None = None) -> Ratio:
         """Of a racer's speed to another's, the baseline's if none is named, from the rounds in which both count."""
-        peer = self.racers[self.baseline] if to is None else to
+        return ratio_over_openings(self.pairs(racer, self.racers[self.baseline] if to is None else to))
+
+    def pairs(self, racer: Racer, peer: Racer) -> list[list[tuple[float, float]]]:
+        """Both rates of each round in which both count, by the openings that have such a round."""
         both = list(zip(racer.rates, peer.rates, strict=True))
         ends = (*self.openings[1:], self.rounds)
-        return ratio_over_openings(
-            [
-                [(mine, its) for mine, its in both[begin:end] if mine and its]
-                for begin, end in zip(self.openings, ends, strict=True)
-            ]
-        )
+        found = [
+            [(mine, its) for mine, its in both[begin:end] if mine and its]
+            for begin, end in zip(self.openings, ends, strict=True)
+        ]
+        return [pairs for pairs in found if pairs]
 
     @property
     def rivals(self) -> tuple[Racer, ...]:

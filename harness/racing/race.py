@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from operator import attrgetter
 from statistics import median
 from typing import Protocol
 
@@ -27,7 +28,7 @@ ATTEMPTS = 3
 """How often a turn is made in one round until it counts."""
 MOST_OPENINGS = 5
 OPENING_SHARE = 2.0
-"""Of the budget: where opening MOST_OPENINGS times would take more, it is LEAST_OPENINGS times."""
+"""Of the budget: there are no more openings than take so long in all, but LEAST_OPENINGS."""
 
 
 class OutOfRace(Exception):
@@ -43,12 +44,17 @@ class Entrant(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How near every interval is to come to its ratio, and how many seconds the turns may take; opening is beside."""
+    """How near every interval is to come to its ratio, and how many seconds the turns may take; opening is beside.
+
+    There are ``openings`` at most. From LEAST_OPENINGS on the race ends with the opening after which it is ``enough``.
+    """
 
     target: float = 0.05
     budget_s: float = 60.0
     turn_s: float = TURN_S
     share: float = DISTURBED_SHARE
+    openings: int = MOST_OPENINGS
+    enough: Callable[[Race], bool] = attrgetter("precise")
 
 
 class Stable(Protocol):
@@ -132,12 +138,12 @@ class Course:
         return [place for place, entry in enumerate(self._entries) if entry.error is None]
 
     def race(self, stable: Stable, listen: Listen) -> None:
-        """Opening after opening until every ratio is as near as the rules want it, or the budget is spent.
+        """Opening after opening until the rules have enough, or the budget is spent.
 
         ``listen`` hears of every opening and of every round. Each opening has an equal part of the budget that is left.
         """
         begun = self._clock()
-        for number in range(MOST_OPENINGS):
+        for number in range(self._rules.openings):
             self._openings.append(len(self._entries[0].rates))
             listen(self.standing)
             with closing(stable.opening(self)) as groups:
@@ -149,7 +155,7 @@ class Course:
             if not self._can_go_on():
                 self._ended = "failed"
                 return
-            if number + 1 >= LEAST_OPENINGS and self.standing.precise:
+            if number + 1 >= LEAST_OPENINGS and self._rules.enough(self.standing):
                 self._ended = "precision"
                 return
             if self._seconds >= self._rules.budget_s:
@@ -159,8 +165,8 @@ class Course:
     def _planned(self, opened: int, begun: float) -> int:
         """How many openings there are to be, by how long they took so far."""
         each = (self._clock() - begun - self._seconds) / opened
-        many = each * MOST_OPENINGS <= OPENING_SHARE * self._rules.budget_s
-        return max(MOST_OPENINGS if many else LEAST_OPENINGS, opened)
+        fit = int(OPENING_SHARE * self._rules.budget_s / each) if each > 0 else self._rules.openings
+        return max(min(fit, self._rules.openings), LEAST_OPENINGS, opened)
 
     def _can_go_on(self) -> bool:
         left = self.left()

@@ -71,9 +71,27 @@ def test_a_race_ends_when_every_interval_is_near_enough() -> None:
     assert race.ratio(race.racers[3]).verdict is Verdict.FASTER
 
 
+def test_there_may_be_more_openings_as_far_as_opening_goes() -> None:
+    rules = Rules(target=0.001, budget_s=60, openings=10)
+    lengths = {seconds: len(raced(SPEEDS, Machine(0), rules, opening_s=seconds).openings) for seconds in (5, 15, 60)}
+    assert lengths == {5: 10, 15: 8, 60: 3}
+
+
+def test_a_race_ends_when_it_has_enough_by_its_rules() -> None:
+    seen = []
+
+    def enough(race: Race) -> bool:
+        seen.append(len(race.openings))
+        return len(race.openings) == 4
+
+    race = raced(SPEEDS, Machine(0), Rules(budget_s=60, target=0.001, enough=enough))
+    assert seen == [3, 4]
+    assert race.ended == "precision" and race.seconds < 60
+
+
 def test_where_opening_takes_long_there_are_three_and_they_have_all_the_budget() -> None:
     rules = Rules(target=0.001, budget_s=60)
-    quick, slow = (raced(SPEEDS, Machine(0), rules, opening_s=seconds) for seconds in (20, 30))
+    quick, slow = (raced(SPEEDS, Machine(0), rules, opening_s=seconds) for seconds in (20, 45))
     assert (len(quick.openings), len(slow.openings)) == (5, 3)
     assert all(60 <= race.seconds < 62 for race in (quick, slow))
     lengths = [end - begin for begin, end in pairwise((*slow.openings, slow.rounds))]
