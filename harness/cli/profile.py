@@ -48,7 +48,7 @@ def profile(
     import json as json_module
 
     from harness.measuring.profile import slow_layers
-    from harness.measuring.profiling import ProfilePlan
+    from harness.measuring.profiling import Profiled, ProfilePlan
     from harness.measuring.profiling import profile as measure
     from harness.planning.choices import Choices
     from harness.planning.manners import manner
@@ -63,18 +63,18 @@ def profile(
     check_device(device)
     architecture, chosen = resolve_model(model, Choices(recipe=recipe, batch_size=batch_size), None)
     profiled, pythons = _backends(backend)
+    used = manner(tuning)
     plan = ProfilePlan(
         architecture=architecture,
         recipe=chosen,
-        backends=pythons,
+        backends={name: Profiled(name, python, used) for name, python in pythons.items()},
         threads=resolve_threads(threads),
-        tuning=manner(tuning),
         device=device,
         rounds=repeats,
         timeout_s=timeout,
     )
     peak = _peak(plan)
-    with _Progress(quiet=quiet) as progress:
+    with ProfileBar(quiet=quiet) as progress:
         outcome = measure(plan, progress)
     for warning in _warnings(outcome):
         print(warning, file=sys.stderr)
@@ -82,7 +82,7 @@ def profile(
     slow = {name: slow_layers(outcome.profiles, name, peak) for name in there}
     if json:
         sentences = {name: [layer.sentence() for layer in layers] for name, layers in slow.items()}
-        print(json_module.dumps(_document(plan, outcome, peak, sentences), indent=2))
+        print(json_module.dumps({"tuning": used, **_document(plan, outcome, peak, sentences)}, indent=2))
     else:
         for name in there:
             _print(plan, outcome, name, peak)
@@ -125,7 +125,7 @@ def _peak(plan: ProfilePlan) -> float | None:
     return (remembered(plan.threads) or measure(plan.threads)).matmul_gflops
 
 
-class _Progress:
+class ProfileBar:
     """A bar on stderr, called as ``harness.measuring.profiling.profile`` goes on."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -143,7 +143,7 @@ class _Progress:
         )
         self._task = self._bar.add_task("")
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> ProfileBar:
         self._bar.start()
         return self
 
@@ -179,7 +179,7 @@ def _print(plan: ProfilePlan, outcome: ProfileOutcome, name: str, peak: float | 
     rows.append(("added up", "", "", _ms(own.added_up), "", "", *(_ms(one.added_up) for one in others)))
     footer = ["measured whole", "", "", _cell(own.whole), "", "", *(_ms(one.whole.median) for one in others)]
     print_table(
-        f"{plan.architecture.name} on {name} {own.framework_version}, {plan.tuning}: ms per batch of "
+        f"{plan.architecture.name} on {name} {own.framework_version}, {plan.backends[name].tuning}: ms per batch of "
         f"{plan.recipe.batch_size}, {plan.threads} threads",
         columns,
         rows,
@@ -239,7 +239,6 @@ def _document(
         "optimizer": plan.recipe.optimizer.kind,
         "threads": plan.threads,
         "device": plan.device,
-        "tuning": plan.tuning,
         "rounds": plan.rounds,
         "matmul_peak_gflops": peak,
         "backends": {name: _backend(profile, peak) for name, profile in outcome.profiles.items()},

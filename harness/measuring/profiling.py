@@ -41,15 +41,26 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being measured, how many layers are done and of how many."""
 
 
+@dataclass(frozen=True)
+class Profiled:
+    """A backend, the interpreter that has it, and the manner in which it is used."""
+
+    backend: str
+    python: Path
+    tuning: Manner
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProfilePlan:
-    """What to profile: the recipe gives batch size, optimizer and initial weights; ``rounds`` at least 2."""
+    """What to profile: the recipe gives batch size, optimizer and initial weights; ``rounds`` at least 2.
+
+    ``backends`` has each under the name by which its profile goes.
+    """
 
     architecture: Architecture
     recipe: Recipe
-    backends: Mapping[str, Path]  # name: interpreter
+    backends: Mapping[str, Profiled]
     threads: int
-    tuning: Manner
     device: str = "cpu"
     rounds: int = 5
     timeout_s: float | None = None
@@ -102,15 +113,16 @@ class _Backends:
 
     def start(self, name: str) -> None:
         """Start its worker, which ends with the stack."""
+        profiled = self.plan.backends[name]
         worker = open_worker(
-            name,
-            python=self.plan.backends[name],
+            profiled.backend,
+            python=profiled.python,
             threads=self.plan.threads,
-            tuning=self.plan.tuning,
+            tuning=profiled.tuning,
             architecture=self.plan.architecture,
             timeout_s=self.plan.timeout_s,
         )
-        self.subjects[name] = _Subject(self.plan, self.stack.enter_context(worker))
+        self.subjects[name] = _Subject(self.plan, profiled.tuning, self.stack.enter_context(worker))
 
     def counters(self) -> Counters:
         """Those of the machine, with the workers' CPU time counted as this process's own."""
@@ -124,8 +136,9 @@ class _Backends:
 class _Subject:
     """One backend: its worker, the two networks under way and the laps so far."""
 
-    def __init__(self, plan: ProfilePlan, worker: RemoteWorker) -> None:
+    def __init__(self, plan: ProfilePlan, tuning: Manner, worker: RemoteWorker) -> None:
         self._plan = plan
+        self._tuning = tuning
         self.worker = worker
         self._pair: list[RemoteSession] = []
         self._laps: list[list[Lap]] = []
@@ -180,7 +193,7 @@ class _Subject:
             label_smoothing=self._plan.recipe.label_smoothing,
             device=self._plan.device,
             threads=self._plan.threads,
-            tuning=self._plan.tuning,
+            tuning=self._tuning,
         )
         session = self.worker.open(spec)
         session.load_parameters(initial_parameters(network, self._plan.recipe.initializer, seed=0))

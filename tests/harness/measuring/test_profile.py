@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.measuring.profile import BackendProfile, Lap, LayerTime, Time, layer_times, slow_layers, stages
-from harness.measuring.profiling import ProfileOutcome, ProfilePlan, profile
+from harness.measuring.profiling import Profiled, ProfileOutcome, ProfilePlan, profile
 from specs.architecture import Architecture
 from specs.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Softmax
 from specs.loading import architecture_names, load_architecture, load_recipe
@@ -144,13 +144,12 @@ def measured(backend_python: Callable[[str], Path]) -> Callable[..., ProfileOutc
 
     def run(*backends: str, rounds: int = 5) -> ProfileOutcome:
         recipe = replace(load_recipe("default"), batch_size=4)
-        pythons = {name: backend_python("numpy") for name in backends}
+        subjects = {name: Profiled(name, backend_python("numpy"), "expert") for name in backends}
         plan = ProfilePlan(
             architecture=NET,
             recipe=recipe,
-            backends=pythons,
+            backends=subjects,
             threads=1,
-            tuning="expert",
             rounds=rounds,
             timeout_s=100.0,
         )
