@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from results.statistics import BOOTSTRAP_LEAST, CONFIDENCE, SAME_SPEED, Estimate
 
 MOST = 100
@@ -23,6 +25,21 @@ def rounds_wanted(found: Estimate) -> int | None:
     wanted = max(middle / 2, math.log(SAME_SPEED) - middle)
     more = (n for n in range(found.n + 1, MOST + 1) if reach * _width(n) / _width(found.n) <= wanted)
     return next(more, None)
+
+
+def repeats_wanted(reach: float, within: float, n: int, confidence: float) -> int | None:
+    """About how many repeats have an interval of Student's t that reaches no further than ``within`` to either side.
+
+    That of ``n`` reaches ``reach``. None where MOST repeats would not do.
+    """
+    from scipy.stats import t
+
+    if n < 2:
+        return None
+    counts = np.arange(n, MOST + 1)
+    widths = t.ppf(0.5 + confidence / 2, counts - 1) / np.sqrt(counts)
+    enough = counts[1:][reach * widths[1:] <= within * widths[0]]
+    return int(enough[0]) if len(enough) else None
 
 
 def _width(n: int) -> float:

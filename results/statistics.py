@@ -21,6 +21,8 @@ BOOTSTRAP_LEAST = 5
 which hold it between them with probability 1 - 2**(1 - n) only: 75 % for three, 94 % for five."""
 EQUIVALENCE_MARGIN = 0.01
 """Accuracies that differ by less than this (one percentage point) are as good as equal."""
+EQUIVALENCE_CONFIDENCE = 0.90
+"""Of the interval of the difference: 95 % to either side."""
 EQUIVALENCE_SEEDS = 3
 """Fewest seeds from which accuracies are called equal or different."""
 SAME_SPEED = 1.1
@@ -148,7 +150,7 @@ def equivalence(differences: Sequence[float], margin: float = EQUIVALENCE_MARGIN
     from scipy.stats import t
 
     error = float(data.std(ddof=1)) / math.sqrt(n)
-    reach = float(t.ppf(0.95, n - 1)) * error
+    reach = float(t.ppf(0.5 + EQUIVALENCE_CONFIDENCE / 2, n - 1)) * error
     low, high = mean - reach, mean + reach
     equivalent = -margin < low and high < margin
     differs = not equivalent and abs(mean) > float(t.ppf(0.5 + CONFIDENCE / 2, n - 1)) * error

@@ -1,7 +1,7 @@
 """The command line: one module per command, each importing what it needs only when it runs (``--help`` stays fast).
 
-Exit status: 0 done; 1 a run or a check failed; 2 the request was wrong; 130 interrupted. Messages and progress go to
-stderr, results to stdout.
+Exit status: 0 done; 1 a run or a check failed; 2 the request was wrong; 3 a gate is undecided; 130 interrupted.
+Messages and progress go to stderr, results to stdout.
 """
 
 import sys
@@ -19,6 +19,7 @@ from harness.cli import (
     doctor,
     evaluate,
     export,
+    gate,
     hunt,
     listing,
     peak,
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
 app.command("race")(race.race)
+app.command("gate")(gate.gate)
 app.command("conform")(conform.conform)
 app.command("hunt")(hunt.hunt)
 app.command("report")(report.report)

@@ -117,7 +117,7 @@ def _given(file: Path | None, chosen: Chosen[ComparisonChoices]) -> Mapping[str,
 
     name = chosen.given.get("name")
     if name is not None:
-        _check_name(name)
+        check_name(name)
     if file is None:
         return chosen.given
     if others := [field for field in chosen.given if field != "name"]:
@@ -151,7 +151,7 @@ def here(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "backends": (*there, *(backend for backend in wanted if backend != "all"))}
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     import re
 
     from specs.errors import RequestError

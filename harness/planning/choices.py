@@ -85,6 +85,25 @@ class ComparisonChoices(RaceChoices):
     retry_noisy: options.RetryNoisy = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class GateChoices(Choices):
+    """What a base and a candidate are held against one another on, and how much worse the candidate may be."""
+
+    models: options.GateModels = ("lenet5",)
+    datasets: options.GateDatasets = ("digits",)
+    seeds: options.GateSeeds = (0, 1, 2)
+    max_slowdown: options.MaxSlowdown = 5.0
+    max_memory: options.MaxMemory = 10.0
+    max_accuracy_loss: options.MaxAccuracyLoss = 0.5
+    budget: options.GateBudget = 120.0
+    proof: options.Proof = True
+    against: options.Against = None
+
+    def common(self) -> dict[str, Any]:
+        """What it has in common with runs and comparisons."""
+        return {field.name: getattr(self, field.name) for field in fields(Choices)}
+
+
 def table(cls: type) -> Iterator[tuple[str, tuple[str, ...], Any]]:
     """Of each option its field, its names on the command line and its default; those in common stand last."""
     hints = get_type_hints(cls, include_extras=True)

@@ -123,6 +123,42 @@ PrecisionTarget = Annotated[
         parser=per_cent,
     ),
 ]
+GateModels = Annotated[
+    tuple[str, ...],
+    typer.Option("--models", "--model", help="Names or YAML files; default: lenet5.", metavar="A,B,…"),
+]
+GateDatasets = Annotated[
+    tuple[str, ...], typer.Option("--datasets", "--dataset", help="Default: digits.", metavar="A,B,…")
+]
+GateSeeds = Annotated[
+    tuple[int, ...],
+    typer.Option("--seeds", "--seed", help="A run of either side each; default: 0,1,2, the fewest.", metavar="N,N,…"),
+]
+MaxSlowdown = Annotated[
+    float,
+    typer.Option(help="Per cent more training time that are allowed; default: 5%.", metavar="PERCENT", parser=per_cent),
+]
+MaxMemory = Annotated[
+    float,
+    typer.Option(help="Per cent more peak memory that are allowed; default: 10%.", metavar="PERCENT", parser=per_cent),
+]
+MaxAccuracyLoss = Annotated[
+    float, typer.Option(help="Points of test accuracy that may be lost; default: 0.5.", metavar="POINTS")
+]
+GateBudget = Annotated[
+    float,
+    typer.Option(
+        help="Seconds of turns that the race of a case may take, beside opening its workers anew for every 6 of them; "
+        "default: 120."
+    ),
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        help="A result set in which the base was trained: accuracies and sameness alone are held against it.",
+        metavar="NAME|FOLDER",
+    ),
+]
 SetName = Annotated[str, typer.Option("--name", help="Name of the result set; default: from the models and the time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout, nothing else.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print the summary table as CSV on stdout, nothing else.")]

@@ -1,0 +1,1 @@
+"""A candidate held against its base in one session on one machine: may it take its place?"""

@@ -1,0 +1,143 @@
+"""Whole gates on fake frameworks whose speed and memory are known, in real workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from xml.etree import ElementTree
+
+import pytest
+import typer
+
+from harness.cli import app
+from harness.gating import trial
+from harness.gating.rules import rules_of
+from harness.racing.race import Rules
+from results.store import ResultSet
+from specs.errors import RequestError
+from tests.fakes import registered, rival
+
+pytestmark = pytest.mark.alone
+
+MODEL = "name: small\nlayers: [conv2d: {out_channels: 2, kernel_size: 3}, flatten, linear: {out_features: classes}]\n"
+TIMES = {"conv2d_1": (0.004, 0.006), "linear_1": (0.002, 0.003)}
+SLOWER = {**TIMES, "conv2d_1": (0.016, 0.024)}
+Gate = Callable[..., tuple[int, dict[str, Any]]]
+
+
+def every_turn(budget_s: float, limit: float) -> Rules:
+    """What else the machine does is none of these tests' concern."""
+    return replace(rules_of(budget_s, limit), share=1.0, turn_s=0.05)
+
+
+@pytest.fixture
+def gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Gate]:
+    """``gate("fake rival --max-slowdown 50%")``: status and what --json prints, of a small network."""
+    model = tmp_path / "small.yaml"
+    model.write_text(MODEL)
+
+    def run(words: str) -> tuple[int, dict[str, Any]]:
+        command = typer.main.get_command(app)
+        given = ["gate", *words.split(), "--models", str(model), "--out", str(tmp_path / "sets"), "--json", "--quiet"]
+        given += [
+            "--epochs",
+            "1",
+            "--limit-train",
+            "128",
+            "--limit-test",
+            "50",
+            "--threads",
+            "1",
+            "--budget",
+            "4",
+            "--batch-size",
+            "16",
+        ]
+        status = command.main(given, standalone_mode=False)
+        return status, json.loads(capsys.readouterr().out)
+
+    with patch.object(trial, "rules_of", every_turn):
+        yield run
+
+
+def statuses(document: dict[str, Any]) -> dict[str, str]:
+    (case,) = document["cases"]
+    return {check["figure"]: check["status"] for check in case["checks"]}
+
+
+def test_a_slower_layer_is_found_and_named_in_every_form(gate: Gate, tmp_path: Path) -> None:
+    files = {name: tmp_path / "forms" / name for name in ("junit", "markdown", "benchmark")}
+    asked = " ".join(f"--{name} {file}" for name, file in files.items())
+    with registered(layer_s=TIMES), rival(layer_s=SLOWER):
+        status, document = gate(f"fake rival --no-proof --name mine --max-slowdown 20% {asked}")
+    assert (status, document["verdict"]) == (1, "regression")
+    assert statuses(document) == {
+        "runs": "passed",
+        "sameness": "not judged",
+        "accuracy": "passed",
+        "peak memory": "passed",
+        "training time": "regression",
+    }
+    (case,) = document["cases"]
+    assert "conv2d_1 takes " in case["layers"]["said"]
+    assert 100 < case["checks"][-1]["value"] < 300  # 45 ms in place of 15
+    assert (document["base"]["versions"], document["candidate"]["versions"]) == (["1.0"], ["1.0"])
+    (suite,) = ElementTree.parse(files["junit"]).getroot()
+    assert suite.get("failures") == "1"
+    assert "conv2d\\_1" in files["markdown"].read_text()
+    assert len(json.loads(files["benchmark"].read_text())) == 3
+    kept = ResultSet.open(tmp_path / "sets" / "mine")
+    assert len(kept.rows()[0]) == 6
+    assert len(kept.races()[0]) == 1
+    assert str(kept.manifest.command).startswith("python -m harness gate --")
+
+
+def test_the_same_against_itself_passes(gate: Gate) -> None:
+    with registered(layer_s=TIMES):
+        status, document = gate("fake fake --no-proof --max-slowdown 40%")
+    assert (status, set(statuses(document).values())) == (0, {"passed", "not judged"})
+    assert document["cases"][0]["layers"] is None
+
+
+def test_more_memory_is_a_regression_and_what_fails_its_proof_on_both_sides_is_undecided(gate: Gate) -> None:
+    with registered(layer_s=TIMES), rival(layer_s=TIMES, train_mb=200):
+        status, document = gate("fake rival --max-slowdown 100%")
+    assert status == 1
+    assert statuses(document)["peak memory"] == "regression"
+    assert statuses(document)["sameness"] == "undecided"
+
+
+@pytest.mark.parametrize(("words", "expected", "side"), [("fake rival", 1, "candidate"), ("rival fake", 3, "base")])
+def test_who_does_not_train_is_not_raced(gate: Gate, words: str, expected: int, side: str) -> None:
+    with registered(), rival(train="raise"):
+        status, document = gate(f"{words} --no-proof")
+    assert status == expected
+    assert list(statuses(document)) == ["runs", "sameness"]
+    assert document["cases"][0]["checks"][0]["reason"].startswith(f"{side}, seed 0: failed: ")
+
+
+def test_against_a_set_only_accuracy_and_sameness_are_judged_and_nothing_is_raced(gate: Gate, tmp_path: Path) -> None:
+    with registered(layer_s=TIMES), rival(layer_s=SLOWER):
+        gate("fake fake --no-proof --max-slowdown 40% --name before")
+        status, document = gate("fake rival --no-proof --against before --name after")
+        with pytest.raises(
+            RequestError, match=r"no run of rival that trained .* it has fake:recommended small on digits"
+        ):
+            gate("rival fake --no-proof --against before")
+    assert status == 0
+    assert statuses(document) == {
+        "runs": "passed",
+        "sameness": "not judged",
+        "accuracy": "passed",
+        "peak memory": "not judged",
+        "training time": "not judged",
+    }
+    assert "neither time nor memory" in document["conditions"]
+    assert document["against"] == str(tmp_path / "sets" / "before")
+    after = ResultSet.open(tmp_path / "sets" / "after")
+    assert len(after.rows()[0]) == 3
+    assert after.races()[0] == []
