@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo       environments, then all frameworks and NumPy on the embedded digits, ending in a report"
 	@echo "make test       environments, then every test and the conformance suite"
-	@echo "make test-full  what make test does, then what is long: full conformance, 11,000 malformed inputs, 1,000 kills, 2,000 runs, real races"
+	@echo "make test-full  what make test does, then what is long: full conformance, 11,000 malformed inputs, 1,000 kills, 2,000 runs, real races, other versions"
 	@echo "make check      formatting, lint and types alone"
 	@echo "make constraints  every environment's versions anew, in constraints.txt and backends/requirements/"
 	@echo "make bench      every manner beside tutorial loops and bare loops, in turn: an hour of a quiet machine, resumable"
@@ -36,6 +36,7 @@ test: setup check
 test-full: test
 	$(BIN)/python -m pytest tests/conformance --scope full
 	HARNESS_REAL_RACES=1 $(BIN)/python -m pytest tests/harness/racing/test_frameworks.py
+	HARNESS_REAL_VERSIONS=1 $(BIN)/python -m pytest tests/end_to_end/test_real_versions.py
 	HARNESS_SOAK_RUNS=2000 HARNESS_FUZZ_EXAMPLES=1000 HARNESS_KILLS=1000 $(BIN)/python -m pytest -s \
 		tests/reliability tests/specs/test_loading_fuzz.py tests/harness/datasets/test_fuzz.py
 
