@@ -16,8 +16,10 @@ import pytest
 import results
 from results import export
 from results.columns import RUN_COLUMNS
+from results.findings import Analysis
 from results.record import Record, Throughput
 from results.store import ResultSet
+from results.words import Words
 from specs.errors import RequestError
 from tests.results.records import fault, parse, record, study, write
 from tests.results.timing import costs_at_most
@@ -288,3 +290,18 @@ def test_results_say_what_they_are(demo: results.Results) -> None:
     assert repr(demo) == (
         "<Results of demo: 24 runs (22 ok, 1 crashed, 1 timed_out); .runs, .epochs, .summary(), .damaged>"
     )
+
+
+def test_the_baseline_may_be_one_of_several_versions(tmp_path: Path) -> None:
+    rows = [
+        record(repeat=number, framework_version=version, speed=speed, run_id=f"{version}-{number}")
+        for number in range(5)
+        for version, speed in (("2.13.0+cpu", 1.0), ("2.9.0", 2.0))
+    ]
+    found = results.load(write(tmp_path / "two", rows).path)
+    ratios = {baseline: list(found.summary(baseline)["train_ratio"].round()) for baseline in ("torch", "torch@2.13.0")}
+    assert ratios == {"torch": [1.0, 2.0], "torch@2.13.0": [1.0, 2.0]}
+    assert found.summary("torch@2.9.0")["train_verdict"].tolist() == ["slower", "baseline"]
+    assert [key.version for key in Analysis(found, "torch", Words()).subjects] == ["2.9.0", "2.13.0+cpu"]
+    with pytest.raises(RequestError, match="unknown baseline 'torch@2"):
+        found.baseline("torch@2.8.0")
