@@ -40,7 +40,7 @@ def gate(
     Example: `python -m harness gate torch torch:expert --models lenet5 --max-slowdown 5%`
     """
     from harness.cli.checkpoint_options import tell
-    from harness.cli.gate_output import GateWatch, print_gate, write_forms
+    from harness.cli.gate_output import GateWatch, check_forms, print_gate, write_forms
     from harness.cli.sweep_display import SweepDisplay
     from harness.gating.limits import limits_of
     from harness.gating.sides import runs_of, sided
@@ -51,6 +51,7 @@ def gate(
     from results.gate.outcome import EXIT_STATUS
 
     choices = chosen.made()
+    check_forms((junit, markdown, benchmark))
     sets = out or options.SETS
     trial = Trial(
         base=sided(base, choices),
@@ -74,8 +75,8 @@ def gate(
             print(f"interrupted; finished runs are in {results.path}", file=sys.stderr)
             return 130
     outcome = told(trial, cases, results, None if bases is None or stored is None else (stored, bases))
-    write_forms(outcome, junit=junit, markdown=markdown, benchmark=benchmark)
     print_gate(outcome, json=json)
+    write_forms(outcome, junit=junit, markdown=markdown, benchmark=benchmark)
     return EXIT_STATUS[outcome.verdict]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -73,6 +73,24 @@ def print_gate(gate: Gate, *, json: bool) -> None:
                 right=("base", "candidate"),
             )
     print(f"- {gate.conditions}")
+
+
+def check_forms(files: Iterable[Path | None]) -> None:
+    """Raise StoreError or RequestError now for a file that could not be written when all has been run."""
+    import os
+
+    from results.files import StoreError, explained
+    from specs.errors import RequestError
+
+    for file in files:
+        if file is None:
+            continue
+        if file.is_dir():
+            raise RequestError(f"{file} is a folder: name the file to write")
+        with explained("write", file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(file.parent, os.W_OK):
+            raise StoreError(f"cannot write {file}: permission denied")
 
 
 def write_forms(gate: Gate, *, junit: Path | None, markdown: Path | None, benchmark: Path | None) -> None:

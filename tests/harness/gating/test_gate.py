@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from xml.etree import ElementTree
 
+import psutil
 import pytest
 import typer
 
@@ -20,6 +23,7 @@ from harness.racing.race import Rules
 from results.store import ResultSet
 from specs.errors import RequestError
 from tests.fakes import registered, rival
+from tests.reliability.test_stopping import Parent, gone, wait_for
 
 pytestmark = pytest.mark.alone
 
@@ -141,3 +145,38 @@ def test_against_a_set_only_accuracy_and_sameness_are_judged_and_nothing_is_race
     after = ResultSet.open(tmp_path / "sets" / "after")
     assert len(after.rows()[0]) == 3
     assert after.races()[0] == []
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(gate: Gate, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with registered():
+        with pytest.raises(RequestError, match="is a folder"):
+            gate(f"fake fake --junit {tmp_path}")
+        with pytest.raises(RequestError, match="cannot write"):
+            gate(f"fake fake --markdown {tmp_path}/file/summary.md")
+    assert not (tmp_path / "sets").exists()
+
+
+def test_interrupted_in_its_race_it_keeps_what_there_is_and_leaves_no_worker(tmp_path: Path) -> None:
+    words = (
+        "gate fake fake --models mlp --epochs 1 --batch-size 20 --limit-train 200 --limit-test 50 --no-proof --name x"
+    )
+    parent = Parent(tmp_path, f"{words} --quiet", step_s=0.001)
+
+    def stopped() -> list[psutil.Process]:
+        with suppress(psutil.Error):  # one ends while it is looked at
+            return [one for one in parent.workers() if one.status() == psutil.STATUS_STOPPED]
+        return []
+
+    try:
+        found = wait_for(stopped)
+        parent.process.send_signal(signal.SIGINT)
+        status, out, err = parent.end()
+    finally:
+        parent.process.kill()
+        parent.process.communicate()
+    assert (status, out) == (130, ""), err
+    assert "interrupted; finished runs are in results/runs/x" in err
+    assert len(ResultSet.open(tmp_path / "results" / "runs" / "x").rows()[0]) == 6
+    for worker in found:
+        wait_for(lambda worker=worker: gone(worker))
