@@ -2,8 +2,10 @@
 
 fan_in and fan_out are the inputs that one output sums over and the outputs that one input reaches: [in, out] for a
 linear weight [out, in]; I * k_h * k_w and O * k_h * k_w for a convolution weight [O, I, k_h, k_w] (He et al. 2015,
-section 2.2; Glorot & Bengio 2010 for the linear case). Of a grouped convolution I is its weight's own, O all outputs. A
-bias takes the fans of the weight beside it.
+section 2.2; Glorot & Bengio 2010 for the linear case). Of a grouped convolution I is its weight's own, O all outputs.
+The weights of an LSTM or GRU are linear ones, whose outputs are those of all gates: [features, gates * hidden], and
+[hidden, gates * hidden] for ``recurrent_weight``. A bias takes the fans of the weight beside it, ``recurrent_bias``
+those of ``recurrent_weight``.
 U(l) is uniform on [-l, l), N(s) normal with mean 0 and standard deviation s; nothing is truncated.
 """
 
@@ -158,7 +160,7 @@ DISTRIBUTIONS: dict[str, type] = {distribution.kind: distribution for distributi
 
 @dataclass(frozen=True, kw_only=True)
 class Initializer:
-    """What the weights and the biases of convolution and linear layers are drawn from."""
+    """What the weights and the biases of convolution, linear and recurrent layers are drawn from."""
 
     weights: Distribution = field(default_factory=GlorotUniform)
     biases: Distribution = field(default_factory=Zeros)
@@ -176,13 +178,13 @@ def initial_parameters(architecture: Architecture, initializer: Initializer, see
     """
     arrays: dict[str, Float32] = {}
     for layer in infer(architecture):
-        fan_in, fan_out = _fans(layer.parameters.get(f"{layer.name}.weight", ()))
         for name, shape in (layer.parameters | layer.buffers).items():
             part = name.rpartition(".")[2]
             if part in _BATCH_NORM:
                 arrays[name] = np.full(shape, _BATCH_NORM[part], dtype=np.float32)
                 continue
-            distribution = initializer.weights if part == "weight" else initializer.biases
+            distribution = initializer.weights if "weight" in part else initializer.biases
+            fan_in, fan_out = _fans(layer.parameters.get(f"{layer.name}.{part.replace('bias', 'weight')}", ()))
             stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(name.encode())))
             arrays[name] = distribution.draw(stream, shape, fan_in, fan_out)
     return arrays

@@ -34,6 +34,13 @@ def output_shape(layer: L.Layer, shape: Shape) -> Shape:
             return (layer.out_features,)
         case L.Softmax() | L.Dropout():
             return shape
+        case L.Rows():
+            channels, height, width = _image(shape)
+            return (height, channels * width)
+        case L.LSTM() | L.GRU():
+            if len(shape) != 2:
+                raise ValueError(f"needs tokens [tokens, features], got shape {list(shape)}; put rows before it")
+            return (shape[0], layer.hidden) if layer.return_sequences else (layer.hidden,)
 
 
 def joined_shape(join: L.Join, shapes: Mapping[str, Shape]) -> Shape:
@@ -52,13 +59,18 @@ def joined_shape(join: L.Join, shapes: Mapping[str, Shape]) -> Shape:
             return (*first[:axis], sum(shape[axis] for shape in shapes.values()), *first[axis + 1 :])
 
 
-_AXES = {1: "features", 3: "channels"}
+_AXES = {1: "features", 2: "the number of tokens", 3: "channels"}
 
 
 def _image(shape: Shape) -> Shape:
     if len(shape) != 3:
         raise ValueError(f"needs an image [channels, height, width], got shape {list(shape)}")
     return shape
+
+
+def feature_axis(shape: Shape) -> int:
+    """Where features are in a batch [n, ...] of values of ``shape``: channels of images, last of vectors and tokens."""
+    return 2 if len(shape) == 2 else 1
 
 
 def _windows(layer: Windowed, shape: Shape) -> Pair:
@@ -88,6 +100,10 @@ def parameters(layer: L.Operation, shape: Shape) -> dict[str, Shape]:
             return {"weight": weight} | ({"bias": (layer.out_features,)} if layer.bias else {})
         case L.BatchNorm2d():
             return {"gamma": (shape[0],), "beta": (shape[0],)}
+        case L.LSTM() | L.GRU():
+            rows, hidden = layer.gates * layer.hidden, (layer.hidden,)
+            own = {"weight": (rows, shape[1]), "recurrent_weight": (rows, layer.hidden), "bias": (rows,)}
+            return own | ({"recurrent_bias": hidden} if isinstance(layer, L.GRU) else {})
         case _:
             return {}
 

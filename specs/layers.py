@@ -274,7 +274,7 @@ class HardSwish:
 
 @dataclass(frozen=True, kw_only=True)
 class Softmax:
-    """exp(x_i) / sum_j exp(x_j) over the features (axis 1).
+    """exp(x_i) / sum_j exp(x_j) over the features, of images over the channels (``specs.layer_shapes.feature_axis``).
 
     As the last layer it is applied at prediction only: the loss takes logits, so a trailing softmax takes no part in
     training and evaluation (see ``specs.shapes.infer``).
@@ -283,10 +283,73 @@ class Softmax:
     kind: ClassVar[str] = "softmax"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """[n, c, h, w] to tokens [n, h, c*w], one per row of the image: y[n, i, c*width + j] = x[n, c, i, j]."""
+
+    kind: ClassVar[str] = "rows"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recurrent:
+    """What goes through tokens x_1 ... x_T from the first to the last, carrying a state h that is 0 before x_1.
+
+    Gives h_T, or with ``return_sequences`` the tokens h_1 ... h_T.
+    """
+
+    gates: ClassVar[int]
+    hidden: int
+    return_sequences: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.hidden >= 1, "hidden", f"must be at least 1, got {self.hidden}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTM(_Recurrent):
+    """h_t = o * tanh(c_t), c_t = f * c_(t-1) + i * g, h_0 = c_0 = 0 (Hochreiter & Schmidhuber 1997, Gers et al. 2000).
+
+    i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o), g = tanh(a_g), where a = W x_t + U h_(t-1) + b holds a_i, a_f,
+    a_g, a_o one behind the other: W [4 * hidden, features] is ``weight``, U [4 * hidden, hidden] ``recurrent_weight``,
+    b [4 * hidden] ``bias``, one number per gate and not two.
+    """
+
+    kind: ClassVar[str] = "lstm"
+    gates: ClassVar[int] = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRU(_Recurrent):
+    """h_t = (1 - z) * n + z * h_(t-1), h_0 = 0 (Cho et al. 2014, but reset after the product, as cuDNN has it).
+
+    r, z = sigmoid(W x_t + U h_(t-1) + b) and n = tanh(W x_t + b + r * (U h_(t-1) + u)), each by its own rows: those of
+    r, of z, of n, one behind the other, in W [3 * hidden, features] (``weight``), U [3 * hidden, hidden]
+    (``recurrent_weight``) and b [3 * hidden] (``bias``). u [hidden] (``recurrent_bias``) is of n alone, where the reset
+    gate tells it from b.
+    """
+
+    kind: ClassVar[str] = "gru"
+    gates: ClassVar[int] = 3
+
+
 Activation = ReLU | LeakyReLU | Tanh | Sigmoid | GELU | ReLU6 | SiLU | ELU | HardSwish
 """What computes each element from itself alone."""
 
-Layer = Conv2d | Linear | MaxPool2d | AvgPool2d | GlobalAvgPool | BatchNorm2d | Dropout | Flatten | Activation | Softmax
+Layer = (
+    Conv2d
+    | Linear
+    | MaxPool2d
+    | AvgPool2d
+    | GlobalAvgPool
+    | BatchNorm2d
+    | Dropout
+    | Flatten
+    | Activation
+    | Softmax
+    | Rows
+    | LSTM
+    | GRU
+)
 
 LAYERS: dict[str, type] = {layer.kind: layer for layer in get_args(Layer)}
 
@@ -300,7 +363,7 @@ class Add:
 
 @dataclass(frozen=True, kw_only=True)
 class Concat:
-    """The inputs one behind the other along ``axis`` (the batch is axis 0): channels of images, features of vectors."""
+    """The inputs one behind the other along ``axis`` (the batch is axis 0): channels, features of vectors, tokens."""
 
     kind: ClassVar[str] = "concat"
     axis: int = 1

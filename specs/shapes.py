@@ -174,14 +174,15 @@ def train_flops(architecture: Architecture) -> int:
 def backward_flops(architecture: Architecture) -> tuple[int, ...]:
     """FLOPs of the backward pass of one sample, node by node, matrix products alone.
 
-    A convolution or linear layer costs its product once for the weight gradient and, where a node below has
-    parameters to train, once more for the input gradient.
+    A layer costs its product once for the weight gradient and, where a node below has parameters to train, once more
+    for the input gradient; what a recurrent layer carries from token to token always has a gradient.
     """
     costs = []
     trained: set[str] = set()  # nodes that have parameters, or stand above some
     for node in infer(architecture):
         trained_below = not trained.isdisjoint(node.inputs)
-        costs.append(node.product_flops * (2 if trained_below else 1))
+        to_input = node.product_flops if trained_below else flops.carried_flops(node.layer, node.input_shapes[0])
+        costs.append(node.product_flops + to_input)
         if trained_below or node.parameters:
             trained.add(node.name)
     return tuple(costs)

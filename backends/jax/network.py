@@ -13,6 +13,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from backends.contract import Unsupported
+from backends.jax.recurrent import gru, lstm, rows
 from backends.layouts import hwio_to_oihw, oihw_to_hwio, transposed
 from backends.windows import divisors
 from specs import layers as L
@@ -141,10 +142,16 @@ def _apply(node: Node, own: Values, inputs: list[Array]) -> Array:
             return jax.nn.elu(x, layer.alpha)
         case L.HardSwish():
             return jax.nn.hard_swish(x)
+        case L.Rows():
+            return rows(x)
+        case L.LSTM() as layer:
+            return lstm(layer, x, own)
+        case L.GRU() as layer:
+            return gru(layer, x, own)
         case L.Add():
             return sum(inputs[1:], start=x)
-        case L.Concat():  # channels of images, features of vectors: the last axis of both
-            return jnp.concatenate(inputs, axis=-1)
+        case L.Concat():  # channels of images, features of vectors: the last axis of both; tokens
+            return jnp.concatenate(inputs, axis=1 if len(node.output_shape) == 2 else -1)
         case _:
             raise Unsupported(f"no {node.layer.kind} in JAX's adapter")
 

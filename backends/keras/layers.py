@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from backends.keras import recurrent
 from backends.windows import divisors
 from specs import layers as L
 from specs.nodes import Node
@@ -51,10 +52,17 @@ def parts(node: Node, *, policy: keras.DTypePolicy, seed: int, channels_first: b
         case L.Add():
             # Operations that are written out are called add_1 by Keras itself.
             return [keras.layers.Add(**{**common, "name": f"{node.name}_sum"})]
-        case L.Concat():  # of images or features: channels, or the features, stand last
-            return [keras.layers.Concatenate(axis=-1, **common)]
+        case L.Concat():  # of images or features: channels, or the features, stand last; of tokens: tokens
+            axis = 1 if len(node.output_shape) == 2 else -1
+            return [keras.layers.Concatenate(axis=axis, **common)]
         case L.Softmax():
             return [keras.layers.Softmax(axis=-1, **common)]
+        case L.Rows():
+            return recurrent.rows(node, policy)
+        case L.LSTM():
+            return [keras.layers.LSTM(layer.hidden, return_sequences=layer.return_sequences, **common)]
+        case L.GRU():
+            return [recurrent.gru(node, layer, policy)]
         case _:
             return [_activation(layer, policy, common)]
 

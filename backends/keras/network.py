@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from backends.keras import recurrent
 from backends.keras.layers import parts
 from backends.layouts import hwio_to_oihw, oihw_to_hwio, transposed
 from specs import layers as L
@@ -57,6 +58,10 @@ class Weight:
             case (L.Linear.kind, "weight"):
                 kernel = transposed(array)
                 return kernel if self.rows is None else kernel[self.rows]
+            case (L.LSTM.kind | L.GRU.kind, "weight" | "recurrent_weight"):
+                return transposed(array)
+            case (L.GRU.kind, "recurrent_bias"):
+                return array[None]
             case _:
                 return array
 
@@ -68,6 +73,10 @@ class Weight:
                 return hwio_to_oihw(array)
             case (L.Linear.kind, "weight"):
                 return transposed(array if self.rows is None else array[np.argsort(self.rows)])
+            case (L.LSTM.kind | L.GRU.kind, "weight" | "recurrent_weight"):
+                return transposed(array)
+            case (L.GRU.kind, "recurrent_bias"):
+                return array[0]
             case _:
                 return array
 
@@ -156,13 +165,18 @@ class Network:
                 name=name,
                 shape=shape,
                 layout=(node.layer.kind, part := name.removeprefix(f"{node.name}.")),
-                variable=getattr(self.model.get_layer(node.name), _KERAS_NAMES.get(part, part)),
+                variable=self._variable(node, part),
                 trained=name in node.parameters,
                 rows=rows.get(node.name) if part == "weight" else None,
             )
             for node in self.nodes
             for name, shape in (node.parameters | node.buffers).items()
         ]
+
+    def _variable(self, node: Node, part: str) -> keras.Variable:
+        if isinstance(node.layer, L.LSTM | L.GRU):
+            return recurrent.variable(self.model, node, part)
+        return getattr(self.model.get_layer(node.name), _KERAS_NAMES.get(part, part))
 
 
 def values_per_channel(name: str, x: Any) -> int:

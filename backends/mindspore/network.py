@@ -15,8 +15,10 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn, ops
 
+from backends.mindspore.recurrent import GRU, LSTM, Rows
 from backends.windows import divisors, is_symmetric
 from specs import layers as L
+from specs.layer_shapes import feature_axis
 from specs.layers import Sides
 from specs.nodes import INPUT, Node
 from specs.windows import sides
@@ -64,7 +66,7 @@ class Sum(nn.Cell):
 
 
 class Joined(nn.Cell):
-    """Tensors joined along axis 1: channels or features."""
+    """Tensors joined along axis 1: channels, features or tokens."""
 
     def construct(self, *parts: Any) -> Any:
         return ops.cat(parts, axis=1)
@@ -200,7 +202,7 @@ def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
         case L.GELU():
             return nn.GELU(approximate=False)
         case L.Softmax():
-            return nn.Softmax(axis=1)
+            return nn.Softmax(axis=feature_axis(node.output_shape))
         case L.ReLU6():
             return Relu6()
         case L.SiLU():
@@ -209,6 +211,12 @@ def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
             return Elu(layer.alpha, dtype)
         case L.HardSwish():
             return HardSwish()
+        case L.Rows():
+            return Rows(node.output_shape)
+        case L.LSTM() as layer:
+            return LSTM(node.input_shape[1], layer, dtype)
+        case L.GRU() as layer:
+            return GRU(node.input_shape, layer, dtype)
         case L.Add():
             return Sum()
         case L.Concat():

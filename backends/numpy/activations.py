@@ -89,17 +89,17 @@ def hard_swish(x: Array) -> Computed:
     return Computed(output=x * np.minimum(np.maximum(x + 3, 0), 6) / 6, input_gradient=lambda dy: dy * slope)
 
 
-def softmax(x: Array) -> Computed:
-    """Over axis 1 of x[n, classes, ...]."""
-    output = np.exp(log_softmax(x))
+def softmax(x: Array, axis: int = 1) -> Computed:
+    """Over an axis of x[n, ...]."""
+    output = np.exp(log_softmax(x, axis))
     return Computed(
         output=output,
-        input_gradient=lambda dy: output * (dy - (dy * output).sum(axis=1, keepdims=True)),
+        input_gradient=lambda dy: output * (dy - (dy * output).sum(axis=axis, keepdims=True)),
     )
 
 
-def log_softmax(x: Array) -> Array:
-    """The logarithm of softmax over axis 1, without overflow."""
-    shifted = x - x.max(axis=1, keepdims=True)
-    result: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+def log_softmax(x: Array, axis: int = 1) -> Array:
+    """The logarithm of softmax over an axis, without overflow; minus infinity stays what it is."""
+    shifted = x - x.max(axis=axis, keepdims=True)
+    result: Array = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
     return result

@@ -24,9 +24,11 @@ from backends.numpy.activations import (
     tanh,
 )
 from backends.numpy.computed import Array, Computed
+from backends.numpy.recurrent import gru, lstm, rows
 from backends.numpy.windows import avg_pool2d, conv2d, global_avg_pool, max_pool2d
 from specs import layers as L
 from specs.errors import RequestError
+from specs.layer_shapes import feature_axis
 
 
 def forward(
@@ -71,7 +73,7 @@ def forward(
         case L.GELU():
             return gelu(x)
         case L.Softmax():
-            return softmax(x)
+            return softmax(x, feature_axis(x.shape[1:]))
         case L.ReLU6():
             return relu6(x)
         case L.SiLU():
@@ -80,6 +82,12 @@ def forward(
             return elu(layer, x)
         case L.HardSwish():
             return hard_swish(x)
+        case L.Rows():
+            return rows(x)
+        case L.LSTM():
+            return lstm(layer, x, values)
+        case L.GRU():
+            return gru(layer, x, values)
 
 
 def cross_entropy(logits: Array, labels: NDArray[np.int64], smoothing: float = 0.0) -> tuple[float, Array]:

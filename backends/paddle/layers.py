@@ -8,9 +8,11 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from backends.paddle import recurrent
 from backends.windows import divisors
 from specs import layers as L
 from specs.errors import RequestError
+from specs.layer_shapes import feature_axis
 from specs.layers import both_sides
 from specs.nodes import Node
 from specs.windows import Windowed, sides
@@ -57,7 +59,7 @@ def create(node: Node) -> nn.Layer:
         case L.GELU():
             return nn.GELU(approximate=False)
         case L.Softmax():
-            return nn.Softmax(axis=1)
+            return nn.Softmax(axis=feature_axis(node.output_shape))
         case L.ReLU6():
             return nn.ReLU6()
         case L.SiLU():
@@ -66,6 +68,12 @@ def create(node: Node) -> nn.Layer:
             return CanonicalELU(layer.alpha)
         case L.HardSwish():
             return nn.Hardswish()
+        case L.Rows():
+            return recurrent.Rows()
+        case L.LSTM() as layer:
+            return recurrent.LSTM(node.input_shape[1], layer)
+        case L.GRU() as layer:
+            return recurrent.GRU(node.input_shape[1], layer)
         case L.Add():
             return Sum()
         case L.Concat() as layer:

@@ -13,8 +13,9 @@ from paddle import nn
 
 from backends.layouts import transposed
 from backends.paddle import layers
+from backends.paddle.recurrent import RECURRENT_PARTS
 from specs.architecture import Architecture
-from specs.layers import Dropout, Linear
+from specs.layers import GRU, LSTM, Dropout, Linear
 from specs.nodes import INPUT, Node, last_uses
 from specs.shapes import infer
 
@@ -61,14 +62,18 @@ class Network(nn.Layer):  # type: ignore[misc]  # Paddle is untyped here
 
     def _entry(self, node: Node, name: str) -> Entry:
         part = name.removeprefix(f"{node.name}.")
-        tensor = getattr(getattr(self, node.name), _PARTS.get(part, part))
+        names = RECURRENT_PARTS if isinstance(node.layer, LSTM | GRU) else _PARTS
+        tensor = getattr(getattr(self, node.name), names.get(part, part))
         shape = (node.parameters | node.buffers)[name]
         return Entry(tensor=tensor, shape=shape, transposed=isinstance(node.layer, Linear) and part == "weight")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Where an array of canonical ``shape`` lives: in ``tensor``, which stores it [in, out] when ``transposed``."""
+    """Where an array of canonical ``shape`` lives: in ``tensor``, which stores it [in, out] when ``transposed``.
+
+    A tensor that is longer has it at its end, behind zeros.
+    """
 
     tensor: Any
     shape: tuple[int, ...]
@@ -76,9 +81,12 @@ class Entry:
 
     def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
         """A canonical copy of an array shaped like the tensor (its value, a gradient, an optimizer's slot)."""
-        return np.array(array.T if self.transposed else array, order="C")
+        return np.array(array.T if self.transposed else array[len(array) - self.shape[0] :], order="C")
 
     def native(self, array: NDArray[Any]) -> NDArray[Any]:
         """The inverse of ``canonical``, in the tensor's dtype."""
         dtype = np.float64 if self.tensor.dtype == paddle.float64 else np.float32
-        return (transposed(array) if self.transposed else np.ascontiguousarray(array)).astype(dtype, copy=False)
+        if not self.transposed:
+            behind = self.tensor.shape[0] - len(array), *array.shape[1:]
+            return np.concatenate((np.zeros(behind), array)).astype(dtype)
+        return transposed(array).astype(dtype, copy=False)

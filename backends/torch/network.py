@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from backends.contract import Unsupported
+from backends.torch.recurrent import GRU, LSTM, RECURRENT_NAMES, Rows
 from backends.windows import divisors, is_symmetric
 from specs import layers as L
+from specs.layer_shapes import feature_axis
 from specs.layers import Sides, both_sides
 from specs.nodes import INPUT, Node
 from specs.windows import sides
@@ -121,7 +123,8 @@ def parts(nodes: Sequence[Node]) -> list[Part]:
 def torch_name(canonical: str) -> str:
     """The state_dict key of a canonical name: ``batch_norm2d_1.gamma`` is ``batch_norm2d_1.weight``."""
     layer, _, part = canonical.partition(".")
-    return f"{layer}.{_TORCH_NAMES.get(part, part)}"
+    names = RECURRENT_NAMES if layer.startswith((f"{L.LSTM.kind}_", f"{L.GRU.kind}_")) else _TORCH_NAMES
+    return f"{layer}.{names.get(part, part)}"
 
 
 def _module(node: Node) -> nn.Module:
@@ -156,7 +159,7 @@ def _module(node: Node) -> nn.Module:
         case L.GELU():
             return nn.GELU(approximate="none")
         case L.Softmax():
-            return nn.Softmax(dim=1)
+            return nn.Softmax(dim=feature_axis(node.output_shape))
         case L.ReLU6():
             return nn.ReLU6()
         case L.SiLU():
@@ -165,6 +168,12 @@ def _module(node: Node) -> nn.Module:
             return nn.ELU(layer.alpha)
         case L.HardSwish():
             return nn.Hardswish()
+        case L.Rows():
+            return Rows()
+        case L.LSTM() as layer:
+            return LSTM(node.input_shape[1], layer)
+        case L.GRU() as layer:
+            return GRU(node.input_shape[1], layer)
         case L.Add():
             return Sum()
         case L.Concat() as layer:

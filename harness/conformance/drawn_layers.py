@@ -111,6 +111,23 @@ def _dropout(draw: Draw) -> Example:
     return _fitting(draw, lambda: L.Dropout(p=draw.choice((0.1, 0.5, 0.9))))
 
 
+def _rows(draw: Draw) -> Example:
+    return L.Rows(), _image(draw), draw.integer(1, 4)
+
+
+def _lstm(draw: Draw) -> Example:
+    return L.LSTM(hidden=draw.integer(1, 12), return_sequences=draw.flag()), *_tokens(draw)
+
+
+def _gru(draw: Draw) -> Example:
+    return L.GRU(hidden=draw.integer(1, 12), return_sequences=draw.flag()), *_tokens(draw)
+
+
+def _tokens(draw: Draw) -> tuple[Shape, int]:
+    """Up to 9 tokens of up to 20 features, and a batch size."""
+    return (draw.integer(1, _SIZES), draw.integer(1, 20)), draw.integer(1, 4)
+
+
 _DRAWN: dict[str, Callable[[Draw], Example]] = {
     "conv2d": _conv2d,
     "linear": _linear,
@@ -120,4 +137,7 @@ _DRAWN: dict[str, Callable[[Draw], Example]] = {
     "leaky_relu": _leaky_relu,
     "dropout": _dropout,
     "elu": _elu,
+    "rows": _rows,
+    "lstm": _lstm,
+    "gru": _gru,
 }

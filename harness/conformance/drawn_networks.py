@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from harness.conformance.drawing import Draw
+from harness.conformance.drawn_rows import way_over_rows
 from specs import layers as L
 from specs.architecture import Architecture
 from specs.layer_shapes import output_shape
@@ -25,7 +26,7 @@ def chain(draw: Draw) -> Architecture:
     """An image part, the way from an image to features, a part on features, the logits."""
     start = (draw.integer(1, 3), draw.integer(6, 12), draw.integer(6, 12))
     shape: Shape = start
-    layers: list[L.Layer] = []
+    layers: list[Item] = []
     for _ in range(draw.integer(2, 5)):
         layer = _image_layer(draw, shape)
         # Between two batch norms the first's beta has a gradient of 0: rounding alone would be left to compare.
@@ -33,12 +34,22 @@ def chain(draw: Draw) -> Architecture:
             layer = _image_layer(draw, shape)
         layers.append(layer)
         shape = output_shape(layer, shape)
-    to_features: tuple[L.Layer, ...] = (L.Flatten(), L.Flatten(), L.GlobalAvgPool())
-    layers.append(draw.choice(to_features))
+    way, shape = _way_to_features(draw, shape, nested=False)
+    layers += way
     for _ in range(draw.integer(0, 3)):
         linear = L.Linear(out_features=draw.integer(4, 20), bias=draw.flag())
         layers.append(draw.choice((linear, draw.choice(ACTIVATIONS))))
     return _ended(draw, "drawn", start, tuple(layers))
+
+
+def _way_to_features(draw: Draw, shape: Shape, *, nested: bool) -> tuple[list[Item], Shape]:
+    """From an image to features, and their shape."""
+    match draw.choice(("flatten", "flatten", "mean", "rows")):
+        case "rows":
+            return way_over_rows(draw, shape, nested=nested)
+        case kind:
+            layer: L.Layer = L.Flatten() if kind == "flatten" else L.GlobalAvgPool()
+            return [layer], output_shape(layer, shape)
 
 
 def _image_layer(draw: Draw, shape: Shape) -> L.Layer:
@@ -69,13 +80,12 @@ def graph(draw: Draw) -> Architecture:
     start = (draw.integer(1, 3), draw.integer(6, 9), draw.integer(6, 9))
     shape: Shape = start
     items: list[Item] = []
-    to_features: tuple[L.Layer, ...] = (L.Flatten(), L.GlobalAvgPool())
     for depth in (DEEPEST, draw.integer(1, DEEPEST)):
         target = _target(draw, shape)
         items += [_nest(draw, shape, target, depth), *_sometimes(draw, lambda: draw.choice(ACTIVATIONS))]
         shape = target
-    items.append(draw.choice(to_features))
-    features = (shape[0],) if isinstance(items[-1], L.GlobalAvgPool) else (shape[0] * shape[1] * shape[2],)
+    way, features = _way_to_features(draw, shape, nested=True)
+    items += way
     items += _sometimes(draw, lambda: _nest(draw, features, (draw.integer(3, 9),), draw.integer(1, 2)))
     return _ended(draw, "graph", start, tuple(items))
 

@@ -11,31 +11,32 @@ from numpy.typing import NDArray
 from harness.conformance.case import NetworkCase, described, network_case, seeded
 from specs import layers as L
 from specs.architecture import Architecture
-from specs.layer_shapes import output_shape
+from specs.layer_shapes import feature_axis, output_shape, parameters
 from specs.nodes import Shape
 
 HEAD_CLASSES = 6
 
 
 def isolated(layer: L.Layer, shape: Shape) -> Architecture:
-    """The smallest network around ``layer`` for an input of ``shape`` ([c, h, w], or [features]).
+    """The smallest network around ``layer`` for an input of ``shape``: [c, h, w], [tokens, features] or [features].
 
     A layer with parameters gives the logits itself, flattened. One without is followed by a linear layer: optimizers
     refuse a network that has nothing to train, and the gradient of that layer's weight shows what the layer gave in
     training. So is one of a single channel, whose bias would shift all logits alike and have no gradient but rounding.
     """
-    image = len(shape) == 3
-    layers: list[L.Layer] = [layer] if image or isinstance(layer, L.Flatten) else [L.Flatten(), layer]
+    image = {1: (*shape, 1, 1), 2: (1, *shape)}.get(len(shape), shape)
+    before: dict[int, list[L.Layer]] = {1: [L.Flatten()], 2: [L.Rows()], 3: []}
+    layers = [*before[len(shape)], layer]
     output = output_shape(layer, shape)
-    if len(output) == 3:
+    if len(output) > 1:
         layers.append(L.Flatten())
     classes = math.prod(output)
-    if output[0] < 2 or not isinstance(layer, L.Conv2d | L.Linear | L.BatchNorm2d):
+    if output[feature_axis(output) - 1] < 2 or not parameters(layer, shape):
         classes = HEAD_CLASSES
         layers.append(L.Linear(out_features=classes, bias=False))
     return Architecture(
         name=layer.kind,
-        input=(shape[0], shape[1], shape[2]) if image else (shape[0], 1, 1),
+        input=(image[0], image[1], image[2]),
         classes=classes,
         layers=tuple(layers),
     )
@@ -162,6 +163,21 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.Softmax(), (3, 4, 5)),
         layer_case(L.Softmax(), (30,), note="large"),
         layer_case(L.Softmax(), (30,)),
+        layer_case(L.Softmax(), (4, 7)),
+        layer_case(L.Dropout(p=0.4), (5, 6)),
+        layer_case(L.Flatten(), (4, 6)),
+        layer_case(L.Rows(), (3, 4, 5)),
+        layer_case(L.Rows(), (1, 5, 3), batch=1),
+        layer_case(L.LSTM(hidden=5), (4, 3)),
+        layer_case(L.LSTM(hidden=3, return_sequences=True), (5, 4), note="wide"),
+        layer_case(L.LSTM(hidden=4), (1, 6), batch=1),
+        layer_case(L.LSTM(hidden=1, return_sequences=True), (3, 1)),
+        layer_case(L.LSTM(hidden=6), (12, 2), note="large"),
+        layer_case(L.GRU(hidden=5), (4, 3)),
+        layer_case(L.GRU(hidden=3, return_sequences=True), (5, 4), note="wide"),
+        layer_case(L.GRU(hidden=4), (1, 6), batch=1),
+        layer_case(L.GRU(hidden=1, return_sequences=True), (3, 1)),
+        layer_case(L.GRU(hidden=6), (12, 2), note="wide"),
     )
     return by_kind(cases)
 

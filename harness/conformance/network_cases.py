@@ -101,6 +101,21 @@ def corner_cases() -> tuple[NetworkCase, ...]:
             ),
             batch=4,
         ),
+        network_case(
+            "tokens through all that takes them",
+            _network(
+                L.Rows(),
+                Branches(join="concat", paths=((L.LSTM(hidden=8, return_sequences=True),), ())),
+                L.Dropout(p=0.3),
+                Residual(layers=(L.GRU(hidden=8, return_sequences=True), L.Softmax())),
+                L.Tanh(),
+                L.Flatten(),
+                L.Linear(out_features=3),
+                classes=3,
+                shape=(2, 5, 4),
+            ),
+            batch=4,
+        ),
         replace(large, images=large.images * np.float32(150)),
         replace(
             network_case(

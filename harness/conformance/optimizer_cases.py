@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backends.contract import Arrays, Session, SessionSpec
 from harness.conformance.case import ConformanceCase, Observation, cast, described, draw_parameters, seeded
 from specs.architecture import Architecture
-from specs.layers import BatchNorm2d, Conv2d, Flatten, Linear, Tanh
+from specs.layers import GRU, LSTM, BatchNorm2d, Conv2d, Flatten, Linear, Rows, Tanh
 from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 # Convolution weight and bias, gamma, beta, linear weight and bias. The first convolution has no bias: in front of batch
@@ -37,6 +37,14 @@ LINEAR_NETWORK = Architecture(
     input=NETWORK.input,
     classes=4,
     layers=(Flatten(), Linear(out_features=5), Tanh(), Linear(out_features=4)),
+)
+
+# Of two biases where one is meant, both trained, the sum moves twice as fast: a step after another shows it.
+RECURRENT_NETWORK = Architecture(
+    name="recurrent_layers",
+    input=NETWORK.input,
+    classes=4,
+    layers=(Rows(), LSTM(hidden=5, return_sequences=True), GRU(hidden=5), Linear(out_features=4)),
 )
 
 # The scale of each input channel is the scale of the gradients of the first convolution's weights on it, for as long as

@@ -164,8 +164,10 @@ class Suite:
             probes = [optimizer_cases.probe(optimizer) for optimizer in options]
             fifties = [optimizer_cases.fifty_steps(optimizer) for optimizer in options]
             linear = [optimizer_cases.probe(optimizer, optimizer_cases.LINEAR_NETWORK) for optimizer in options]
+            recurrent = [optimizer_cases.probe(optimizer, optimizer_cases.RECURRENT_NETWORK) for optimizer in options]
             for precision in self._precisions:
                 yield self._check("optimizers", f"{kind} probe", precision, partial(list, probes))
+                yield self._check("optimizers", f"{kind} probe, recurrent layers", precision, partial(list, recurrent))
                 yield self._check("optimizers", f"{kind} 50 steps", precision, partial(list, fifties))
             yield self._check("optimizers", f"{kind} probe, linear layers", "float64", partial(list, linear))
 

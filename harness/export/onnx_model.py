@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from specs import layers as L
 from specs.architecture import Architecture
 from specs.errors import RequestError
+from specs.layer_shapes import feature_axis
 from specs.nodes import INPUT, Node
 from specs.recipe import Preprocessing
 from specs.shapes import has_trailing_softmax, infer
@@ -77,7 +78,7 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
-    def constant(self, name: str, array: NDArray[np.float32]) -> str:
+    def constant(self, name: str, array: NDArray[Any]) -> str:
         """Append an initializer; returns its name."""
         self.initializers.append(numpy_helper.from_array(array, name))
         return name
@@ -119,7 +120,7 @@ class _Graph:
             case L.GELU():
                 return self._gelu(shaped.name, value, output)
             case L.Softmax():
-                return self.node("Softmax", [value], output, axis=1)
+                return self.node("Softmax", [value], output, axis=feature_axis(shaped.output_shape))
             case L.ReLU6():
                 limits = [self._scalar(f"{shaped.name}.least", 0.0), self._scalar(f"{shaped.name}.most", 6.0)]
                 return self.node("Clip", [value, *limits], output)
@@ -129,6 +130,12 @@ class _Graph:
                 return self.node("Elu", [value], output, alpha=layer.alpha)
             case L.HardSwish():
                 return self.node("HardSwish", [value], output)
+            case L.Rows():
+                swapped = self.node("Transpose", [value], f"{shaped.name}.swapped", perm=(0, 2, 1, 3))
+                shape = self.constant(f"{shaped.name}.shape", np.array((0, *shaped.output_shape), np.int64))
+                return self.node("Reshape", [swapped, shape], output)
+            case L.LSTM() | L.GRU() as layer:
+                return self._recurrent(shaped, layer, value, output)
         raise AssertionError(f"{shaped.name} has no operator")
 
     def _gelu(self, name: str, value: str, output: str) -> str:
@@ -138,6 +145,31 @@ class _Graph:
         shifted = self.node("Add", [erf, self._scalar(f"{name}.one", 1.0)], f"{name}.shifted")
         gate = self.node("Mul", [shifted, self._scalar(f"{name}.half", 0.5)], f"{name}.gate")
         return self.node("Mul", [value, gate], output)
+
+    def _recurrent(self, shaped: Node, layer: L.LSTM | L.GRU, value: str, output: str) -> str:
+        """ONNX has the tokens first, gates in another order, two biases, and all of it once per direction."""
+        lstm, hidden = isinstance(layer, L.LSTM), layer.hidden
+        order = (0, 3, 1, 2) if lstm else (1, 0, 2)  # i, o, f, g of i, f, g, o; z, r, n of r, z, n
+        of_gates = np.concatenate([np.arange(gate * hidden, (gate + 1) * hidden) for gate in order])
+        weight, recurrent_weight, bias = (
+            self._weights[f"{shaped.name}.{part}"][of_gates] for part in ("weight", "recurrent_weight", "bias")
+        )
+        second = np.zeros_like(bias)
+        if not lstm:
+            second[-hidden:] = self._weights[f"{shaped.name}.recurrent_bias"]
+        arrays = {"weight": weight, "recurrent_weight": recurrent_weight, "biases": np.concatenate((bias, second))}
+        inputs = [self.constant(f"{shaped.name}.{part}", array[None]) for part, array in arrays.items()]
+        tokens_first = self.node("Transpose", [value], f"{shaped.name}.tokens_first", perm=(1, 0, 2))
+        states = f"{shaped.name}.states"
+        outputs = [states] if layer.return_sequences else ["", states]  # every hidden state, or the last
+        options: dict[str, Any] = {"hidden_size": hidden} | ({} if lstm else {"linear_before_reset": 1})
+        operator = "LSTM" if lstm else "GRU"
+        self.nodes.append(helper.make_node(operator, [tokens_first, *inputs], outputs, name=states, **options))
+        direction = self.constant(f"{shaped.name}.direction", np.array([1 if layer.return_sequences else 0], np.int64))
+        if not layer.return_sequences:
+            return self.node("Squeeze", [states, direction], output)
+        every = self.node("Squeeze", [states, direction], f"{shaped.name}.every")
+        return self.node("Transpose", [every], output, perm=(1, 0, 2))
 
     def _scalar(self, name: str, value: float) -> str:
         return self.constant(name, np.full((), value, np.float32))

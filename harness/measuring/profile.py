@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from results.formatting import significant
 from results.statistics import estimate
 from specs.architecture import Architecture
-from specs.layers import GlobalAvgPool, Layer, Linear
+from specs.layers import Flatten, GlobalAvgPool, Layer, Linear
 from specs.nodes import Node, Shape
 from specs.shapes import backward_flops, top_level
 
@@ -28,8 +28,8 @@ ADDS_UP = 1.5
 def stages(architecture: Architecture) -> tuple[Architecture, ...]:
     """Networks 0 to n as said above, then the network itself.
 
-    The head, a mean over each image and two linear outputs, makes every one of them a network with weights to train
-    and a loss of the same cost; it stands in both terms of every difference.
+    The head, a mean over each image (tokens one behind the other) and two linear outputs, makes every one of them a
+    network with weights to train and a loss of the same cost; it stands in both terms of every difference.
     """
     steps = top_level(architecture)
     items = tuple(item for item, _ in steps)
@@ -43,7 +43,13 @@ def stages(architecture: Architecture) -> tuple[Architecture, ...]:
 
 def _head(shape: Shape) -> tuple[Layer, ...]:
     two = Linear(out_features=2)
-    return (GlobalAvgPool(), two) if len(shape) == 3 else (two,)
+    match len(shape):
+        case 3:
+            return (GlobalAvgPool(), two)
+        case 2:
+            return (Flatten(), two)
+        case _:
+            return (two,)
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,13 @@ CASES: dict[str, tuple[L.Layer, tuple[int, ...]]] = {
     "hard_swish": (L.HardSwish(), (2, 3, 5, 6)),
     "softmax": (L.Softmax(), (5, 7)),
     "softmax on an image": (L.Softmax(), (2, 4, 3, 3)),
+    "rows": (L.Rows(), (2, 3, 4, 5)),
+    "lstm": (L.LSTM(hidden=4), (3, 5, 2)),
+    "lstm every state": (L.LSTM(hidden=3, return_sequences=True), (2, 4, 5)),
+    "lstm one token": (L.LSTM(hidden=2), (1, 1, 3)),
+    "gru": (L.GRU(hidden=4), (3, 5, 2)),
+    "gru every state": (L.GRU(hidden=3, return_sequences=True), (2, 4, 5)),
+    "gru one token": (L.GRU(hidden=2, return_sequences=True), (1, 1, 3)),
 }
 
 KINKED = (L.MaxPool2d, L.ReLU, L.LeakyReLU, L.ELU)

@@ -212,12 +212,15 @@ def test_batch_norm_of_one_value_is_refused() -> None:
         L.GELU(),
         L.Softmax(),
         L.Linear(out_features=3),
+        L.Rows(),
+        L.LSTM(hidden=3),
+        L.GRU(hidden=2, return_sequences=True),
     ],
     ids=lambda layer: layer.kind,
 )
 def test_dtype_is_kept(layer: L.Layer, dtype: type[np.floating]) -> None:
     generator = np.random.default_rng(0)
-    shape = (3, 5) if isinstance(layer, L.Linear) else (3, 2, 4, 4)
+    shape = {L.Linear: (3, 5), L.LSTM: (3, 4, 5), L.GRU: (3, 4, 5)}.get(type(layer), (3, 2, 4, 4))
     x = generator.normal(size=shape).astype(dtype)
     values = {part: v.astype(dtype) for part, v in parameter_values(layer, shape[1:], generator).items()}
     mask = np.ones(shape, bool) if isinstance(layer, L.Dropout) else None
@@ -225,3 +228,36 @@ def test_dtype_is_kept(layer: L.Layer, dtype: type[np.floating]) -> None:
     dy = np.ones(computed.output.shape, dtype)
     everything = [computed.output, computed.input_gradient(dy), *computed.parameter_gradients(dy).values()]
     assert {a.dtype for a in [*everything, *computed.buffers.values()]} == {np.dtype(dtype)}
+
+
+def test_rows_are_tokens_channel_by_channel() -> None:
+    x = np.arange(12.0).reshape(1, 2, 3, 2)
+    assert forward(L.Rows(), x).output.tolist() == [[[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]]]
+
+
+def test_an_lstm_by_hand() -> None:
+    """Two tokens, one feature, one state; every number from math alone."""
+    w, u, b = (0.5, -0.3, 0.8, 0.1), (0.2, 0.4, -0.6, 0.7), (0.0, 1.0, -0.1, 0.3)
+    h = c = 0.0
+    for x in (1.5, -2.0):
+        i, f, g, o = (w[k] * x + u[k] * h + b[k] for k in range(4))
+        c = c / (1 + math.exp(-f)) + math.tanh(g) / (1 + math.exp(-i))
+        h = math.tanh(c) / (1 + math.exp(-o))
+    values = {"weight": np.array(w)[:, None], "recurrent_weight": np.array(u)[:, None], "bias": np.array(b)}
+    assert forward(L.LSTM(hidden=1), np.array([[[1.5], [-2.0]]]), values).output == pytest.approx(h, rel=1e-15)
+
+
+def test_a_gru_by_hand() -> None:
+    w, u, b, v = (0.5, -0.3, 0.8), (0.2, 0.4, -0.6), (0.0, 1.0, -0.1), 0.7
+    h = 0.0
+    for x in (1.5, -2.0):
+        r, z = (1 / (1 + math.exp(-w[k] * x - u[k] * h - b[k])) for k in range(2))
+        n = math.tanh(w[2] * x + b[2] + r * (u[2] * h + v))
+        h = (1 - z) * n + z * h
+    values = {
+        "weight": np.array(w)[:, None],
+        "recurrent_weight": np.array(u)[:, None],
+        "bias": np.array(b),
+        "recurrent_bias": np.array([v]),
+    }
+    assert forward(L.GRU(hidden=1), np.array([[[1.5], [-2.0]]]), values).output == pytest.approx(h, rel=1e-15)

@@ -77,6 +77,9 @@ FURTHER = _mutants(
             lambda optimizer: replace(optimizer, decay="all")
         ),
         ("optimizers", "step count lost on loading"): training.StepCountLost,
+        ("optimizers", "two biases of a recurrent layer, both trained"): training.TwoBiases,
+        ("layers", "a GRU with the update gate first (Keras)"): computing(L.GRU, layers.update_gate_first),
+        ("layers", "a GRU that resets before the product"): computing(L.GRU, layers.reset_before_the_product),
         ("trajectories", "the same dropout mask every step"): training.SameMaskEveryStep,
         ("trajectories", "equal masks of two dropouts of one shape"): training.EqualMasks,
         ("trajectories", "masks repeated from the ninth sample"): training.RepeatedFromTheNinth,

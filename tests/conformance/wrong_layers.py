@@ -107,6 +107,30 @@ def clamped_tanh(layer: L.Tanh, x: Array, values: Any, **_: Any) -> Computed:
     return Computed(output=output, input_gradient=lambda dy: dy * (1 - output * output))
 
 
+def update_gate_first(layer: L.GRU, x: Array, values: Any, **_: Any) -> Computed:
+    """The update gate's rows taken for the reset gate's, and the other way round: Keras has them so."""
+    h = layer.hidden
+    order = np.r_[h : 2 * h, :h, 2 * h : 3 * h]
+    swapped = {part: array if part == "recurrent_bias" else array[order] for part, array in values.items()}
+    return forward(layer, x, swapped)
+
+
+def reset_before_the_product(layer: L.GRU, x: Array, values: Any, **_: Any) -> Computed:
+    """n = tanh(W x + b + U (r * h) + u): the formula of the paper."""
+    weight, recurrent_weight, bias = values["weight"], values["recurrent_weight"], values["bias"]
+    hidden = np.zeros((len(x), layer.hidden), x.dtype)
+    states = []
+    for token in x.swapaxes(0, 1):
+        x_r, x_z, x_n = np.split(token @ weight.T + bias, 3, axis=1)
+        u_r, u_z, u_n = np.split(recurrent_weight, 3)
+        r, z = 1 / (1 + np.exp(-x_r - hidden @ u_r.T)), 1 / (1 + np.exp(-x_z - hidden @ u_z.T))
+        n = np.tanh(x_n + (r * hidden) @ u_n.T + values["recurrent_bias"])
+        hidden = (1 - z) * n + z * hidden
+        states.append(hidden)
+    output = np.stack(states, axis=1) if layer.return_sequences else hidden
+    return replace(forward(layer, x, values), output=output)
+
+
 def summed_loss(logits: Array, labels: NDArray[np.int64], smoothing: float) -> tuple[float, Array]:
     """Sum over the batch."""
     loss, gradient = cross_entropy(logits, labels, smoothing)

@@ -181,6 +181,29 @@ class OneBiasNotTrained(_StepByStep):
         return loss
 
 
+class TwoBiases(_StepByStep):
+    """Beside each bias of a recurrent layer another one, trained as well; parameters are told without it."""
+
+    _second: dict[str, Array]
+
+    def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
+        super().load_parameters(parameters)
+        recurrent = (n for n in self._trained if n.startswith(("lstm_", "gru_")) and n.endswith(".bias"))
+        self._second = {name: np.zeros_like(self._values[name]) for name in recurrent}
+
+    def _one_step(
+        self, batch_indices: NDArray[np.int64], rate: NDArray[np.float64], dropout_masks: Any
+    ) -> NDArray[np.float64]:
+        first = {name: self._values[name] for name in self._second}
+        both = {name: first[name] + self._second[name] for name in first}
+        self._values.update({name: array.copy() for name, array in both.items()})
+        loss = super()._one_step(batch_indices, rate, dropout_masks)
+        for name, array in both.items():
+            moved = self._values[name] - array
+            self._values[name], self._second[name] = first[name] + moved, self._second[name] + moved
+        return loss
+
+
 class PartialBatchDropped(_StepByStep):
     """A batch smaller than the one before it is evaluated and not trained on."""
 

@@ -90,6 +90,10 @@ class Network:
                 return x.relu()
             case "tanh":
                 return x.tanh()
+            case "rows":
+                return x.transpose(1, 2).flatten(2)
+            case "lstm" | "gru":
+                return self.recurrent(kind, name, fields, x)
             case _:
                 raise NotImplementedError(kind)
 
@@ -102,6 +106,31 @@ class Network:
             if fields.get("bias", True):
                 self.draw(f"{name}.bias", shape[:1], self.initializer.get("biases", "zeros"), fans)
         return self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias")
+
+    def recurrent(self, kind: str, name: str, fields: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
+        gates, hidden, features = {"lstm": 4, "gru": 3}[kind], fields["hidden"], x.shape[-1]
+        weight, bias = self.weighted(name, (gates * hidden, features), {})
+        if self.first:
+            fans = hidden, gates * hidden
+            of_weights, of_biases = (self.initializer.get("weights", "glorot_uniform"), self.initializer.get("biases"))
+            self.draw(f"{name}.recurrent_weight", (gates * hidden, hidden), of_weights, fans)
+            if kind == "gru":
+                self.draw(f"{name}.recurrent_bias", (hidden,), of_biases or "zeros", fans)
+        h = c = torch.zeros(len(x), hidden, dtype=x.dtype)
+        states = []
+        for token in x.unbind(1):
+            parts = F.linear(token, weight, bias).chunk(gates, 1)
+            carried = F.linear(h, self.weights[f"{name}.recurrent_weight"]).chunk(gates, 1)
+            if kind == "lstm":
+                i, f, g, o = (a + b for a, b in zip(parts, carried, strict=True))
+                c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+                h = o.sigmoid() * c.tanh()
+            else:
+                r, z = ((a + b).sigmoid() for a, b in zip(parts[:2], carried[:2], strict=True))
+                n = (parts[2] + r * (carried[2] + self.weights[f"{name}.recurrent_bias"])).tanh()
+                h = (1 - z) * n + z * h
+            states.append(h)
+        return torch.stack(states, 1) if fields.get("return_sequences", False) else h
 
     def draw(self, name: str, shape: tuple[int, ...], distribution: Any, fans: tuple[int, int]) -> None:
         kind, fields = (distribution, {}) if isinstance(distribution, str) else next(iter(distribution.items()))

@@ -19,9 +19,9 @@ from specs.loading import architecture_names, load_architecture
 from specs.optimizers import SGD
 from tests.harness.checkpoints.test_checkpoints import write
 from tests.harness.cli.commands import harness
-from tests.harness.export.networks import EVERY_LAYER, GRAPH, POOLED, trained
+from tests.harness.export.networks import EVERY_LAYER, GRAPH, POOLED, RECURRENT, trained
 
-NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED, GRAPH]
+NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED, GRAPH, RECURRENT]
 OWN = [name for name in forms() if name != "onnx"]
 
 

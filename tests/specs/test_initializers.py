@@ -21,7 +21,7 @@ from specs.initializers import (
     Zeros,
     initial_parameters,
 )
-from specs.layers import BatchNorm2d, Conv2d, Flatten, Linear, ReLU
+from specs.layers import GRU, BatchNorm2d, Conv2d, Flatten, Linear, ReLU, Rows
 from specs.loading import load_architecture
 from specs.shapes import buffer_shapes, parameter_shapes
 
@@ -73,6 +73,19 @@ def test_linear_fans_are_the_axes_of_its_weight() -> None:
     weight = initial_parameters(mlp, Initializer(weights=GlorotUniform()), seed=0)["linear_1.weight"]
     limit = math.sqrt(6 / (784 + 256))
     assert 0.999 * limit < np.abs(weight).max() <= limit
+
+
+def test_recurrent_weights_have_the_fans_of_all_gates_and_so_have_the_biases_beside_them() -> None:
+    net = Architecture(name="net", input=(1, 4, 30), classes=40, layers=(Rows(), GRU(hidden=40)))
+    drawn = initial_parameters(net, Initializer(weights=GlorotUniform(), biases=LecunUniform()), seed=0)
+    limits = {
+        "weight": math.sqrt(6 / (30 + 120)),
+        "recurrent_weight": math.sqrt(6 / (40 + 120)),
+        "bias": math.sqrt(3 / 30),
+        "recurrent_bias": math.sqrt(3 / 40),
+    }
+    for part, limit in limits.items():
+        assert 0.9 * limit < np.abs(drawn[f"gru_1.{part}"]).max() <= limit * (1 + 1e-6), part
 
 
 def test_a_bias_takes_the_fans_of_the_weight_beside_it() -> None:

@@ -14,7 +14,16 @@ from specs.architecture import Architecture
 from specs.codec import to_plain
 from specs.errors import RequestError
 from specs.loading import load_architecture
-from specs.shapes import buffer_shapes, forward_flops, infer, parameter_count, parameter_shapes, train_flops
+from specs.nest import Branches
+from specs.shapes import (
+    backward_flops,
+    buffer_shapes,
+    forward_flops,
+    infer,
+    parameter_count,
+    parameter_shapes,
+    train_flops,
+)
 
 PARAMETERS = {"mlp": 203_530, "cnn": 83_466, "cnn_dropout": 225_034, "lenet5": 61_706, "alexnet": 3_868_170}
 
@@ -70,6 +79,7 @@ def test_lenet5_layer_by_layer() -> None:
         (L.BatchNorm2d(), (2, 11, 9)),
         (L.Flatten(), (198,)),
         (L.Dropout(p=0.1), (2, 11, 9)),
+        (L.Rows(), (11, 18)),
     ],
 )
 def test_output_shapes(layer: L.Layer, output: tuple[int, ...]) -> None:
@@ -135,6 +145,10 @@ def test_trailing_softmax_takes_no_part() -> None:
         ),
         ((L.Flatten(), L.Linear(out_features=4)), r"the last layer gives shape \[4\], but 3 classes need \[3\]"),
         ((L.ReLU(),), r"the last layer gives shape \[2, 11, 9\]"),
+        ((L.LSTM(hidden=3),), r"layers\[0\] \(lstm\): needs tokens .* got shape \[2, 11, 9\]; put rows before it"),
+        ((L.Flatten(), L.Rows()), r"layers\[1\] \(rows\): needs an image"),
+        ((L.Rows(), L.GRU(hidden=3), L.GRU(hidden=3)), r"layers\[2\] \(gru\): needs tokens .* got shape \[3\]"),
+        ((L.Rows(), L.GRU(hidden=3, return_sequences=True)), r"the last layer gives shape \[11, 3\]"),
         ((L.Softmax(),), r"the last layer gives shape \[2, 11, 9\]"),
     ],
 )
@@ -206,3 +220,33 @@ def test_forward_flops_by_hand() -> None:
         3 * (2 * pooled + 1),
     ]
     assert forward_flops(net) == sum(layer.forward_flops for layer in infer(net))
+
+
+def test_recurrent_layers_by_hand() -> None:
+    """Eleven tokens of 18 features; per token an LSTM of 5 makes 20 sums of 18 + 5 products, a GRU of 3 makes 9."""
+    net = network(L.Rows(), L.LSTM(hidden=5, return_sequences=True), L.GRU(hidden=3))
+    _, lstm, gru = infer(net)
+    assert (lstm.output_shape, gru.output_shape) == ((11, 5), (3,))
+    assert parameter_shapes(net) == {
+        "lstm_1.weight": (20, 18),
+        "lstm_1.recurrent_weight": (20, 5),
+        "lstm_1.bias": (20,),
+        "gru_1.weight": (9, 5),
+        "gru_1.recurrent_weight": (9, 3),
+        "gru_1.bias": (9,),
+        "gru_1.recurrent_bias": (3,),
+    }
+    products = 11 * 2 * 20 * (18 + 5), 11 * 2 * 9 * (5 + 3)
+    assert (lstm.product_flops, gru.product_flops) == products
+    # An LSTM: 4 biases, 3 sigmoids of 3, 2 tanh, 4 for the states. A GRU: 4 biases, 2 sigmoids of 3, a tanh, the reset
+    # and its sum, 4 for the state.
+    assert [node.forward_flops for node in infer(net)] == [0, products[0] + 11 * 5 * 19, products[1] + 11 * 3 * 17]
+    # Backward: weights of both, what goes through the states of both, and the GRU's tokens; no gradient for the rows.
+    carried = 11 * 2 * 20 * 5
+    assert backward_flops(net) == (0, products[0] + carried, 2 * products[1])
+
+
+def test_tokens_are_joined_one_behind_the_other() -> None:
+    tokens = L.LSTM(hidden=18, return_sequences=True)
+    net = network(L.Rows(), Branches(join="concat", paths=((tokens,), ())), L.Flatten(), L.Linear(out_features=3))
+    assert infer(net)[2].output_shape == (22, 18)

@@ -17,9 +17,9 @@ from backends.contract import SessionSpec
 from backends.mindspore.expert.cells import TrainSteps, WindowMaximum
 from backends.mindspore.session import MindSporeSession
 from backends.rewrites import relu_after_max_pool
-from specs.layers import MaxPool2d
+from specs.layers import GRU, LSTM, MaxPool2d
 from specs.nodes import Node
-from specs.shapes import train_flops
+from specs.shapes import infer, train_flops
 
 # Training steps in one graph, where many are asked for; the calls of a run come in powers of two.
 _STEPS = 8
@@ -36,7 +36,9 @@ class ExpertSession(MindSporeSession):
         super().__init__(spec)
         self._steps_in_one = TrainSteps(self._train_step, _STEPS)
         # In a graph of several steps all of them drop the same cells, and float64 is rounded to float32 on the way.
-        self._may_group = not self._dropouts and spec.precision == "float32"
+        # What goes token by token is a graph so long that eight of them take minutes to compile.
+        recurrent = any(isinstance(node.layer, LSTM | GRU) for node in infer(spec.architecture))
+        self._may_group = not self._dropouts and spec.precision == "float32" and not recurrent
         self._compiled_batch: int | None = None
         self._threads_apart = False
 

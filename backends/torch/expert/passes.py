@@ -249,7 +249,7 @@ class _Module(_Step):
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
-        self.parameters = list(module.parameters())
+        self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.enable_grad():

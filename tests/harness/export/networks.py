@@ -65,6 +65,21 @@ GRAPH = Architecture(
         L.Dropout(p=0.2),
     ),
 )
+RECURRENT = Architecture(
+    name="recurrent",
+    input=(2, 5, 4),
+    classes=3,
+    layers=(
+        L.Rows(),
+        Branches(
+            join="concat",
+            paths=((L.LSTM(hidden=4, return_sequences=True),), (L.GRU(hidden=4, return_sequences=True),)),
+        ),
+        L.Softmax(),
+        Branches(join="concat", paths=((L.LSTM(hidden=4),), (L.GRU(hidden=3),))),
+        L.Linear(out_features=3),
+    ),
+)
 
 
 def trained(architecture: Architecture, seed: int = 0) -> Trained:

@@ -19,6 +19,7 @@ from harness.hunting.judging import judge_trial
 from harness.hunting.known import known
 from harness.hunting.shrinking import shrunk, simpler_trials
 from harness.hunting.summary import summaries
+from harness.hunting.trial import Trial
 from harness.processes.launcher import WorkerFailed
 from specs import layers as L
 from specs.optimizers import Adam
@@ -35,10 +36,14 @@ def kinds(number: int) -> set[str]:
 
 
 def trial_with(*layers: str) -> int:
-    """The first trial of at least four nodes that has these kinds."""
-    return next(
-        n for n in range(1, 1000) if kinds(n) >= set(layers) and len(infer(drawn_trial(SEED, n).architecture)) > 4
-    )
+    """The first trial of more than four nodes that has these kinds, and a kernel that is another one upside down."""
+    return next(n for n in range(1, 1000) if kinds(n) >= set(layers) and _flips(drawn_trial(SEED, n)))
+
+
+def _flips(trial: Trial) -> bool:
+    nodes = infer(trial.architecture)
+    kernels = (node.layer.kernel_size for node in nodes if isinstance(node.layer, L.Conv2d))
+    return len(nodes) > 4 and trial.values == "normal" and any(max(kernel) > 1 for kernel in kernels)
 
 
 def test_trials_depend_on_seed_and_number_alone_and_vary() -> None:
@@ -129,9 +134,7 @@ def test_what_is_new_is_written_as_a_folder(tmp_path: Path) -> None:
 def test_known_differences_have_reasons_and_apply_to_special_numbers_alone() -> None:
     assert all(len(one.reason) > 20 and one.backends for one in DIFFERENCES)
     mistaken = computing(L.Conv2d, wrong.flipped_convolution)
-    trial = drawn_trial(
-        SEED, next(n for n in range(1, 99) if "conv2d" in kinds(n) and drawn_trial(SEED, n).values == "normal")
-    )
+    trial = drawn_trial(SEED, trial_with("conv2d"))
     found = judge_trial(trial, mistaken).disagreement
     assert found is not None
     assert not any(known(backend, trial, found) for one in DIFFERENCES for backend in one.backends)
