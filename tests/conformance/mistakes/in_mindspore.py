@@ -203,7 +203,7 @@ IN_MINDSPORE = (
         right="for rate in learning_rates[steps] for",
         wrong="for rate in [learning_rates[first]] * _STEPS for",
         level="optimizers",
-        check="sgd probe",
+        check="sgd 50 steps",
         manner="expert",
     ),
     _Mistake(

@@ -198,7 +198,7 @@ IN_TORCH = (
         right="if gradient.is_mkldnn or not self.may_overwrite:",
         wrong="if gradient.is_mkldnn:",
         level="networks",
-        check="drawn graphs",
+        check="corners",
         manner="expert",
     ),
     _Mistake(
