@@ -90,6 +90,23 @@ def corner_cases() -> tuple[NetworkCase, ...]:
             batch=4,
         ),
         network_case(
+            "two relus whose gradient is the same sum's",
+            _network(
+                Branches(
+                    join="add",
+                    paths=(
+                        (L.Conv2d(out_channels=3, kernel_size=(3, 3)), L.ReLU()),
+                        (L.Conv2d(out_channels=3, kernel_size=(3, 3)), L.ReLU()),
+                    ),
+                ),
+                L.GlobalAvgPool(),
+                L.Linear(out_features=3),
+                classes=3,
+                shape=(2, 6, 4),
+            ),
+            batch=4,
+        ),
+        network_case(
             "a leaky relu behind a sum with a convolution",
             _network(
                 Residual(layers=(L.Conv2d(out_channels=2, kernel_size=(3, 3), padding=(1, 1)),)),
