@@ -16,6 +16,7 @@ from specs.shapes import infer, parameter_count
 PARAMETERS = {
     "mlp": 203_530, "cnn": 83_466, "cnn_dropout": 225_034, "lenet5": 61_706, "alexnet": 3_868_170,
     "resnet20": 272_186, "densenet_mini": 24_134, "mobilenet_mini": 36_874, "vgg11_bn": 9_227_210,
+    "lstm_rows": 81_674, "gru_rows": 61_706,
 }  # fmt: skip
 TRAINING = {  # optimizer, batch size, epochs, target
     "mlp": (SGD(learning_rate=0.01), 256, 15, 0.9103),
@@ -137,4 +138,4 @@ def test_every_bundled_layer_list_ends_in_one_logit_per_class() -> None:
     for name in architecture_names():
         architecture = load_architecture(name)
         assert architecture.layers[-1] == L.Linear(out_features=architecture.classes)
-        assert any(isinstance(node.layer, L.ReLU | L.ReLU6) for node in infer(architecture))
+        assert any(isinstance(node.layer, L.ReLU | L.ReLU6 | L.LSTM | L.GRU) for node in infer(architecture))
