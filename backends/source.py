@@ -12,9 +12,9 @@ class FrameworkSource:
 
     ``imports`` come first. ``tensor`` makes one of {array}, ``constant`` one that no gradient is taken of (running
     statistics). ``layers`` has an expression per kind: of {x}, or of {all} or {sum} for joins, with the layer's fields
-    and parameters by name (``no_bias`` for a bias that it has not), {mask} and {keep} of dropout, and {training}. The
-    lines of ``logits`` and ``gradients`` make ``result`` of ``network(*arrays)``, the second with respect to {where},
-    the array at {position}.
+    and parameters by name (``no_bias`` for a bias that it has not), {mask} and {keep} of dropout, {training}, and
+    {features}, the axis of the features. The lines of ``logits`` and ``gradients`` make ``result`` of
+    ``network(*arrays)``, the second with respect to {where}, the array at {position}.
     """
 
     title: str

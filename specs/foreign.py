@@ -22,6 +22,8 @@ FOREIGN: dict[str, str] = {
     "swish": "silu",
     "hardsilu": "hard_swish",
     "depthwiseconv2d": "conv2d",
+    "layernormalization": "layer_norm",
+    "groupnormalization": "group_norm",
     # fields
     "filters": "out_channels",
     "units": "out_features",
@@ -46,7 +48,6 @@ FOREIGN: dict[str, str] = {
 """In small letters and digits; a hint is given only where what a name stands for is among the choices."""
 
 EXPLAINED: dict[str, str] = {
-    "batch_norm1d": "batch norm is for images only: batch_norm2d, before flatten",
     **dict.fromkeys(
         ("clip_norm", "gradient_clip", "gradient_clipping", "clip_grad_norm", "max_grad_norm"),
         "clip_norm of the optimizer does it, as in {sgd: {clip_norm: 1.0}}",

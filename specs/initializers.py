@@ -160,14 +160,17 @@ DISTRIBUTIONS: dict[str, type] = {distribution.kind: distribution for distributi
 
 @dataclass(frozen=True, kw_only=True)
 class Initializer:
-    """What the weights and the biases of convolution, linear and recurrent layers are drawn from."""
+    """What the weights and the biases of convolution, linear and recurrent layers and of attention are drawn from."""
 
     weights: Distribution = field(default_factory=GlorotUniform)
     biases: Distribution = field(default_factory=Zeros)
 
 
-# Batch norm starts as the identity (Ioffe & Szegedy 2015), whatever the initializer.
-_BATCH_NORM = {"gamma": 1.0, "beta": 0.0, "running_mean": 0.0, "running_variance": 1.0}
+# Norms start as the identity of what they normalise (Ioffe & Szegedy 2015), whatever the initializer.
+_NORM = {"gamma": 1.0, "beta": 0.0, "running_mean": 0.0, "running_variance": 1.0}
+
+# What is added to tokens or stands among them (Dosovitskiy et al. 2021, their code), whatever the initializer.
+_EMBEDDINGS = {"token": Normal(std=0.02), "embedding": Normal(std=0.02)}
 
 
 def initial_parameters(architecture: Architecture, initializer: Initializer, seed: int) -> dict[str, Float32]:
@@ -180,19 +183,25 @@ def initial_parameters(architecture: Architecture, initializer: Initializer, see
     for layer in infer(architecture):
         for name, shape in (layer.parameters | layer.buffers).items():
             part = name.rpartition(".")[2]
-            if part in _BATCH_NORM:
-                arrays[name] = np.full(shape, _BATCH_NORM[part], dtype=np.float32)
+            if part in _NORM:
+                arrays[name] = np.full(shape, _NORM[part], dtype=np.float32)
                 continue
-            distribution = initializer.weights if "weight" in part else initializer.biases
+            distribution = _distribution(part, initializer)
             fan_in, fan_out = _fans(layer.parameters.get(f"{layer.name}.{part.replace('bias', 'weight')}", ()))
             stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(name.encode())))
             arrays[name] = distribution.draw(stream, shape, fan_in, fan_out)
     return arrays
 
 
+def _distribution(part: str, initializer: Initializer) -> Distribution:
+    if part in _EMBEDDINGS:
+        return _EMBEDDINGS[part]
+    return initializer.weights if "weight" in part else initializer.biases
+
+
 def _fans(weight: Shape) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight [out, in] or [O, I, k_h, k_w]; (0, 0) of a layer without one."""
-    if not weight:
+    """(fan_in, fan_out) of a weight [out, in] or [O, I, k_h, k_w]; (0, 0) of what is no weight."""
+    if len(weight) < 2:
         return 0, 0
     window = math.prod(weight[2:])
     return weight[1] * window, weight[0] * window

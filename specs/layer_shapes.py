@@ -29,9 +29,9 @@ def output_shape(layer: L.Layer, shape: Shape) -> Shape:
         case L.Flatten():
             return (math.prod(shape),)
         case L.Linear():
-            if len(shape) != 1:
+            if len(shape) == 3:
                 raise ValueError(f"needs features, got shape {list(shape)}; put a flatten before it")
-            return (layer.out_features,)
+            return (*shape[:-1], layer.out_features)
         case L.Softmax() | L.Dropout():
             return shape
         case L.Rows():
@@ -41,6 +41,39 @@ def output_shape(layer: L.Layer, shape: Shape) -> Shape:
             if len(shape) != 2:
                 raise ValueError(f"needs tokens [tokens, features], got shape {list(shape)}; put rows before it")
             return (shape[0], layer.hidden) if layer.return_sequences else (layer.hidden,)
+        case L.BatchNorm1d():
+            if len(shape) != 1:
+                raise ValueError(f"needs features, got shape {list(shape)}; of images it is batch_norm2d")
+            return shape
+        case L.LayerNorm():
+            if len(shape) == 3:
+                raise ValueError(f"needs features or tokens, got the image {list(shape)}; group_norm is for images")
+            return shape
+        case L.GroupNorm():
+            if _image(shape)[0] % layer.groups:
+                raise ValueError(f"{shape[0]} channels do not make {layer.groups} groups of one size")
+            return shape
+        case L.ToTokens():
+            channels, height, width = _image(shape)
+            return (height * width, channels)
+        case L.ClassToken():
+            tokens, features = _tokens(shape)
+            return (tokens + 1, features)
+        case L.PositionEmbedding():
+            return _tokens(shape)
+        case L.MultiHeadAttention():
+            if _tokens(shape)[1] % layer.heads:
+                raise ValueError(f"{shape[1]} features do not divide among {layer.heads} heads")
+            return shape
+        case L.TakeToken():
+            tokens, features = _tokens(shape)
+            if not -tokens <= layer.index < tokens:
+                raise ValueError(
+                    f"there is no token {layer.index} among {tokens}: 0 to {tokens - 1}, or -1 for the last"
+                )
+            return (features,)
+        case L.MeanTokens():
+            return _tokens(shape)[1:]
 
 
 def joined_shape(join: L.Join, shapes: Mapping[str, Shape]) -> Shape:
@@ -65,6 +98,12 @@ _AXES = {1: "features", 2: "the number of tokens", 3: "channels"}
 def _image(shape: Shape) -> Shape:
     if len(shape) != 3:
         raise ValueError(f"needs an image [channels, height, width], got shape {list(shape)}")
+    return shape
+
+
+def _tokens(shape: Shape) -> Shape:
+    if len(shape) != 2:
+        raise ValueError(f"needs tokens [tokens, features], got shape {list(shape)}; put a to_tokens before it")
     return shape
 
 
@@ -96,20 +135,30 @@ def parameters(layer: L.Operation, shape: Shape) -> dict[str, Shape]:
             weight: Shape = (layer.out_channels, shape[0] // layer.groups, *layer.kernel_size)
             return {"weight": weight} | ({"bias": (layer.out_channels,)} if layer.bias else {})
         case L.Linear():
-            weight = (layer.out_features, shape[0])
+            weight = (layer.out_features, shape[-1])
             return {"weight": weight} | ({"bias": (layer.out_features,)} if layer.bias else {})
-        case L.BatchNorm2d():
+        case L.BatchNorm2d() | L.BatchNorm1d() | L.GroupNorm():
             return {"gamma": (shape[0],), "beta": (shape[0],)}
         case L.LSTM() | L.GRU():
             rows, hidden = layer.gates * layer.hidden, (layer.hidden,)
             own = {"weight": (rows, shape[1]), "recurrent_weight": (rows, layer.hidden), "bias": (rows,)}
             return own | ({"recurrent_bias": hidden} if isinstance(layer, L.GRU) else {})
+        case L.LayerNorm():
+            return {"gamma": shape[-1:], "beta": shape[-1:]}
+        case L.ClassToken():
+            return {"token": shape[1:]}
+        case L.PositionEmbedding():
+            return {"embedding": shape}
+        case L.MultiHeadAttention():
+            features = shape[1]
+            own = {"weight": (features, features)} | ({"bias": (features,)} if layer.bias else {})
+            return {f"{part}_{kind}": size for part in L.ATTENTION_MAPS for kind, size in own.items()}
         case _:
             return {}
 
 
 def buffers(layer: L.Operation, shape: Shape) -> dict[str, Shape]:
     """What ``layer`` keeps beside its parameters, batch norm's running statistics: part to shape."""
-    if isinstance(layer, L.BatchNorm2d):
+    if isinstance(layer, L.BatchNorm):
         return {"running_mean": (shape[0],), "running_variance": (shape[0],)}
     return {}

@@ -1,8 +1,8 @@
 """The layer vocabulary: one frozen type per layer, its meaning in its docstring.
 
 Canonical meanings: images are N, C, H, W; x[n, c, i, j] is a pixel, w[o, c, u, v] a convolution weight (O, I, H, W),
-w[o, i] a linear weight. A pair is (height, width); an integer where a pair is expected stands for both. Padding that is
-not the same on both sides is ((top, bottom), (left, right)).
+w[o, i] a linear weight; tokens are x[n, t, d], features last. A pair is (height, width); an integer where a pair is
+expected stands for both. Padding that is not the same on both sides is ((top, bottom), (left, right)).
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Conv2d:
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """y[n,o] = b[o] + sum_i w[o,i] * x[n,i]."""
+    """y[n,o] = b[o] + sum_i w[o,i] * x[n,i]; of tokens [n, t, i] every token alone."""
 
     kind: ClassVar[str] = "linear"
     out_features: int
@@ -164,7 +164,23 @@ class GlobalAvgPool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchNorm2d:
+class _BatchNorm:
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _check(
+            0 < self.momentum <= 1, "momentum", f"(the weight of the new value) must be in (0, 1], got {self.momentum}"
+        )
+        _positive_epsilon(self.epsilon)
+
+
+def _positive_epsilon(epsilon: float) -> None:
+    _check(epsilon > 0 and math.isfinite(epsilon), "epsilon", f"must be positive, got {epsilon}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm2d(_BatchNorm):
     """y = gamma * (x - mean) / sqrt(var + epsilon) + beta per channel (Ioffe & Szegedy 2015).
 
     Training normalises with the batch's mean and biased variance and moves the running statistics by
@@ -173,14 +189,6 @@ class BatchNorm2d:
     """
 
     kind: ClassVar[str] = "batch_norm2d"
-    momentum: float = 0.1
-    epsilon: float = 1e-5
-
-    def __post_init__(self) -> None:
-        _check(
-            0 < self.momentum <= 1, "momentum", f"(the weight of the new value) must be in (0, 1], got {self.momentum}"
-        )
-        _check(self.epsilon > 0 and math.isfinite(self.epsilon), "epsilon", f"must be positive, got {self.epsilon}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +204,7 @@ class Dropout:
 
 @dataclass(frozen=True, kw_only=True)
 class Flatten:
-    """[n, c, h, w] to [n, c*h*w] in C, H, W order."""
+    """[n, c, h, w] to [n, c*h*w] in C, H, W order; [n, t, d] to [n, t*d], token after token."""
 
     kind: ClassVar[str] = "flatten"
 
@@ -274,7 +282,7 @@ class HardSwish:
 
 @dataclass(frozen=True, kw_only=True)
 class Softmax:
-    """exp(x_i) / sum_j exp(x_j) over the features, of images over the channels (``specs.layer_shapes.feature_axis``).
+    """exp(x_i) / sum_j exp(x_j) over the features: of images over the channels of a pixel, of tokens in each token.
 
     As the last layer it is applied at prediction only: the loss takes logits, so a trailing softmax takes no part in
     training and evaluation (see ``specs.shapes.infer``).
@@ -332,6 +340,110 @@ class GRU(_Recurrent):
     gates: ClassVar[int] = 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm1d(_BatchNorm):
+    """Of features [n, f] what BatchNorm2d is of images: every feature by its mean and variance over the batch."""
+
+    kind: ClassVar[str] = "batch_norm1d"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm:
+    """y = gamma * (x - mean) / sqrt(var + epsilon) + beta, of features or of every token alone (Ba et al. 2016).
+
+    Mean and biased variance are over the last axis, gamma and beta have an element for each of its places; gamma starts
+    at 1, beta at 0. Of a single element x - mean is 0, y is beta, and the gradients of gamma and x are 0.
+    """
+
+    kind: ClassVar[str] = "layer_norm"
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _positive_epsilon(self.epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupNorm:
+    """y = gamma_c * (x - mean) / sqrt(var + epsilon) + beta_c of images, group by group (Wu & He 2018).
+
+    The channels make ``groups`` groups of neighbours; mean and biased variance are over all of a group, over channels,
+    height and width, in every image alone. gamma and beta are per channel; gamma starts at 1, beta at 0.
+    """
+
+    kind: ClassVar[str] = "group_norm"
+    groups: int
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _check(self.groups >= 1, "groups", f"must be at least 1, got {self.groups}")
+        _positive_epsilon(self.epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToTokens:
+    """Images to tokens, a token per pixel in row-major order: y[n, i * width + j, c] = x[n, c, i, j].
+
+    After a convolution whose stride is its kernel these are embedded patches (Dosovitskiy et al. 2021, section 3.1).
+    """
+
+    kind: ClassVar[str] = "to_tokens"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassToken:
+    """A trained token [d] ahead of the others, so that [n, t, d] becomes [n, t + 1, d] (Devlin et al. 2019).
+
+    It starts from a normal distribution of standard deviation 0.02.
+    """
+
+    kind: ClassVar[str] = "class_token"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PositionEmbedding:
+    """y[n, t, d] = x[n, t, d] + e[t, d], e trained, from a normal distribution of standard deviation 0.02."""
+
+    kind: ClassVar[str] = "position_embedding"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiHeadAttention:
+    """Self-attention of tokens [n, t, d] (Vaswani et al. 2017, section 3.2).
+
+    q, k and v are linear maps [d, d] of every token, as in Linear. Each of ``heads`` takes its own d / heads
+    neighbouring features of them and gives softmax(q k^T / sqrt(d / heads)) v; these side by side go through a fourth
+    linear map. With ``causal`` a token sees itself and those before it: the others' scores are minus infinity. ``bias``
+    is that of all four maps; the one of k moves all scores of a query alike and so changes nothing: its gradient is 0.
+    """
+
+    kind: ClassVar[str] = "multi_head_attention"
+    heads: int
+    bias: bool = True
+    causal: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.heads >= 1, "heads", f"must be at least 1, got {self.heads}")
+
+
+ATTENTION_MAPS = ("query", "key", "value", "out")
+"""The linear maps of MultiHeadAttention, in order, as its parameters have them: query_weight, query_bias, ..."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeToken:
+    """[n, t, d] to [n, d]: the token at ``index``, counted from 0, or from -1 backwards as in Python."""
+
+    kind: ClassVar[str] = "take_token"
+    index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanTokens:
+    """[n, t, d] to [n, d]: the mean of all tokens."""
+
+    kind: ClassVar[str] = "mean_tokens"
+
+
 Activation = ReLU | LeakyReLU | Tanh | Sigmoid | GELU | ReLU6 | SiLU | ELU | HardSwish
 """What computes each element from itself alone."""
 
@@ -349,7 +461,19 @@ Layer = (
     | Rows
     | LSTM
     | GRU
+    | BatchNorm1d
+    | LayerNorm
+    | GroupNorm
+    | ToTokens
+    | ClassToken
+    | PositionEmbedding
+    | MultiHeadAttention
+    | TakeToken
+    | MeanTokens
 )
+
+BatchNorm = BatchNorm1d | BatchNorm2d
+"""The norms that see the batch and keep running statistics."""
 
 LAYERS: dict[str, type] = {layer.kind: layer for layer in get_args(Layer)}
 
@@ -363,7 +487,7 @@ class Add:
 
 @dataclass(frozen=True, kw_only=True)
 class Concat:
-    """The inputs one behind the other along ``axis`` (the batch is axis 0): channels, features of vectors, tokens."""
+    """The inputs one behind the other along ``axis`` (the batch is axis 0): channels, tokens, features of vectors."""
 
     kind: ClassVar[str] = "concat"
     axis: int = 1

@@ -175,14 +175,14 @@ def backward_flops(architecture: Architecture) -> tuple[int, ...]:
     """FLOPs of the backward pass of one sample, node by node, matrix products alone.
 
     A layer costs its product once for the weight gradient and, where a node below has parameters to train, once more
-    for the input gradient; what a recurrent layer carries from token to token always has a gradient.
+    for the input gradient; recurrent layers and attention as ``flops.backward_product_flops`` has it.
     """
     costs = []
     trained: set[str] = set()  # nodes that have parameters, or stand above some
     for node in infer(architecture):
         trained_below = not trained.isdisjoint(node.inputs)
-        to_input = node.product_flops if trained_below else flops.carried_flops(node.layer, node.input_shapes[0])
-        costs.append(node.product_flops + to_input)
+        shape = node.input_shapes[0]
+        costs.append(flops.backward_product_flops(node.layer, shape, node.output_shape, to_input=trained_below))
         if trained_below or node.parameters:
             trained.add(node.name)
     return tuple(costs)

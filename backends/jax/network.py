@@ -13,6 +13,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from backends.contract import Unsupported
+from backends.jax.attention import attention
 from backends.jax.recurrent import gru, lstm, rows
 from backends.layouts import hwio_to_oihw, oihw_to_hwio, transposed
 from backends.windows import divisors
@@ -52,7 +53,7 @@ def forward(
         inputs = [known[name] for name in node.inputs]
         own = {name.removeprefix(f"{node.name}."): values[name] for name in (*node.parameters, *node.buffers)}
         match node.layer:
-            case L.BatchNorm2d() as layer if training:
+            case L.BatchNorm2d() | L.BatchNorm1d() as layer if training:
                 known[node.name], buffers = _normalise_batch(node.name, layer, inputs[0], own)
                 moved |= {f"{node.name}.{name}": value for name, value in buffers.items()}
             case L.Dropout(p=p) if training:
@@ -75,7 +76,7 @@ def native(node: Node, part: str, array: NDArray[Any]) -> NDArray[Any]:
     match node.layer:
         case L.Conv2d() if part == "weight":
             array = oihw_to_hwio(array)
-        case L.Linear() if part == "weight":
+        case L.Linear() | L.MultiHeadAttention() if part.endswith("weight"):
             array = transposed(array)
     return np.array(array, order="C")
 
@@ -86,7 +87,7 @@ def canonical(node: Node, part: str, value: Array) -> NDArray[Any]:
     match node.layer:
         case L.Conv2d() if part == "weight":
             return hwio_to_oihw(array)
-        case L.Linear() if part == "weight":
+        case L.Linear() | L.MultiHeadAttention() if part.endswith("weight"):
             return transposed(array)
     return array
 
@@ -152,6 +153,26 @@ def _apply(node: Node, own: Values, inputs: list[Array]) -> Array:
             return sum(inputs[1:], start=x)
         case L.Concat():  # channels of images, features of vectors: the last axis of both; tokens
             return jnp.concatenate(inputs, axis=1 if len(node.output_shape) == 2 else -1)
+        case L.BatchNorm1d() as layer:
+            return _normalise(layer, x, own["running_mean"], own["running_variance"], own)
+        case L.LayerNorm() as layer:
+            wide = x.astype(own["gamma"].dtype)
+            return _normalise(layer, x, wide.mean(-1, keepdims=True), wide.var(-1, keepdims=True), own)
+        case L.GroupNorm() as layer:
+            return _group_norm(layer, x, own)
+        case L.ToTokens():
+            return x.reshape(x.shape[0], -1, x.shape[-1])
+        case L.ClassToken():
+            first = jnp.broadcast_to(own["token"].astype(x.dtype), (x.shape[0], 1, x.shape[-1]))
+            return jnp.concatenate([first, x], axis=1)
+        case L.PositionEmbedding():
+            return x + own["embedding"].astype(x.dtype)
+        case L.MultiHeadAttention() as layer:
+            return attention(layer, x, own)
+        case L.TakeToken() as layer:
+            return x[:, layer.index]
+        case L.MeanTokens():
+            return x.mean(1)
         case _:
             raise Unsupported(f"no {node.layer.kind} in JAX's adapter")
 
@@ -162,19 +183,32 @@ def _pool(layer: L.MaxPool2d | L.AvgPool2d, node: Node, x: Array, start: float, 
     return lax.reduce_window(x, np.array(start, x.dtype), combine, window, stride, around)
 
 
-def _normalise_batch(name: str, layer: L.BatchNorm2d, x: Array, own: Values) -> tuple[Array, dict[str, Array]]:
+def _group_norm(layer: L.GroupNorm, x: Array, own: Values) -> Array:
+    """Of images [n, height, width, channels]."""
+    grouped = x.astype(own["gamma"].dtype).reshape(*x.shape[:3], layer.groups, -1)
+    over = (*_SPATIAL, 4)
+    statistics = [grouped.mean(over), grouped.var(over)]  # [n, groups], which all channels of a group share
+    mean, variance = (jnp.repeat(s, grouped.shape[-1], axis=1)[:, None, None] for s in statistics)
+    return _normalise(layer, x, mean, variance, own)
+
+
+def _normalise_batch(name: str, layer: L.BatchNorm, x: Array, own: Values) -> tuple[Array, dict[str, Array]]:
     """Batch norm by the batch's own statistics, and the running ones moved. Raises RequestError for a single value."""
     count = math.prod(x.shape[:-1])
     if count < 2:
         raise RequestError(f"{name}: training needs more than one value per channel, got a batch of {count}")
     wide = x.astype(own["gamma"].dtype)
-    mean, variance = wide.mean((0, *_SPATIAL)), wide.var((0, *_SPATIAL))
+    over = tuple(range(x.ndim - 1))
+    mean, variance = wide.mean(over), wide.var(over)
     batch = {"running_mean": mean, "running_variance": variance * (count / (count - 1))}
     moved = {part: (1 - layer.momentum) * own[part] + layer.momentum * batch[part] for part in batch}
     return _normalise(layer, x, mean, variance, own), moved
 
 
-def _normalise(layer: L.BatchNorm2d, x: Array, mean: Array, variance: Array, own: Values) -> Array:
+def _normalise(
+    layer: L.BatchNorm | L.LayerNorm | L.GroupNorm, x: Array, mean: Array, variance: Array, own: Values
+) -> Array:
+    """``x`` normalised by statistics that go with it element by element, channels or features last."""
     scaled = (x.astype(mean.dtype) - mean) * lax.rsqrt(variance + layer.epsilon)
     return (scaled * own["gamma"] + own["beta"]).astype(x.dtype)
 

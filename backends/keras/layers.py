@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from backends.keras import recurrent
+from backends.keras import recurrent, tokens
 from backends.windows import divisors
 from specs import layers as L
 from specs.nodes import Node
@@ -63,8 +63,35 @@ def parts(node: Node, *, policy: keras.DTypePolicy, seed: int, channels_first: b
             return [keras.layers.LSTM(layer.hidden, return_sequences=layer.return_sequences, **common)]
         case L.GRU():
             return [recurrent.gru(node, layer, policy)]
+        case L.BatchNorm1d():
+            return [keras.layers.BatchNormalization(momentum=1 - layer.momentum, epsilon=layer.epsilon, **common)]
+        case L.LayerNorm():
+            return [keras.layers.LayerNormalization(axis=-1, epsilon=layer.epsilon, **common)]
+        case L.GroupNorm():
+            return _group_norm(node, layer, common)
+        case L.ToTokens():
+            return [keras.layers.Reshape(node.output_shape, **common)]  # whose channels are last already
+        case L.ClassToken():
+            return [tokens.ClassToken(**common)]
+        case L.PositionEmbedding():
+            return [tokens.PositionEmbedding(**common)]
+        case L.MultiHeadAttention():
+            double = policy.compute_dtype == "float64"
+            attention = tokens.DoubleAttention if double else keras.layers.MultiHeadAttention
+            return [attention(layer.heads, node.input_shape[-1] // layer.heads, use_bias=layer.bias, **common)]
+        case L.TakeToken():
+            return [lambda x: x[:, layer.index]]
+        case L.MeanTokens():
+            return [keras.layers.GlobalAveragePooling1D(**common)]
         case _:
             return [_activation(layer, policy, common)]
+
+
+def _group_norm(node: Node, layer: L.GroupNorm, common: dict[str, Any]) -> list[Part]:
+    """Keras computes x * s - mean * s: of a single element rounding remains, so what it is given there is 0 already."""
+    single = math.prod(node.input_shape) == layer.groups
+    norm = keras.layers.GroupNormalization(layer.groups, axis=-1, epsilon=layer.epsilon, **common)
+    return [lambda x: x - x, norm] if single else [norm]
 
 
 def _activation(layer: L.Operation, policy: keras.DTypePolicy, common: dict[str, Any]) -> Part:

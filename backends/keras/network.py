@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import keras
@@ -28,7 +29,12 @@ from specs.shapes import infer
 POLICIES = {"float32": "float32", "float64": "float64", "bfloat16": "mixed_bfloat16"}
 """Precision to Keras dtype policy; mixed_bfloat16 computes in bfloat16 and keeps the variables in float32."""
 
-_KERAS_NAMES = {"weight": "kernel", "running_mean": "moving_mean", "running_variance": "moving_variance"}
+_KERAS_NAMES = {
+    **{"weight": "kernel", "running_mean": "moving_mean", "running_variance": "moving_variance"},
+    **{f"{name}_weight": f"{name}_dense.kernel" for name in L.ATTENTION_MAPS[:3]},
+    **{f"{name}_bias": f"{name}_dense.bias" for name in L.ATTENTION_MAPS[:3]},
+    **{"out_weight": "output_dense.kernel", "out_bias": "output_dense.bias"},
+}
 
 # Layers on features whose result for a feature does not depend on where it stands. Dropout is not among them: its masks
 # come in canonical order.
@@ -62,6 +68,8 @@ class Weight:
                 return transposed(array)
             case (L.GRU.kind, "recurrent_bias"):
                 return array[None]
+            case (L.MultiHeadAttention.kind, _):  # split by heads on the side of q, k and v
+                return (transposed(array) if array.ndim == 2 else array).reshape(self.variable.shape)
             case _:
                 return array
 
@@ -77,6 +85,9 @@ class Weight:
                 return transposed(array)
             case (L.GRU.kind, "recurrent_bias"):
                 return array[0]
+            case (L.MultiHeadAttention.kind, _):
+                merged = array.reshape(self.shape)
+                return transposed(merged) if merged.ndim == 2 else merged
             case _:
                 return array
 
@@ -128,7 +139,7 @@ class Network:
     def normalise_batch(self, layer: keras.layers.BatchNormalization, x: Any) -> Any:
         """Keras's batch norm in training, its running variance moved by the unbiased variance in place of the biased.
 
-        x is [n, height, width, channels]. Raises RequestError where a channel has one value.
+        x is [n, height, width, channels] or [n, features]. Raises RequestError where a channel has one value.
         """
         running = layer.moving_variance
         kept = running * layer.momentum
@@ -152,8 +163,10 @@ class Network:
                     x = x * ops.cast(dropout_masks[node.name], x.dtype) / (1 - p)
                 case L.Dropout() if training:
                     x = last(x, training=True)
-                case L.BatchNorm2d() if training:
+                case L.BatchNorm2d() | L.BatchNorm1d() if training:
                     x = self.normalise_batch(last, x)
+                case L.MultiHeadAttention(causal=causal):
+                    x = last(x, x, use_causal_mask=causal)
                 case _:
                     x = last(x)
             values[node.name] = x
@@ -176,11 +189,12 @@ class Network:
     def _variable(self, node: Node, part: str) -> keras.Variable:
         if isinstance(node.layer, L.LSTM | L.GRU):
             return recurrent.variable(self.model, node, part)
-        return getattr(self.model.get_layer(node.name), _KERAS_NAMES.get(part, part))
+        variable: keras.Variable = attrgetter(_KERAS_NAMES.get(part, part))(self.model.get_layer(node.name))
+        return variable
 
 
 def values_per_channel(name: str, x: Any) -> int:
-    """How many values of x [n, height, width, channels] a batch norm takes a channel's variance of, at least 2."""
+    """How many values of x [n, ..., channels] a batch norm takes a channel's variance of, at least 2."""
     samples = math.prod(x.shape[:-1])
     if samples < 2:
         raise RequestError(f"{name}: training needs more than one value per channel, got a batch of {samples}")

@@ -16,6 +16,7 @@ from specs.shapes import infer
 _NOT_IN_FLOAT64 = {
     "conv2d": "MindSpore's Conv2D takes no float64",
     "batch_norm2d": "MindSpore's BatchNorm takes no float64",
+    "batch_norm1d": "MindSpore's BatchNorm takes no float64",
     "avg_pool2d": "MindSpore's AvgPool computes float64 in float32, and AvgPool3DGrad takes no float64",
     "lstm": "MindSpore's LSTM takes no float64",
 }

@@ -15,7 +15,10 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn, ops
 
+from backends.mindspore import tokens
+from backends.mindspore.norms import batch_norm, group_norm, layer_norm
 from backends.mindspore.recurrent import GRU, LSTM, Rows
+from backends.mindspore.tokens import dense
 from backends.windows import divisors, is_symmetric
 from specs import layers as L
 from specs.layer_shapes import feature_axis
@@ -178,13 +181,13 @@ def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
         case L.Conv2d() as layer:
             return _convolution(layer, node, dtype)
         case L.Linear() as layer:
-            return _dense(layer, node, dtype)
+            return dense(node.input_shape[-1], layer.out_features, bias=layer.bias, dtype=dtype)
         case L.MaxPool2d() as layer:
             return _max_pool(layer, node, dtype)
         case L.AvgPool2d() as layer:
             return _avg_pool(layer, node, dtype)
         case L.BatchNorm2d() as layer:
-            return _batch_norm(layer, node, dtype)
+            return batch_norm(layer, node.input_shape[0], dtype)
         case L.GlobalAvgPool():
             return SpatialMean()
         case L.Dropout() as layer:
@@ -221,6 +224,24 @@ def _cell(node: Node, dtype: Any, seeds: tuple[int, int]) -> nn.Cell:
             return Sum()
         case L.Concat():
             return Joined()
+        case L.BatchNorm1d() as layer:
+            return batch_norm(layer, node.input_shape[0], dtype)
+        case L.LayerNorm() as layer:
+            return layer_norm(layer, node.input_shape[-1], dtype)
+        case L.GroupNorm() as layer:
+            return group_norm(layer, node.input_shape, dtype)
+        case L.ToTokens():
+            return tokens.ToTokens(node.output_shape)
+        case L.ClassToken():
+            return tokens.ClassToken(node.input_shape[-1], dtype)
+        case L.PositionEmbedding():
+            return tokens.PositionEmbedding(node.input_shape, dtype)
+        case L.MultiHeadAttention() as layer:
+            return tokens.MultiHeadAttention(layer, node.input_shape, dtype)
+        case L.TakeToken() as layer:
+            return tokens.TakeToken(layer.index)
+        case L.MeanTokens():
+            return tokens.MeanTokens()
 
 
 def _convolution(layer: L.Conv2d, node: Node, dtype: Any) -> nn.Cell:
@@ -238,18 +259,6 @@ def _convolution(layer: L.Conv2d, node: Node, dtype: Any) -> nn.Cell:
         weight_init="zeros",
         bias_init="zeros",
         data_format="NCHW",
-        dtype=dtype,
-    )
-
-
-def _dense(layer: L.Linear, node: Node, dtype: Any) -> nn.Cell:
-    return nn.Dense(
-        node.input_shape[0],
-        layer.out_features,
-        weight_init="zeros",
-        bias_init="zeros",
-        has_bias=layer.bias,
-        activation=None,
         dtype=dtype,
     )
 
@@ -289,20 +298,4 @@ def _avg_pool(layer: L.AvgPool2d, node: Node, dtype: Any) -> nn.Cell:
         count_include_pad=layer.count_include_pad,
         divisor_override=None,
         data_format="NCHW",
-    )
-
-
-def _batch_norm(layer: L.BatchNorm2d, node: Node, dtype: Any) -> nn.Cell:
-    return nn.BatchNorm2d(
-        node.input_shape[0],
-        eps=layer.epsilon,
-        momentum=1.0 - layer.momentum,  # MindSpore's momentum is the weight of the old value
-        affine=True,
-        gamma_init="ones",
-        beta_init="zeros",
-        moving_mean_init="zeros",
-        moving_var_init="ones",
-        use_batch_statistics=None,
-        data_format="NCHW",
-        dtype=dtype,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from backends.contract import Arrays, Session, SessionSpec, check_names
 from backends.mindspore.network import Network, layer_cells
 from backends.mindspore.optimizers import build_update
 from backends.mindspore.training import Gradients, Loss, TrainStep
-from specs.layers import Conv2d, Dropout
+from specs.layers import ATTENTION_MAPS, Conv2d, Dropout
 from specs.nodes import Node
 from specs.shapes import buffer_shapes, infer, parameter_shapes
 
 # Samples predicted at once: in graph mode every other number of samples costs a compilation of its own.
 _PREDICT_BATCH = 256
 
-_NATIVE_NAMES = {"running_mean": "moving_mean", "running_variance": "moving_variance"}
+_NATIVE_NAMES = {"running_mean": "moving_mean", "running_variance": "moving_variance"} | {
+    f"{name}_{kind}": f"{name}.{kind}" for name in ATTENTION_MAPS for kind in ("weight", "bias")
+}
 
 Masks = Mapping[str, NDArray[np.bool_]]
 
@@ -175,7 +178,7 @@ class MindSporeSession(Session):
 
     def _parameter(self, name: str) -> Any:
         layer, _, part = name.partition(".")
-        return getattr(self._cells[layer], _NATIVE_NAMES.get(part, part))
+        return attrgetter(_NATIVE_NAMES.get(part, part))(self._cells[layer])
 
     def _tensor(self, array: Any) -> Any:
         """A tensor of a copy in the session's precision."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.numpy import tokens
 from backends.numpy.activations import (
     elu,
     gelu,
@@ -23,11 +24,12 @@ from backends.numpy.activations import (
     softmax,
     tanh,
 )
+from backends.numpy.attention import attention
 from backends.numpy.computed import Array, Computed
+from backends.numpy.norms import batch_norm, group_norm, layer_norm
 from backends.numpy.recurrent import gru, lstm, rows
 from backends.numpy.windows import avg_pool2d, conv2d, global_avg_pool, max_pool2d
 from specs import layers as L
-from specs.errors import RequestError
 from specs.layer_shapes import feature_axis
 
 
@@ -57,7 +59,7 @@ def forward(
         case L.GlobalAvgPool():
             return global_avg_pool(x)
         case L.BatchNorm2d():
-            return _batch_norm2d(layer, x, values) if training else _batch_norm2d_evaluation(layer, x, values)
+            return batch_norm(layer, x, values, training=training)
         case L.Dropout():
             return _dropout(layer, x, mask)
         case L.Flatten():
@@ -88,6 +90,24 @@ def forward(
             return lstm(layer, x, values)
         case L.GRU():
             return gru(layer, x, values)
+        case L.BatchNorm1d():
+            return batch_norm(layer, x, values, training=training)
+        case L.LayerNorm():
+            return layer_norm(layer, x, values)
+        case L.GroupNorm():
+            return group_norm(layer, x, values)
+        case L.ToTokens():
+            return tokens.to_tokens(x)
+        case L.ClassToken():
+            return tokens.class_token(x, values["token"])
+        case L.PositionEmbedding():
+            return tokens.position_embedding(x, values["embedding"])
+        case L.MultiHeadAttention():
+            return attention(layer, x, values)
+        case L.TakeToken():
+            return tokens.take_token(layer, x)
+        case L.MeanTokens():
+            return tokens.mean_tokens(x)
 
 
 def cross_entropy(logits: Array, labels: NDArray[np.int64], smoothing: float = 0.0) -> tuple[float, Array]:
@@ -111,57 +131,13 @@ def _linear(x: Array, values: Mapping[str, Array]) -> Computed:
     output = x @ weight.T
 
     def parameter_gradients(dy: Array) -> dict[str, Array]:
-        return {"weight": dy.T @ x} | ({} if bias is None else {"bias": dy.sum(axis=0)})
+        rows, gradients = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
+        return {"weight": gradients.T @ rows} | ({} if bias is None else {"bias": gradients.sum(axis=0)})
 
     return Computed(
         output=output if bias is None else output + bias,
         input_gradient=lambda dy: dy @ weight,
         parameter_gradients=parameter_gradients,
-    )
-
-
-def _batch_norm2d(layer: L.BatchNorm2d, x: Array, values: Mapping[str, Array]) -> Computed:
-    count = x.size // x.shape[1]
-    if count < 2:
-        raise RequestError(f"batch_norm2d: training needs more than one value per channel, got a batch of {x.shape}")
-    over = (0, 2, 3)
-    mean = x.mean(axis=over)
-    centred = x - mean[:, None, None]
-    variance = np.square(centred).mean(axis=over)
-    inverse_deviation = 1 / np.sqrt(variance + layer.epsilon)[:, None, None]
-    normalised = centred * inverse_deviation
-    gamma, beta = values["gamma"][:, None, None], values["beta"][:, None, None]
-
-    def input_gradient(dy: Array) -> Array:
-        # The batch's mean and variance depend on x too: their share is what is taken away.
-        through_mean = dy.mean(axis=over, keepdims=True)
-        through_variance = normalised * (dy * normalised).mean(axis=over, keepdims=True)
-        result: Array = gamma * inverse_deviation * (dy - through_mean - through_variance)
-        return result
-
-    def moved(name: str, batch: Array) -> Array:
-        return (1 - layer.momentum) * values[name] + layer.momentum * batch
-
-    return Computed(
-        output=gamma * normalised + beta,
-        input_gradient=input_gradient,
-        parameter_gradients=lambda dy: {"gamma": (dy * normalised).sum(axis=over), "beta": dy.sum(axis=over)},
-        buffers={
-            "running_mean": moved("running_mean", mean),
-            "running_variance": moved("running_variance", variance * (count / (count - 1))),
-        },
-    )
-
-
-def _batch_norm2d_evaluation(layer: L.BatchNorm2d, x: Array, values: Mapping[str, Array]) -> Computed:
-    inverse_deviation = 1 / np.sqrt(values["running_variance"] + layer.epsilon)[:, None, None]
-    normalised = (x - values["running_mean"][:, None, None]) * inverse_deviation
-    gamma, beta = values["gamma"][:, None, None], values["beta"][:, None, None]
-    over = (0, 2, 3)
-    return Computed(
-        output=gamma * normalised + beta,
-        input_gradient=lambda dy: dy * gamma * inverse_deviation,
-        parameter_gradients=lambda dy: {"gamma": (dy * normalised).sum(axis=over), "beta": dy.sum(axis=over)},
     )
 
 

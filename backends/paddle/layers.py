@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import paddle
 from paddle import nn
 
-from backends.paddle import recurrent
+from backends.paddle import norms, recurrent, tokens
 from backends.windows import divisors
 from specs import layers as L
-from specs.errors import RequestError
 from specs.layer_shapes import feature_axis
 from specs.layers import both_sides
 from specs.nodes import Node
@@ -20,6 +18,7 @@ from specs.windows import Windowed, sides
 
 def create(node: Node) -> nn.Layer:
     """The layer of a node, in Paddle's default dtype; Add and Concat take several inputs."""
+    double = paddle.get_default_dtype() == "float64"
     match node.layer:
         case L.Conv2d() as layer:
             return nn.Conv2D(
@@ -33,7 +32,7 @@ def create(node: Node) -> nn.Layer:
                 bias_attr=None if layer.bias else False,
             )
         case L.Linear() as layer:
-            return nn.Linear(node.input_shape[0], layer.out_features, bias_attr=None if layer.bias else False)
+            return nn.Linear(node.input_shape[-1], layer.out_features, bias_attr=None if layer.bias else False)
         case L.MaxPool2d() as layer:
             return nn.MaxPool2D(layer.kernel_size, layer.stride, _sides(node, layer))
         case L.AvgPool2d() as layer:
@@ -41,7 +40,7 @@ def create(node: Node) -> nn.Layer:
         case L.GlobalAvgPool():
             return GlobalAvgPool2D()
         case L.BatchNorm2d() as layer:
-            norm = BatchNorm2D64 if paddle.get_default_dtype() == "float64" else BatchNorm2D
+            norm = norms.BatchNorm2D64 if double else norms.BatchNorm2D
             # Paddle's momentum is the weight of the old value.
             return norm(node.input_shape[0], 1 - layer.momentum, layer.epsilon)
         case L.Dropout() as layer:
@@ -78,6 +77,26 @@ def create(node: Node) -> nn.Layer:
             return Sum()
         case L.Concat() as layer:
             return Concatenation(layer.axis)
+        case L.BatchNorm1d() as layer:
+            norm = norms.BatchNorm1D64 if double else norms.BatchNorm1D
+            return norm(node.input_shape[0], 1 - layer.momentum, layer.epsilon)
+        case L.LayerNorm() as layer:
+            exact = double or layer.epsilon > norms.GREATEST_EPSILON
+            return (norms.ExactLayerNorm if exact else nn.LayerNorm)(node.input_shape[-1], layer.epsilon)
+        case L.GroupNorm() as layer:
+            return norms.ExactGroupNorm(layer.groups, node.input_shape[0], layer.epsilon)
+        case L.ToTokens():
+            return tokens.ToTokens()
+        case L.ClassToken():
+            return tokens.ClassToken(node.input_shape[-1])
+        case L.PositionEmbedding():
+            return tokens.PositionEmbedding(*node.input_shape)
+        case L.MultiHeadAttention() as layer:
+            return tokens.MultiHeadAttention(node.input_shape[-1], layer)
+        case L.TakeToken() as layer:
+            return tokens.TakeToken(layer.index)
+        case L.MeanTokens():
+            return tokens.MeanTokens()
 
 
 def _sides(node: Node, layer: Windowed) -> list[int]:
@@ -91,67 +110,6 @@ def _average_pool(node: Node, layer: L.AvgPool2d) -> nn.Layer:
     if paddle.get_default_dtype() == "float64" or (layer.count_include_pad and beyond):
         return SummedAvgPool2D(node, layer)
     return nn.AvgPool2D(layer.kernel_size, layer.stride, _sides(node, layer), exclusive=not layer.count_include_pad)
-
-
-class BatchNorm2D(nn.BatchNorm2D):  # type: ignore[misc]  # Paddle is untyped here
-    """Paddle's batch norm, but with the unbiased variance of the batch in the running statistic."""
-
-    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        """float[N, C, H, W] to the same shape; in training mode moves the running statistics."""
-        if not self.training:
-            return super().forward(input)
-        statistics, trained = (self._mean, self._variance), (self.weight, self.bias)
-        return batch_norm(input, statistics, trained, 1 - self._momentum, self._epsilon)
-
-
-class BatchNorm2D64(nn.BatchNorm2D):  # type: ignore[misc]
-    """Batch norm in tensor operations, for float64: Paddle's kernel takes epsilon in single precision."""
-
-    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        """float64[N, C, H, W] to the same shape; in training mode moves the running statistics."""
-        mean, variance = (statistic.reshape([1, -1, 1, 1]) for statistic in (self._mean, self._variance))
-        if self.training:
-            mean = input.mean((0, 2, 3), keepdim=True)
-            variance = (input - mean).square().mean((0, 2, 3), keepdim=True)
-            _move((self._mean, self._variance), (mean, variance), 1 - self._momentum, _per_channel(input, self._mean))
-        gamma, beta = (trained.reshape([1, -1, 1, 1]) for trained in (self.weight, self.bias))
-        return (input - mean) / paddle.sqrt(variance + self._epsilon) * gamma + beta
-
-
-def batch_norm(
-    x: Any,
-    statistics: tuple[Any, Any],
-    trained: tuple[Any, Any],
-    momentum: float,
-    epsilon: float,
-) -> Any:
-    """``x`` normalised by the batch; moves ``statistics``, the running mean and variance float[C], as the specs do.
-
-    ``trained`` are gamma and beta; ``momentum`` is the weight of the new value. Paddle's kernel would take the biased
-    variance into the running one, so it is given momentum 0 and zeros: it then hands out the batch's own statistics.
-    Raises RequestError for a batch of one value per channel.
-    """
-    count = _per_channel(x, statistics[0])
-    mean, variance = (paddle.zeros_like(statistic) for statistic in statistics)
-    output = nn.functional.batch_norm(x, mean, variance, *trained, training=True, momentum=0.0, epsilon=epsilon)
-    _move(statistics, (mean, variance), momentum, count)
-    return output
-
-
-def _per_channel(x: Any, statistic: Any) -> int:
-    """How many values each channel of ``x`` has. Raises RequestError for one alone."""
-    count = math.prod(x.shape) // statistic.shape[0]
-    if count < 2:
-        raise RequestError(f"batch_norm2d: training needs more than one value per channel, got {list(x.shape)}")
-    return count
-
-
-def _move(statistics: tuple[Any, Any], batch: tuple[Any, Any], momentum: float, count: int) -> None:
-    """Move the running mean and variance by a batch's mean and biased variance of ``count`` values."""
-    unbiased = batch[0], batch[1] * (count / (count - 1))
-    with paddle.no_grad():
-        for running, new in zip(statistics, unbiased, strict=True):
-            paddle.assign(running * (1 - momentum) + new.reshape(running.shape) * momentum, running)
 
 
 class Sum(nn.Layer):  # type: ignore[misc]

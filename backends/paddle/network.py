@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,14 @@ from backends.layouts import transposed
 from backends.paddle import layers
 from backends.paddle.recurrent import RECURRENT_PARTS
 from specs.architecture import Architecture
-from specs.layers import GRU, LSTM, Dropout, Linear
+from specs.layers import ATTENTION_MAPS, GRU, LSTM, Dropout, Linear, MultiHeadAttention
 from specs.nodes import INPUT, Node, last_uses
 from specs.shapes import infer
 
 # What Paddle calls the parts of a layer, where the canonical name differs.
-_PARTS = {"gamma": "weight", "beta": "bias", "running_mean": "_mean", "running_variance": "_variance"}
+_PARTS = {"gamma": "weight", "beta": "bias", "running_mean": "_mean", "running_variance": "_variance"} | {
+    f"{name}_{kind}": f"{name}.{kind}" for name in ATTENTION_MAPS for kind in ("weight", "bias")
+}
 
 
 class Network(nn.Layer):  # type: ignore[misc]  # Paddle is untyped here
@@ -63,9 +66,10 @@ class Network(nn.Layer):  # type: ignore[misc]  # Paddle is untyped here
     def _entry(self, node: Node, name: str) -> Entry:
         part = name.removeprefix(f"{node.name}.")
         names = RECURRENT_PARTS if isinstance(node.layer, LSTM | GRU) else _PARTS
-        tensor = getattr(getattr(self, node.name), names.get(part, part))
+        tensor = attrgetter(names.get(part, part))(getattr(self, node.name))
         shape = (node.parameters | node.buffers)[name]
-        return Entry(tensor=tensor, shape=shape, transposed=isinstance(node.layer, Linear) and part == "weight")
+        linear = isinstance(node.layer, Linear | MultiHeadAttention)
+        return Entry(tensor=tensor, shape=shape, transposed=linear and part.endswith("weight"))
 
 
 @dataclass(frozen=True, kw_only=True)

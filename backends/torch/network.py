@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from backends.contract import Unsupported
+from backends.torch import tokens
 from backends.torch.recurrent import GRU, LSTM, RECURRENT_NAMES, Rows
 from backends.windows import divisors, is_symmetric
 from specs import layers as L
@@ -20,7 +21,9 @@ from specs.nodes import INPUT, Node
 from specs.windows import sides
 
 # What torch calls the parameters and buffers whose canonical names differ.
-_TORCH_NAMES = {"gamma": "weight", "beta": "bias", "running_variance": "running_var"}
+_TORCH_NAMES = {"gamma": "weight", "beta": "bias", "running_variance": "running_var"} | {
+    f"{name}_{kind}": f"{name}.{kind}" for name in L.ATTENTION_MAPS for kind in ("weight", "bias")
+}
 
 Masks = Mapping[str, Tensor]
 """Dropout layer to bool[batch, *output_shape], True keeps; empty: torch's generator draws."""
@@ -115,6 +118,29 @@ def _as_pad(around: Sides) -> tuple[int, int, int, int]:
     return (*columns, *rows)
 
 
+class LayerNorm(nn.LayerNorm):
+    """``nn.LayerNorm``; of a single element, where its gradients are rounding, what the formula says."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """float[..., features] to the same shape."""
+        if self.normalized_shape == (1,):
+            return (input - input) * self.weight + self.bias
+        return super().forward(input)
+
+
+class GroupNorm(nn.GroupNorm):
+    """``nn.GroupNorm``; of groups of a single element, which it refuses in a batch of one, as ``LayerNorm``.
+
+    Its backward pass ends the process (SIGSEGV) for an input in channels_last that needs no gradient.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """float[n, C, H, W] to the same shape."""
+        if input[0].numel() == self.num_groups:
+            return (input - input) * self.weight[:, None, None] + self.bias[:, None, None]
+        return super().forward(input if input.requires_grad else input.contiguous())
+
+
 def parts(nodes: Sequence[Node]) -> list[Part]:
     """A freshly made module for each node, in the order of the nodes."""
     return [Part(node.name, _module(node), node.inputs) for node in nodes]
@@ -137,7 +163,7 @@ def _module(node: Node) -> nn.Module:
                 return PaddedConv2d(channels, layer.out_channels, layer.kernel_size, around=around, **options)
             return nn.Conv2d(channels, layer.out_channels, layer.kernel_size, padding=layer.padding, **options)
         case L.Linear() as layer:
-            return nn.Linear(channels, layer.out_features, bias=layer.bias)
+            return nn.Linear(node.input_shape[-1], layer.out_features, bias=layer.bias)
         case L.MaxPool2d() | L.AvgPool2d() as layer:
             return _pool(layer, node)
         case L.GlobalAvgPool():
@@ -178,6 +204,24 @@ def _module(node: Node) -> nn.Module:
             return Sum()
         case L.Concat() as layer:
             return Concatenation(layer.axis)
+        case L.BatchNorm1d() as layer:
+            return nn.BatchNorm1d(channels, eps=layer.epsilon, momentum=layer.momentum)
+        case L.LayerNorm() as layer:
+            return LayerNorm(node.input_shape[-1], eps=layer.epsilon)
+        case L.GroupNorm() as layer:
+            return GroupNorm(layer.groups, channels, eps=layer.epsilon)
+        case L.ToTokens():
+            return tokens.ToTokens()
+        case L.ClassToken():
+            return tokens.ClassToken(node.input_shape[-1])
+        case L.PositionEmbedding():
+            return tokens.PositionEmbedding(*node.input_shape)
+        case L.MultiHeadAttention() as layer:
+            return tokens.MultiHeadAttention(node.input_shape[-1], layer)
+        case L.TakeToken() as layer:
+            return tokens.TakeToken(layer.index)
+        case L.MeanTokens():
+            return tokens.MeanTokens()
         case _:
             raise Unsupported(f"no {node.layer.kind} in PyTorch's adapter")
 

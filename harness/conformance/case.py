@@ -135,11 +135,15 @@ def draw_parameters(architecture: Architecture, generator: np.random.Generator) 
 
 def _draw(part: str, shape: Shape, generator: np.random.Generator) -> NDArray[np.float64]:
     match part:
-        case "weight" | "recurrent_weight":
+        case _ if part.endswith("weight"):
             return generator.normal(0, np.sqrt(1.5 / np.prod(shape[1:])), shape)
         case "gamma" | "running_variance":
             return generator.uniform(0.5, 1.5, shape)
-        case "bias" | "recurrent_bias" | "beta" | "running_mean":
+        case "token" | "embedding":
+            return generator.normal(0, 0.5, shape)
+        case (
+            "bias" | "beta" | "running_mean" | "recurrent_bias" | "query_bias" | "key_bias" | "value_bias" | "out_bias"
+        ):
             return generator.normal(0, 0.3, shape)
     raise KeyError(part)
 

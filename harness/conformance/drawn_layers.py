@@ -82,7 +82,8 @@ def _conv2d(draw: Draw) -> Example:
 
 def _linear(draw: Draw) -> Example:
     layer = L.Linear(out_features=draw.integer(1, 40), bias=draw.flag())
-    return layer, (draw.integer(1, 60),), draw.integer(1, 9)
+    features = draw.integer(1, 60)
+    return layer, draw.choice(((features,), (draw.integer(1, 6), features))), draw.integer(1, 9)
 
 
 def _max_pool2d(draw: Draw) -> Example:
@@ -128,6 +129,35 @@ def _tokens(draw: Draw) -> tuple[Shape, int]:
     return (draw.integer(1, _SIZES), draw.integer(1, 20)), draw.integer(1, 4)
 
 
+def _batch_norm1d(draw: Draw) -> Example:
+    layer = L.BatchNorm1d(momentum=draw.choice((0.01, 0.1, 0.5)), epsilon=draw.choice((1e-5, 1e-3)))
+    return layer, (draw.integer(1, 40),), draw.integer(6, 9)
+
+
+def _layer_norm(draw: Draw) -> Example:
+    """Of two or three features layer norm leaves almost nothing either."""
+    features = draw.integer(4, 40)
+    shape = draw.choice(((features,), (draw.integer(1, 6), features)))
+    return L.LayerNorm(epsilon=draw.choice((1e-5, 1e-3, 0.1))), shape, draw.integer(1, 9)
+
+
+def _group_norm(draw: Draw) -> Example:
+    groups = draw.integer(1, 3)
+    shape = (groups * draw.integer(1, 3), draw.integer(3, _SIZES), draw.integer(3, _SIZES))
+    return L.GroupNorm(groups=groups, epsilon=draw.choice((1e-5, 1e-3, 0.1))), shape, draw.integer(1, 4)
+
+
+def _multi_head_attention(draw: Draw) -> Example:
+    heads = draw.integer(1, 4)
+    layer = L.MultiHeadAttention(heads=heads, bias=draw.flag(), causal=draw.flag())
+    return layer, (draw.integer(1, 8), heads * draw.integer(1, 5)), draw.integer(1, 5)
+
+
+def _take_token(draw: Draw) -> Example:
+    tokens = draw.integer(1, 8)
+    return L.TakeToken(index=draw.integer(-tokens, tokens - 1)), (tokens, draw.integer(1, 9)), draw.integer(1, 5)
+
+
 _DRAWN: dict[str, Callable[[Draw], Example]] = {
     "conv2d": _conv2d,
     "linear": _linear,
@@ -140,4 +170,9 @@ _DRAWN: dict[str, Callable[[Draw], Example]] = {
     "rows": _rows,
     "lstm": _lstm,
     "gru": _gru,
+    "batch_norm1d": _batch_norm1d,
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "multi_head_attention": _multi_head_attention,
+    "take_token": _take_token,
 }

@@ -7,6 +7,7 @@ from functools import partial
 
 from harness.conformance.drawing import Draw
 from harness.conformance.drawn_rows import way_over_rows
+from harness.conformance.drawn_tokens import way_over_tokens
 from specs import layers as L
 from specs.architecture import Architecture
 from specs.layer_shapes import output_shape
@@ -37,25 +38,42 @@ def chain(draw: Draw) -> Architecture:
     way, shape = _way_to_features(draw, shape, nested=False)
     layers += way
     for _ in range(draw.integer(0, 3)):
-        linear = L.Linear(out_features=draw.integer(4, 20), bias=draw.flag())
-        layers.append(draw.choice((linear, draw.choice(ACTIVATIONS))))
+        layer = _feature_layer(draw, shape)
+        layers.append(layer)
+        shape = output_shape(layer, shape)
     return _ended(draw, "drawn", start, tuple(layers))
 
 
 def _way_to_features(draw: Draw, shape: Shape, *, nested: bool) -> tuple[list[Item], Shape]:
     """From an image to features, and their shape."""
-    match draw.choice(("flatten", "flatten", "mean", "rows")):
+    match draw.choice(("flatten", "flatten", "mean", "rows", "tokens")):
         case "rows":
             return way_over_rows(draw, shape, nested=nested)
+        case "tokens":
+            return way_over_tokens(draw, shape, nested=nested)
         case kind:
             layer: L.Layer = L.Flatten() if kind == "flatten" else L.GlobalAvgPool()
             return [layer], output_shape(layer, shape)
 
 
+def _feature_layer(draw: Draw, shape: Shape) -> L.Layer:
+    """A linear layer, an activation or, of features enough, a norm."""
+    linear = L.Linear(out_features=draw.integer(4, 20), bias=draw.flag())
+    return draw.choice((linear, draw.choice(ACTIVATIONS), *_feature_norms(shape)))
+
+
+def _feature_norms(shape: Shape) -> tuple[L.Layer, ...]:
+    return (L.BatchNorm1d(), L.LayerNorm()) if shape[0] >= 4 else ()
+
+
+def _group_norm(draw: Draw, shape: Shape) -> L.Layer:
+    return L.GroupNorm(groups=draw.choice([groups for groups in (1, 2, 3) if shape[0] % groups == 0]))
+
+
 def _image_layer(draw: Draw, shape: Shape) -> L.Layer:
     """A layer of any kind, or an activation where the image has become too small for it."""
     smallest = min(shape[1:])
-    match draw.choice(("conv2d", "conv2d", "batch_norm2d", "max_pool2d", "avg_pool2d", "activation")):
+    match draw.choice(("conv2d", "conv2d", "batch_norm2d", "max_pool2d", "avg_pool2d", "activation", "group_norm")):
         case "conv2d" if smallest >= 3:
             return L.Conv2d(
                 out_channels=draw.integer(2, 6),
@@ -66,6 +84,8 @@ def _image_layer(draw: Draw, shape: Shape) -> L.Layer:
             )
         case "batch_norm2d" if smallest >= 3:
             return L.BatchNorm2d()
+        case "group_norm" if smallest >= 3:
+            return _group_norm(draw, shape)
         case "max_pool2d" if smallest >= 4:
             return L.MaxPool2d(kernel_size=draw.choice(((2, 2), (2, 1), (1, 2), (3, 3))), stride=(2, 2))
         case "avg_pool2d" if smallest >= 4:
@@ -143,13 +163,14 @@ def _keeping(draw: Draw, shape: Shape) -> L.Layer:
     """A layer that leaves the shape as it is."""
     activation = draw.choice(ACTIVATIONS)
     if len(shape) == 1:
-        return draw.choice((activation, L.Linear(out_features=shape[0], bias=draw.flag())))
+        linear = L.Linear(out_features=shape[0], bias=draw.flag())
+        return draw.choice((activation, linear, *_feature_norms(shape)))
     layers: list[L.Layer] = [
         activation,
         L.Conv2d(out_channels=shape[0], kernel_size=(3, 3), padding=(1, 1), bias=draw.flag()),
         draw.choice(_pools((1, 1))),
     ]
-    return draw.choice([*layers, L.BatchNorm2d()] if min(shape[1:]) >= 3 else layers)
+    return draw.choice([*layers, L.BatchNorm2d(), _group_norm(draw, shape)] if min(shape[1:]) >= 3 else layers)
 
 
 def _turning(draw: Draw, shape: Shape, target: Shape) -> L.Layer:

@@ -24,6 +24,9 @@ SAMPLES = 12
 FIRST_CALL = 3
 RATES = np.array([0.05, 0.05, 0.05, 0.01, 0.01])
 
+LARGEST_LOSS = 50.0
+"""Of a training on its way to infinity every step multiplies the roundings of the one before."""
+
 
 Batch = tuple[NDArray[np.int64], Masks]
 """Indices of samples, and the masks to train on them with."""
@@ -82,7 +85,7 @@ def graph_case(architecture: Architecture) -> GraphCase | None:
     """A case all of whose batches the reference passes clear of kinks; None where DRAWS batches in a row do not.
 
     So it is where a max pooling finds equal values that roundings on the way to it have told apart: which of them wins
-    is then for every backend to say.
+    is then for every backend to say. Nor are trainings kept whose loss grows beyond LARGEST_LOSS.
     """
     name = _summary(architecture)
     generator = seeded(name)
@@ -107,7 +110,9 @@ def graph_case(architecture: Architecture) -> GraphCase | None:
         drawn.append(found)
         if rate is not None:
             masks = {name: mask[None] for name, mask in found[1].items()}
-            session.train_steps(found[0][None], np.array([rate]), dropout_masks=masks)
+            (loss,) = session.train_steps(found[0][None], np.array([rate]), dropout_masks=masks)
+            if not loss < LARGEST_LOSS:
+                return None
     (first, first_masks), *steps = drawn
     return GraphCase(
         name=name,

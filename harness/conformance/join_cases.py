@@ -5,7 +5,19 @@ from __future__ import annotations
 from harness.conformance.case import NetworkCase, network_case
 from harness.conformance.layer_cases import HEAD_CLASSES
 from specs.architecture import Architecture
-from specs.layers import Conv2d, Dropout, Flatten, Linear, ReLU, Tanh
+from specs.layers import (
+    ClassToken,
+    Conv2d,
+    Dropout,
+    Flatten,
+    LayerNorm,
+    Linear,
+    MultiHeadAttention,
+    PositionEmbedding,
+    ReLU,
+    Tanh,
+    ToTokens,
+)
 from specs.nest import Branches, Item, Residual
 from specs.nodes import Shape
 from specs.shapes import infer
@@ -13,6 +25,7 @@ from specs.shapes import infer
 _CONV = Conv2d(out_channels=3, kernel_size=(3, 3), padding=(1, 1))
 _NARROW = Conv2d(out_channels=2, kernel_size=(1, 1))
 _LINEAR = Linear(out_features=4)
+_SAME = Linear(out_features=4, bias=False)
 
 
 def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
@@ -25,24 +38,28 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
             # Each of these may overwrite the gradient that it is given, which both are given.
             _case(Residual(layers=(_CONV, ReLU()), shortcut=(_CONV, ReLU())), (2, 5, 4)),
             _case(Residual(layers=(_CONV, ReLU()), shortcut=(_CONV, Dropout(p=0.5))), (2, 5, 4)),
+            _case(Residual(layers=(LayerNorm(), MultiHeadAttention(heads=2))), (5, 6)),
+            # What hands a gradient on as it is must not let others overwrite it.
+            _case(Residual(layers=(ReLU(), PositionEmbedding()), shortcut=(ReLU(),)), (4, 6)),
         ),
         "concat": (
             _case(Branches(join="concat", paths=((), (_NARROW,), (_CONV,))), (4, 3, 5)),
             _case(Branches(join="concat", paths=((_CONV,), ())), (1, 4, 3), batch=1),
             _case(Branches(join="concat", paths=((_LINEAR,), (), (Tanh(),))), (5,)),
+            _case(Branches(join="concat", paths=((), (ClassToken(),), (_SAME,))), (3, 4)),
         ),
     }
 
 
 def _case(nest: Branches | Residual, shape: Shape, *, batch: int = 3) -> NetworkCase:
     """A linear layer behind it shows the order of what it gives, in logits and gradients."""
-    image = len(shape) == 3
-    items: list[Item] = [nest, Flatten()] if image else [Flatten(), nest]
+    image = shape if len(shape) == 3 else (shape[-1], *shape[:-1], 1, 1)[:3]
+    around: dict[int, list[Item]] = {1: [Flatten(), nest], 2: [ToTokens(), nest, Flatten()], 3: [nest, Flatten()]}
     architecture = Architecture(
         name=nest.kind,
-        input=(shape[0], shape[1], shape[2]) if image else (shape[0], 1, 1),
+        input=(image[0], image[1], image[2]),
         classes=HEAD_CLASSES,
-        layers=(*items, Linear(out_features=HEAD_CLASSES, bias=False)),
+        layers=(*around[len(shape)], Linear(out_features=HEAD_CLASSES, bias=False)),
     )
     join = next(node for node in infer(architecture) if len(node.inputs) > 1)
     values = " and ".join(

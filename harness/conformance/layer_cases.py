@@ -22,7 +22,8 @@ def isolated(layer: L.Layer, shape: Shape) -> Architecture:
 
     A layer with parameters gives the logits itself, flattened. One without is followed by a linear layer: optimizers
     refuse a network that has nothing to train, and the gradient of that layer's weight shows what the layer gave in
-    training. So is one of a single channel, whose bias would shift all logits alike and have no gradient but rounding.
+    training. So is one of a single channel or feature, whose bias would shift all logits alike and have no gradient but
+    rounding.
     """
     image = {1: (*shape, 1, 1), 2: (1, *shape)}.get(len(shape), shape)
     before: dict[int, list[L.Layer]] = {1: [L.Flatten()], 2: [L.Rows()], 3: []}
@@ -63,6 +64,10 @@ def _images(name: str, shape: Shape, note: str) -> NDArray[np.float32]:
             return images * 4
         case "large":  # saturated activations, and exponentials that overflow unless written with care
             return images * 30
+        case "far":  # where a mean that is rounded leaves something of what it should take away
+            return images * 1e4
+        case "shifted":  # where a variance as the difference of two means of squares has lost its digits
+            return images + 30
         case "":
             return images
     raise KeyError(note)
@@ -178,6 +183,40 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.GRU(hidden=4), (1, 6), batch=1),
         layer_case(L.GRU(hidden=1, return_sequences=True), (3, 1)),
         layer_case(L.GRU(hidden=6), (12, 2), note="wide"),
+        layer_case(L.BatchNorm1d(momentum=0.3, epsilon=1e-3), (5,), batch=7),
+        layer_case(L.BatchNorm1d(), (20,), batch=5),
+        layer_case(L.BatchNorm1d(momentum=1.0, epsilon=0.5), (3,), batch=4),
+        layer_case(L.BatchNorm1d(), (1,), batch=9),
+        layer_case(L.LayerNorm(), (12,)),
+        layer_case(L.LayerNorm(epsilon=0.3), (7,), batch=1),
+        layer_case(L.LayerNorm(), (1,), note="far"),
+        layer_case(L.LayerNorm(epsilon=1e-3), (33,), note="shifted"),
+        layer_case(L.GroupNorm(groups=2), (6, 5, 4)),
+        layer_case(L.GroupNorm(groups=4), (4, 3, 5), batch=1),
+        layer_case(L.GroupNorm(groups=1, epsilon=0.3), (3, 4, 2)),
+        layer_case(L.GroupNorm(groups=2, epsilon=1e-3), (4, 4, 5), note="shifted"),
+        layer_case(L.GroupNorm(groups=3), (3, 1, 1), batch=1, note="far"),
+        layer_case(L.Linear(out_features=3), (4, 5)),
+        layer_case(L.Linear(out_features=6, bias=False), (3, 7), batch=1),
+        layer_case(L.GELU(), (3, 5)),
+        layer_case(L.LayerNorm(), (5, 6)),
+        layer_case(L.LayerNorm(), (7, 1), note="far"),
+        layer_case(L.ToTokens(), (3, 4, 5)),
+        layer_case(L.ToTokens(), (5, 1, 3), batch=1),
+        layer_case(L.ClassToken(), (4, 6)),
+        layer_case(L.ClassToken(), (1, 3), batch=1),
+        layer_case(L.PositionEmbedding(), (4, 6)),
+        layer_case(L.PositionEmbedding(), (1, 5), batch=1),
+        layer_case(L.MultiHeadAttention(heads=2), (5, 8)),
+        layer_case(L.MultiHeadAttention(heads=4, causal=True), (6, 8), note="wide"),
+        layer_case(L.MultiHeadAttention(heads=1, bias=False), (7, 6), batch=1),
+        layer_case(L.MultiHeadAttention(heads=3, bias=False, causal=True), (4, 12)),
+        layer_case(L.MultiHeadAttention(heads=2), (9, 10), note="wide"),
+        layer_case(L.TakeToken(index=0), (4, 6)),
+        layer_case(L.TakeToken(index=-1), (5, 3), batch=1),
+        layer_case(L.TakeToken(index=2), (5, 4)),
+        layer_case(L.MeanTokens(), (4, 6)),
+        layer_case(L.MeanTokens(), (1, 7), batch=1),
     )
     return by_kind(cases)
 

@@ -103,6 +103,14 @@ DIFFERENCES = (
         values=("infinite", "huge"),
         kinds=("gru",),
     ),
+    Difference(
+        name="gradients of saturated attention are rounding",
+        reason="those of q and k are a difference that is 0; fused attention has its two sides by different sums",
+        backends=("torch", "paddle"),
+        values=("huge",),
+        precisions=("float64",),
+        kinds=("multi_head_attention",),
+    ),
 )
 
 

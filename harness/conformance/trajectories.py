@@ -51,7 +51,7 @@ class TrajectoryCase:
     last batch has half the size of the others.
     ``ties``: whether the images have exact ties, as real ones do. ``roughness``: the share of themselves by which the
     first weights are moved, at random. ``rounding`` names the biases and running means that rounding alone decides, see
-    ``specs.redundant_biases``: they are not observed, nor is evaluation, which they decide too.
+    ``specs.redundant_biases``: they are not observed, nor is evaluation where there are such running means.
     """
 
     name: str
@@ -99,7 +99,7 @@ class TrajectoryCase:
             f"losses{near}": {f"step {step}": np.asarray(loss, dtype) for step, loss in enumerate(losses, start=1)},
             f"parameters{near}": parameters,
         }
-        if not self.rounding:
+        if not any(name.endswith(".running_mean") for name in self.rounding):
             logits = session.predict(self.images[:TEST_SAMPLES].astype(dtype))
             observed[f"evaluation{near}"] = {"logits before the last step": midway, "logits": logits}
         return observed

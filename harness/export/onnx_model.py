@@ -94,6 +94,8 @@ class _Graph:
             case L.Conv2d() as layer:
                 attributes = _window(layer) | {"group": layer.groups, "dilations": layer.dilation}
                 return self.node("Conv", [value, *self._owned(shaped, "weight", "bias")], output, **attributes)
+            case L.Linear() if len(shaped.output_shape) == 2:
+                return self._linear_map(shaped, "", value, output)
             case L.Linear():
                 return self.node("Gemm", [value, *self._owned(shaped, "weight", "bias")], output, transB=1)
             case L.MaxPool2d() as layer:
@@ -136,6 +138,28 @@ class _Graph:
                 return self.node("Reshape", [swapped, shape], output)
             case L.LSTM() | L.GRU() as layer:
                 return self._recurrent(shaped, layer, value, output)
+            case L.BatchNorm1d() as layer:
+                owned = self._owned(shaped, "gamma", "beta", "running_mean", "running_variance")
+                return self.node("BatchNormalization", [value, *owned], output, epsilon=layer.epsilon)
+            case L.LayerNorm() as layer:
+                owned = self._owned(shaped, "gamma", "beta")
+                return self.node("LayerNormalization", [value, *owned], output, axis=-1, epsilon=layer.epsilon)
+            case L.GroupNorm() as layer:
+                return self._group_norm(shaped, layer, value, output)
+            case L.ToTokens():
+                channels = self._reshaped(value, (0, shaped.output_shape[1], -1), f"{shaped.name}.pixels")
+                return self.node("Transpose", [channels], output, perm=[0, 2, 1])
+            case L.ClassToken():
+                return self._class_token(shaped, value, output)
+            case L.PositionEmbedding():
+                return self.node("Add", [value, *self._owned(shaped, "embedding")], output)
+            case L.MultiHeadAttention() as layer:
+                return self._attention(shaped, layer, value, output)
+            case L.TakeToken() as layer:
+                index = self._integers(f"{shaped.name}.index", layer.index)
+                return self.node("Gather", [value, index], output, axis=1)
+            case L.MeanTokens():
+                return self.node("ReduceMean", [value], output, axes=[1], keepdims=0)
         raise AssertionError(f"{shaped.name} has no operator")
 
     def _gelu(self, name: str, value: str, output: str) -> str:
@@ -170,6 +194,62 @@ class _Graph:
             return self.node("Squeeze", [states, direction], output)
         every = self.node("Squeeze", [states, direction], f"{shaped.name}.every")
         return self.node("Transpose", [every], output, perm=(1, 0, 2))
+
+    def _group_norm(self, shaped: Node, layer: L.GroupNorm, value: str, output: str) -> str:
+        """Every group as one channel, normalised; ONNX has the whole in this meaning only from opset 21 on."""
+        name, channels = shaped.name, (shaped.input_shape[0], 1, 1)
+        ones, zeros = (np.full(layer.groups, fill, np.float32) for fill in (1, 0))
+        unit = [self.constant(f"{name}.ones", ones), self.constant(f"{name}.zeros", zeros)]
+        grouped = self._reshaped(value, (0, layer.groups, -1), f"{name}.groups")
+        normed = self.node("InstanceNormalization", [grouped, *unit], f"{name}.normed", epsilon=layer.epsilon)
+        image = self._reshaped(normed, (0, *shaped.input_shape), f"{name}.image")
+        gamma, beta = (self.constant(part, self._weights[part].reshape(channels)) for part in shaped.parameters)
+        return self.node("Add", [self.node("Mul", [image, gamma], f"{name}.scaled"), beta], output)
+
+    def _reshaped(self, value: str, shape: tuple[int, ...], output: str) -> str:
+        """Reshaped; 0 keeps an axis, the batch, and -1 takes what is left."""
+        return self.node("Reshape", [value, self._integers(f"{output}.shape", shape)], output)
+
+    def _integers(self, name: str, values: int | tuple[int, ...]) -> str:
+        self.initializers.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    def _class_token(self, shaped: Node, value: str, output: str) -> str:
+        """The token as often as there are images, ahead of the others."""
+        name = shaped.name
+        batch = self.node("Shape", [value], f"{name}.batch", start=0, end=1)
+        one = self._integers(f"{name}.one", (1, shaped.input_shape[1]))
+        shape = self.node("Concat", [batch, one], f"{name}.shape", axis=0)
+        tokens = self.node("Expand", [*self._owned(shaped, "token"), shape], f"{name}.tokens")
+        return self.node("Concat", [tokens, value], output, axis=1)
+
+    def _linear_map(self, shaped: Node, prefix: str, value: str, output: str) -> str:
+        """Of tokens: Gemm takes vectors alone."""
+        name = f"{shaped.name}.{prefix}weight"
+        product = [value, self.constant(name, self._weights[name].T)]
+        if f"{shaped.name}.{prefix}bias" not in shaped.parameters:
+            return self.node("MatMul", product, output)
+        product = [self.node("MatMul", product, f"{output}.product")]
+        return self.node("Add", [*product, *self._owned(shaped, f"{prefix}bias")], output)
+
+    def _attention(self, shaped: Node, layer: L.MultiHeadAttention, value: str, output: str) -> str:
+        """Of every head softmax(q k^T / sqrt(d / heads)) v, between linear maps."""
+        (tokens, features), name = shaped.input_shape, shaped.name
+        width = features // layer.heads
+        split = {}
+        for part, axes in {"query": (0, 2, 1, 3), "key": (0, 2, 3, 1), "value": (0, 2, 1, 3)}.items():
+            mapped = self._linear_map(shaped, f"{part}_", value, f"{name}.{part}")
+            heads = self._reshaped(mapped, (0, tokens, layer.heads, width), f"{name}.{part}.heads")
+            split[part] = self.node("Transpose", [heads], f"{name}.{part}.split", perm=axes)
+        products = self.node("MatMul", [split["query"], split["key"]], f"{name}.products")
+        scores = self.node("Mul", [products, self._scalar(f"{name}.scale", width**-0.5)], f"{name}.scores")
+        if layer.causal:
+            hidden = np.triu(np.full((tokens, tokens), -np.inf, np.float32), 1)
+            scores = self.node("Add", [scores, self.constant(f"{name}.hidden", hidden)], f"{name}.seen")
+        shares = self.node("Softmax", [scores], f"{name}.shares", axis=-1)
+        attended = self.node("MatMul", [shares, split["value"]], f"{name}.attended")
+        merged = self.node("Transpose", [attended], f"{name}.merged", perm=[0, 2, 1, 3])
+        return self._linear_map(shaped, "out_", self._reshaped(merged, (0, tokens, features), f"{name}.all"), output)
 
     def _scalar(self, name: str, value: float) -> str:
         return self.constant(name, np.full((), value, np.float32))

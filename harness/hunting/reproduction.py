@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from backends.source import FrameworkSource
 from harness.hunting.judging import Disagreement
 from harness.hunting.trial import Trial, TrialCase, case_of
+from specs.layer_shapes import feature_axis
 from specs.layers import Dropout, Operation
 from specs.nodes import INPUT, Node
 from specs.shapes import infer
@@ -115,6 +116,7 @@ def _forward(nodes: tuple[Node, ...], source: FrameworkSource, *, training: bool
             "mask": node.name,
             "keep": 1 - node.layer.p if isinstance(node.layer, Dropout) else 1.0,
             "training": training,
+            "features": feature_axis(node.output_shape),
         }
         idle = isinstance(node.layer, Dropout) and not training
         expression = inputs[0] if idle else source.layers[node.layer.kind].format_map(words)

@@ -307,6 +307,31 @@ def _cross_entropy(case: OnnxCase) -> Comparison:
     return {"output": (ours, case.outputs["output"])}
 
 
+def _layer_norm(case: OnnxCase) -> Comparison:
+    """The axes from ``axis`` on as one."""
+    x, scale = _floats(case.inputs["X"]), _floats(case.inputs["Scale"])
+    lead = math.prod(x.shape[: case.attributes.get("axis", -1)])
+    values = {"gamma": scale.ravel(), "beta": _floats(case.inputs.get("B", np.zeros_like(scale))).ravel()}
+    layer = L.LayerNorm(epsilon=case.attributes.get("epsilon", 1e-5))
+    return {"Y": (forward(layer, x.reshape(lead, -1), values).output.reshape(x.shape), case.outputs["Y"])}
+
+
+def _group_norm(case: OnnxCase) -> Comparison:
+    """Until opset 21 scale and bias were per group."""
+    x, scale, bias = (_floats(case.inputs[name]) for name in ("X", "scale", "bias"))
+    groups, channels = case.attributes["num_groups"], x.shape[1]
+    values = {name: np.repeat(given, channels // len(given)) for name, given in {"gamma": scale, "beta": bias}.items()}
+    layer = L.GroupNorm(groups=groups, epsilon=case.attributes.get("epsilon", 1e-5))
+    return {"Y": (forward(layer, x, values).output, case.outputs["Y"])}
+
+
+def _instance_norm(case: OnnxCase) -> Comparison:
+    """Groups of a single channel."""
+    x, scale, bias = (_floats(case.inputs[name]) for name in ("input", "scale", "B"))
+    layer = L.GroupNorm(groups=x.shape[1], epsilon=case.attributes.get("epsilon", 1e-5))
+    return {"output": (forward(layer, x, {"gamma": scale, "beta": bias}).output, case.outputs["output"])}
+
+
 def _optimizer_arguments(case: OnnxCase, slots: int) -> Iterator[tuple[list[Array], list[Array]]]:
     """Per parameter: [parameter, gradient, each slot] before, and [parameter, each slot] after."""
     arrays = [_floats(a) for name, a in case.inputs.items() if name not in ("R", "T")]
@@ -411,4 +436,7 @@ _TRANSLATIONS: dict[str, Callable[[OnnxCase], Comparison]] = {
     "SoftmaxCrossEntropyLoss": _cross_entropy,
     "Swish": _swish,
     "Tanh": _elementwise(L.Tanh()),
+    "LayerNormalization": _layer_norm,
+    "GroupNormalization": _group_norm,
+    "InstanceNormalization": _instance_norm,
 }

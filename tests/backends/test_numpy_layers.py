@@ -261,3 +261,40 @@ def test_a_gru_by_hand() -> None:
         "recurrent_bias": np.array([v]),
     }
     assert forward(L.GRU(hidden=1), np.array([[[1.5], [-2.0]]]), values).output == pytest.approx(h, rel=1e-15)
+
+
+def test_batch_norm_of_features_is_that_of_images_of_one_pixel() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    values = parameter_values(L.BatchNorm1d(), (3,), np.random.default_rng(1))
+    features = forward(L.BatchNorm1d(), x, values, training=True)
+    image = forward(L.BatchNorm2d(), x[:, :, None, None], values, training=True)
+    assert np.array_equal(features.output, image.output[:, :, 0, 0])
+    assert all(np.array_equal(features.buffers[name], image.buffers[name]) for name in image.buffers)
+
+
+def test_layer_norm_is_the_formula_for_every_token() -> None:
+    x, layer = np.random.default_rng(0).normal(size=(2, 3, 5)), L.LayerNorm(epsilon=0.1)
+    values = parameter_values(layer, (3, 5), np.random.default_rng(1))
+    output = forward(layer, x, values).output
+    for token in np.ndindex(2, 3):
+        mean = math.fsum(x[token]) / 5
+        deviation = math.sqrt(math.fsum((element - mean) ** 2 for element in x[token]) / 5 + 0.1)
+        expected = (x[token] - mean) / deviation * values["gamma"] + values["beta"]
+        assert relative_error(output[token], expected) < TOLERANCE
+
+
+def test_a_norm_over_one_element_gives_beta_and_no_gradient_but_that_of_beta() -> None:
+    x = np.array([[1e4], [-3e4], [2.7e4]])
+    for layer, image in ((L.LayerNorm(), x), (L.GroupNorm(groups=1), x[:, :, None, None])):
+        computed = forward(layer, image, {"gamma": np.array([2.0]), "beta": np.array([0.5])})
+        assert np.array_equal(computed.output, np.full(image.shape, 0.5))
+        gradients = computed.parameter_gradients(np.ones_like(image))
+        assert (gradients["gamma"], gradients["beta"]) == (0, 3)
+        assert not computed.input_gradient(np.ones_like(image)).any()
+
+
+def test_group_norm_takes_neighbouring_channels_together() -> None:
+    x = np.zeros((1, 4, 1, 2))
+    x[0, :, 0] = [[1, 1], [3, 3], [10, 20], [10, 20]]
+    output = forward(L.GroupNorm(groups=2, epsilon=1e-12), x, {"gamma": np.ones(4), "beta": np.zeros(4)}).output
+    np.testing.assert_allclose(output[0, :, 0], [[-1, -1], [1, 1], [-1, 1], [-1, 1]], rtol=1e-9)

@@ -69,6 +69,13 @@ FURTHER = _mutants(
         ("networks", "smoothing over all classes but the label"): patched(
             numpy_session, cross_entropy=layers.smoothed_over_the_others
         ),
+        ("layers", "layer norm with another's epsilon (Keras, MindSpore)"): building(
+            L.LayerNorm, lambda layer: replace(layer, epsilon=layer.epsilon / 100)
+        ),
+        ("layers", "one head for all"): building(L.MultiHeadAttention, lambda layer: replace(layer, heads=1)),
+        ("layers", "no causal mask"): building(L.MultiHeadAttention, lambda layer: replace(layer, causal=False)),
+        ("layers", "the first token for the last"): building(L.TakeToken, lambda layer: replace(layer, index=0)),
+        ("layers", "tokens column by column"): computing(L.ToTokens, layers.columns_first),
         ("optimizers", "norms clipped after weight decay"): training.ClippedAfterDecay,
         ("optimizers", "every gradient clipped by its own norm"): patched(
             numpy_session, clipped=training.clipped_one_by_one

@@ -35,6 +35,12 @@ def channels_last_flatten(layer: L.Flatten, x: Array, values: Any, **_: Any) -> 
     )
 
 
+def columns_first(layer: L.ToTokens, x: Array, values: Any, **_: Any) -> Computed:
+    """A token per pixel, column by column."""
+    right = forward(layer, x.swapaxes(2, 3), values)
+    return replace(right, input_gradient=lambda dy: right.input_gradient(dy).swapaxes(2, 3))
+
+
 def flipped_convolution(layer: L.Conv2d, x: Array, values: Any, **_: Any) -> Computed:
     """Convolution in the mathematical sense, the kernel upside down."""
     right = forward(layer, x, {**values, "weight": values["weight"][:, :, ::-1, ::-1]})

@@ -68,7 +68,7 @@ class Network:
                 return F.conv2d(x, weight, bias, pair(fields.get("stride", 1)), pair(fields.get("padding", 0)))
             case "linear":
                 width = self.classes if fields["out_features"] == "classes" else fields["out_features"]
-                weight, bias = self.weighted(name, (width, x.shape[1]), fields)
+                weight, bias = self.weighted(name, (width, x.shape[-1]), fields)
                 return F.linear(x, weight, bias)
             case "max_pool2d" | "avg_pool2d":
                 window = pair(fields["kernel_size"])
@@ -94,18 +94,56 @@ class Network:
                 return x.transpose(1, 2).flatten(2)
             case "lstm" | "gru":
                 return self.recurrent(kind, name, fields, x)
+            case "gelu":
+                return x * (1 + torch.erf(x / math.sqrt(2))) / 2
+            case "layer_norm":
+                gamma, beta = self.norm(name, x.shape[-1])
+                mean, variance = x.mean(-1, keepdim=True), x.var(-1, unbiased=False, keepdim=True)
+                return gamma * (x - mean) / (variance + fields.get("epsilon", 1e-5)).sqrt() + beta
+            case "to_tokens":
+                return x.flatten(2).transpose(1, 2)
+            case "class_token":
+                token = self.embedded(f"{name}.token", x.shape[2:])
+                return torch.cat([token.expand(len(x), 1, -1), x], 1)
+            case "position_embedding":
+                return x + self.embedded(f"{name}.embedding", x.shape[1:])
+            case "multi_head_attention":
+                return self.attention(name, fields, x)
+            case "take_token":
+                return x[:, fields["index"]]
             case _:
                 raise NotImplementedError(kind)
 
     def weighted(
-        self, name: str, shape: tuple[int, ...], fields: dict[str, Any]
+        self, name: str, shape: tuple[int, ...], fields: dict[str, Any], separator: str = "."
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         fans = math.prod(shape[1:]), shape[0] * math.prod(shape[2:])
+        weight, bias = f"{name}{separator}weight", f"{name}{separator}bias"
         if self.first:
-            self.draw(f"{name}.weight", shape, self.initializer.get("weights", "glorot_uniform"), fans)
+            self.draw(weight, shape, self.initializer.get("weights", "glorot_uniform"), fans)
             if fields.get("bias", True):
-                self.draw(f"{name}.bias", shape[:1], self.initializer.get("biases", "zeros"), fans)
-        return self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias")
+                self.draw(bias, shape[:1], self.initializer.get("biases", "zeros"), fans)
+        return self.weights[weight], self.weights.get(bias)
+
+    def embedded(self, name: str, shape: torch.Size) -> torch.Tensor:
+        if self.first:
+            self.draw(name, tuple(shape), {"normal": {"std": 0.02}}, (1, 1))
+        return self.weights[name]
+
+    def attention(self, name: str, fields: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
+        tokens, features = x.shape[1:]
+        width = features // fields["heads"]
+        parts = ("query", "key", "value", "out")
+        maps = {part: self.weighted(f"{name}.{part}", (features, features), fields, "_") for part in parts}
+        query, key, value = (F.linear(x, *maps[part]) for part in parts[:3])
+        heads = []
+        for first in range(0, features, width):
+            head = slice(first, first + width)
+            scores = query[:, :, head] @ key[:, :, head].transpose(1, 2) / math.sqrt(width)
+            if fields.get("causal", False):
+                scores = scores.masked_fill(torch.ones(tokens, tokens).triu(1) > 0, -math.inf)
+            heads.append(scores.softmax(-1) @ value[:, :, head])
+        return F.linear(torch.cat(heads, -1), *maps["out"])
 
     def recurrent(self, kind: str, name: str, fields: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
         gates, hidden, features = {"lstm": 4, "gru": 3}[kind], fields["hidden"], x.shape[-1]
@@ -146,12 +184,15 @@ class Network:
         self.weights[name] = torch.tensor(values.astype(np.float64), requires_grad=True)
 
     def batch_norm(self, name: str, x: torch.Tensor, momentum: float, epsilon: float) -> torch.Tensor:
-        if self.first:
-            self.weights[f"{name}.gamma"] = torch.ones(x.shape[1], dtype=torch.float64, requires_grad=True)
-            self.weights[f"{name}.beta"] = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
+        gamma, beta = (part[:, None, None] for part in self.norm(name, x.shape[1]))
         mean, variance = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), unbiased=False, keepdim=True)
-        gamma, beta = (self.weights[f"{name}.{part}"][:, None, None] for part in ("gamma", "beta"))
         return gamma * (x - mean) / (variance + epsilon).sqrt() + beta
+
+    def norm(self, name: str, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.first:
+            self.weights[f"{name}.gamma"] = torch.ones(size, dtype=torch.float64, requires_grad=True)
+            self.weights[f"{name}.beta"] = torch.zeros(size, dtype=torch.float64, requires_grad=True)
+        return self.weights[f"{name}.gamma"], self.weights[f"{name}.beta"]
 
 
 class Optimizer:
@@ -173,7 +214,7 @@ class Optimizer:
 
     def update(self, name: str, w: torch.Tensor, g: torch.Tensor, lr: float, t: int) -> torch.Tensor:
         f = self.fields
-        decay = f["weight_decay"] if f.get("decay", "all") == "all" or name.endswith(".weight") else 0.0
+        decay = f["weight_decay"] if f.get("decay", "all") == "all" or name.endswith("weight") else 0.0
         if self.kind == "adamw":
             w = w - lr * decay * w
         else:

@@ -19,9 +19,9 @@ from specs.loading import architecture_names, load_architecture
 from specs.optimizers import SGD
 from tests.harness.checkpoints.test_checkpoints import write
 from tests.harness.cli.commands import harness
-from tests.harness.export.networks import EVERY_LAYER, GRAPH, POOLED, RECURRENT, trained
+from tests.harness.export.networks import EVERY_LAYER, GRAPH, NORMS, POOLED, RECURRENT, TOKENS, trained
 
-NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED, GRAPH, RECURRENT]
+NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED, GRAPH, RECURRENT, NORMS, TOKENS]
 OWN = [name for name in forms() if name != "onnx"]
 
 

@@ -16,7 +16,7 @@ from specs.shapes import infer, parameter_count
 PARAMETERS = {
     "mlp": 203_530, "cnn": 83_466, "cnn_dropout": 225_034, "lenet5": 61_706, "alexnet": 3_868_170,
     "resnet20": 272_186, "densenet_mini": 24_134, "mobilenet_mini": 36_874, "vgg11_bn": 9_227_210,
-    "lstm_rows": 81_674, "gru_rows": 61_706,
+    "lstm_rows": 81_674, "gru_rows": 61_706, "vit_tiny": 139_018,
 }  # fmt: skip
 TRAINING = {  # optimizer, batch size, epochs, target
     "mlp": (SGD(learning_rate=0.01), 256, 15, 0.9103),
@@ -120,6 +120,18 @@ def test_vgg11_bn_halves_its_images_five_times() -> None:
         assert sum(node.parameter_count for node in nodes) == count
 
 
+def test_vit_tiny_makes_sixteen_patches_and_a_class_token_of_width_64() -> None:
+    nodes = {node.name: node for node in infer(load_architecture("vit_tiny"))}
+    assert nodes["to_tokens_1"].output_shape == (16, 64)
+    assert nodes["class_token_1"].output_shape == (17, 64)
+    attention = [node.layer for node in nodes.values() if isinstance(node.layer, L.MultiHeadAttention)]
+    assert attention == [L.MultiHeadAttention(heads=4)] * 4
+    # Pre-norm: what attention and the layers behind it are added to has not gone through a norm.
+    adds = [node for node in nodes.values() if isinstance(node.layer, L.Add)]
+    assert len(adds) == 8
+    assert not any(nodes[name].layer.kind == "layer_norm" for add in adds for name in add.inputs)
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_every_bundled_model_takes_the_data_sets_shape_and_classes(name: str) -> None:
     architecture = load_architecture(name, lambda own: Form((3, 32, 32), 100) if own == name else MNIST)
@@ -138,4 +150,5 @@ def test_every_bundled_layer_list_ends_in_one_logit_per_class() -> None:
     for name in architecture_names():
         architecture = load_architecture(name)
         assert architecture.layers[-1] == L.Linear(out_features=architecture.classes)
-        assert any(isinstance(node.layer, L.ReLU | L.ReLU6 | L.LSTM | L.GRU) for node in infer(architecture))
+        kinds = L.ReLU | L.ReLU6 | L.GELU | L.LSTM | L.GRU
+        assert any(isinstance(node.layer, kinds) for node in infer(architecture))

@@ -19,7 +19,7 @@ LAYERS = (
     *("linear", "max_pool2d", "relu", "residual", "sigmoid", "softmax", "tanh"),
 )
 OTHERS = (
-    *("conv_transpose2d", "depthwise_conv2d", "separable_conv2d", "conv1d", "conv3d", "batch_norm1d", "layer_norm"),
+    *("conv_transpose2d", "depthwise_conv2d", "separable_conv2d", "conv1d", "conv3d", "batch_norm3d", "instance_norm"),
     *("max_pool3d", "prelu", "selu", "celu", "relu6", "softplus", "hardtanh", "dropout2d", "bilinear", "lstm"),
     *("embedding", "attention", "x", ""),
 )
@@ -100,7 +100,6 @@ def test_names_of_others() -> None:
         ("conv2d: {out_channels: x, kernel_size: 3}", "out_channels must be a whole number, got 'x'"),
         ("conv2d: {out_channels: 1.5, kernel_size: 3}", "out_channels must be a whole number, got 1.5"),
         ("dropout: {p: half}", "p must be a number, got 'half'"),
-        ("batch_norm1d", "unknown layer 'batch_norm1d': batch norm is for images only: batch_norm2d, before flatten"),
         ("Dense: {units: 3}", "unknown layer 'Dense'; did you mean 'linear'?"),
         ("linear: {units: 3}", "(linear) 'units'; did you mean 'out_features'?"),
         ("conv_transpose2d: {out_channels: 4, kernel_size: 3}", "unknown layer 'conv_transpose2d' (known: "),

@@ -128,6 +128,25 @@ def test_trailing_softmax_takes_no_part() -> None:
             r"layers\[1\] \(conv2d\): needs an image .* got shape \[198\]",
         ),
         ((L.Flatten(), L.MaxPool2d(kernel_size=1)), r"layers\[1\] \(max_pool2d\): needs an image"),
+        (
+            (L.Flatten(), L.MultiHeadAttention(heads=1)),
+            r"layers\[1\] \(multi_head_attention\): needs tokens \[tokens, features\], got shape \[198\]; put a to_tok",
+        ),
+        (
+            (L.ToTokens(), L.MultiHeadAttention(heads=3)),
+            r"layers\[1\] \(multi_head_attention\): 2 features do not divide among 3 heads",
+        ),
+        (
+            (L.ToTokens(), L.TakeToken(index=99)),
+            r"layers\[1\] \(take_token\): there is no token 99 among 99: 0 to 98, or -1 for the last",
+        ),
+        (
+            (L.ToTokens(), L.GlobalAvgPool()),
+            r"layers\[1\] \(global_avg_pool\): needs an image .* \[99, 2\]",
+        ),
+        ((L.BatchNorm1d(),), r"layers\[0\] \(batch_norm1d\): needs features, .* of images it is batch_norm2d"),
+        ((L.LayerNorm(),), r"layers\[0\] \(layer_norm\): needs features or tokens, .* group_norm is for images"),
+        ((L.GroupNorm(groups=3),), r"layers\[0\] \(group_norm\): 2 channels do not make 3 groups of one size"),
         ((L.Flatten(), L.BatchNorm2d()), r"layers\[1\] \(batch_norm2d\): needs an image"),
         ((L.GlobalAvgPool(), L.GlobalAvgPool()), r"layers\[1\] \(global_avg_pool\): needs an image"),
         (
@@ -177,6 +196,15 @@ COUNTED = {name: load_architecture(name) for name in PARAMETERS} | {
         L.Conv2d(out_channels=4, kernel_size=(3, 2), groups=2, padding=(0, 1)), L.Flatten(), L.Linear(out_features=3)
     ),
     "one linear layer": network(L.Flatten(), L.Linear(out_features=3)),
+    "attention above trained layers": network(
+        L.Conv2d(out_channels=6, kernel_size=3, stride=3),
+        L.ToTokens(),
+        L.MultiHeadAttention(heads=2),
+        L.Linear(out_features=5),
+        L.MeanTokens(),
+        L.Linear(out_features=3),
+    ),
+    "attention first": network(L.ToTokens(), L.MultiHeadAttention(heads=2), L.MeanTokens(), L.Linear(out_features=3)),
 }
 
 

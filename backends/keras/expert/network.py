@@ -20,11 +20,11 @@ class ExpertNetwork(Network):
         return relu_after_max_pool(nodes)
 
     def normalise_batch(self, layer: keras.layers.BatchNormalization, x: Any) -> Any:
-        """As in ``Network``; the kernel gives the unbiased variance, and exists in float32 alone.
+        """As in ``Network``; the kernel gives the unbiased variance, and exists for images in float32 alone.
 
         ``tf.compat.v1.nn.fused_batch_norm`` would raise an epsilon of 1e-5 to cuDNN's least of 1.001e-5.
         """
-        if x.dtype != tf.float32:
+        if x.dtype != tf.float32 or len(x.shape) != 4:
             return super().normalise_batch(layer, x)
         values_per_channel(layer.name, x)
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(

@@ -10,7 +10,7 @@ import paddle
 from paddle.nn import functional
 
 from backends.paddle.expert.operations import append
-from backends.paddle.layers import batch_norm
+from backends.paddle.norms import batch_norm
 from backends.rewrites import relu_after_max_pool
 from backends.windows import is_symmetric
 from specs import layers as L
@@ -21,7 +21,7 @@ _OPERATIONS = {L.Tanh: "tanh", L.Sigmoid: "sigmoid", L.GELU: "gelu"}
 
 _WRITTEN = (
     *(L.Linear, L.GlobalAvgPool, L.BatchNorm2d, L.Dropout, L.Flatten, L.ReLU, L.LeakyReLU, L.Tanh, L.Sigmoid, L.GELU),
-    *(L.Softmax, L.Add, L.Concat),
+    *(L.Softmax, L.Add, L.Concat, L.BatchNorm1d, L.LayerNorm, L.GroupNorm),
 )
 
 # Where the axes of [N, C, H, W] are among [N, H, W, C].
@@ -123,6 +123,21 @@ class Graph:
                 return x
             case L.Concat() as layer:
                 return paddle.concat(inputs, _AXES[layer.axis] if images else layer.axis)
+            case L.BatchNorm1d() as layer:
+                statistics = parts["running_mean"], parts["running_variance"]
+                trained, epsilon = (parts["gamma"], parts["beta"]), layer.epsilon
+                if train:
+                    return batch_norm(x, statistics, trained, layer.momentum, epsilon)
+                return functional.batch_norm(x, *statistics, *trained, epsilon=epsilon)
+            case L.LayerNorm() as layer:
+                return functional.layer_norm(x, x.shape[-1:], parts["gamma"], parts["beta"], layer.epsilon)
+            case L.GroupNorm() as layer:
+                size = math.prod(node.input_shape) // layer.groups
+                groups = paddle.transpose(x, _AXES).reshape([-1, size])
+                normed = functional.layer_norm(groups, [size], epsilon=layer.epsilon)
+                y = paddle.transpose(normed.reshape([x.shape[0], *node.input_shape]), [0, 2, 3, 1])
+                scaled = append("elementwise_mul", {"X": [y], "Y": [parts["gamma"]]}, y.shape, axis=-1)
+                return _shift(scaled, parts["beta"])
         raise AssertionError(f"{node.name} is not written")
 
 

@@ -28,11 +28,10 @@ from backends.paddle.expert.clipping import clipped
 from backends.paddle.expert.graph import Graph, is_written
 from backends.paddle.expert.operations import append, given, variable, write
 from backends.paddle.expert.running import Run
+from backends.paddle.norms import GREATEST_EPSILON
 from backends.paddle.session import Masks, PaddleSession, mean_cross_entropy
-from specs.layers import BatchNorm2d, Dropout
+from specs.layers import BatchNorm, Dropout, GroupNorm, LayerNorm
 from specs.shapes import infer
-
-_GREATEST_EPSILON = 1e-3
 
 
 def refusal(spec: SessionSpec) -> str | None:
@@ -42,9 +41,9 @@ def refusal(spec: SessionSpec) -> str | None:
     nodes = infer(spec.architecture)
     if other := next((node for node in nodes if not is_written(node.layer)), None):
         return f"{other.name} is not written as an operation of Paddle's older graph"
-    epsilons = [node.layer.epsilon for node in nodes if isinstance(node.layer, BatchNorm2d)]
-    if max(epsilons, default=0) > _GREATEST_EPSILON:
-        return f"Paddle's older graph takes no batch norm epsilon above {_GREATEST_EPSILON}"
+    normed = [node.layer for node in nodes if isinstance(node.layer, BatchNorm | LayerNorm | GroupNorm)]
+    if large := [layer.kind for layer in normed if layer.epsilon > GREATEST_EPSILON]:
+        return f"Paddle's older graph takes no epsilon of {large[0]} above {GREATEST_EPSILON}"
     return None
 
 

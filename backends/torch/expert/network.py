@@ -13,7 +13,7 @@ from specs.layers import both_sides
 from specs.nodes import INPUT, Node, consumers, is_chain
 
 # What ReLU may overwrite the output of: their backward passes do not look at it.
-_FORGETS = L.Conv2d | L.Linear | L.BatchNorm2d | L.MaxPool2d | L.Add | L.Concat
+_FORGETS = L.Conv2d | L.Linear | L.BatchNorm | L.MaxPool2d | L.Add | L.Concat
 
 
 class Blocked(nn.Module):

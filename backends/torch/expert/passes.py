@@ -83,6 +83,8 @@ class _Convolution(_Step):
 
 
 class _Linear(_Step):
+    """Of features, and of tokens one behind the other."""
+
     def __init__(self, module: nn.Linear) -> None:
         self.weight = module.weight.detach()
         self.transposed = self.weight.t()
@@ -90,14 +92,19 @@ class _Linear(_Step):
         self.gradients = tuple(torch.empty_like(parameter) for parameter in module.parameters())
 
     def forward(self, x: Tensor) -> Tensor:
-        self.x = x
-        return torch.mm(x, self.transposed) if self.bias is None else torch.addmm(self.bias, x, self.transposed)
+        self.x = x.reshape(-1, x.shape[-1])
+        if self.bias is None:
+            product = torch.mm(self.x, self.transposed)
+        else:
+            product = torch.addmm(self.bias, self.x, self.transposed)
+        return product.view(*x.shape[:-1], -1)
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
-        torch.mm(gradient.t(), self.x, out=self.gradients[0])
+        rows = gradient.reshape(-1, gradient.shape[-1])
+        torch.mm(rows.t(), self.x, out=self.gradients[0])
         if self.bias is not None:
-            torch.sum(gradient, 0, out=self.gradients[1])
-        return (torch.mm(gradient, self.weight) if wanted else None,)
+            torch.sum(rows, 0, out=self.gradients[1])
+        return (torch.mm(rows, self.weight).view(*gradient.shape[:-1], -1) if wanted else None,)
 
 
 class _ReLU(_Step):
@@ -134,7 +141,8 @@ class _MaxPool(_Step):
 
 
 class _BatchNorm(_Step):
-    def __init__(self, module: nn.BatchNorm2d) -> None:
+    def __init__(self, module: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+        self.name = "batch_norm2d" if isinstance(module, nn.BatchNorm2d) else "batch_norm1d"
         self.weight, self.bias = module.weight.detach(), module.bias.detach()
         self.running = (module.running_mean, module.running_var)
         self.tracked = module.num_batches_tracked
@@ -142,7 +150,7 @@ class _BatchNorm(_Step):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.numel() == x.shape[1]:
-            raise RequestError(f"batch_norm2d: training needs more than one value per channel, got {list(x.shape)}")
+            raise RequestError(f"{self.name}: training needs more than one value per channel, got {list(x.shape)}")
         self.x = x
         self.tracked.add_(1)
         y, *self.statistics = torch.native_batch_norm(
@@ -261,6 +269,9 @@ class _Module(_Step):
         of_input, *self.gradients = torch.autograd.grad(self.y, [self.x, *self.parameters], gradient)
         return (of_input,)
 
+    def fresh(self) -> bool:
+        return self.may_overwrite  # what only moves or adds hands on the gradient itself
+
 
 def _step(module: nn.Module) -> _Step:
     match module:
@@ -274,7 +285,7 @@ def _step(module: nn.Module) -> _Step:
             return _ReLU(module)
         case nn.MaxPool2d():
             return _MaxPool(module)
-        case nn.BatchNorm2d():
+        case nn.BatchNorm1d() | nn.BatchNorm2d():
             return _BatchNorm(module)
         case nn.Flatten():
             return _Flatten()

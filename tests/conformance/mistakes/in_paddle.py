@@ -194,7 +194,7 @@ IN_PADDLE = (
     ),
     _Mistake(
         name="running variance of the biased kind",
-        file="layers.py",
+        file="norms.py",
         right="batch[1] * (count / (count - 1))",
         wrong="batch[1]",
         level="layers",

@@ -80,6 +80,38 @@ RECURRENT = Architecture(
         L.Linear(out_features=3),
     ),
 )
+NORMS = Architecture(
+    name="norms",
+    input=(2, 7, 6),
+    classes=4,
+    layers=(
+        L.Conv2d(out_channels=6, kernel_size=3),
+        L.GroupNorm(groups=2, epsilon=1e-3),
+        L.ReLU(),
+        L.Flatten(),
+        L.LayerNorm(epsilon=1e-3),
+        L.Linear(out_features=9, bias=False),
+        L.BatchNorm1d(epsilon=1e-2),
+        L.Linear(out_features=4),
+    ),
+)
+TOKENS = Architecture(
+    name="tokens",
+    input=(2, 6, 9),
+    classes=4,
+    layers=(
+        L.Conv2d(out_channels=6, kernel_size=3, stride=3),
+        L.ToTokens(),
+        L.ClassToken(),
+        L.PositionEmbedding(),
+        Residual(layers=(L.LayerNorm(), L.MultiHeadAttention(heads=2))),
+        L.Softmax(),
+        Branches(join="concat", paths=((), (L.Linear(out_features=6), L.Dropout(p=0.2)))),
+        L.MultiHeadAttention(heads=3, bias=False, causal=True),
+        Branches(join="add", paths=((L.TakeToken(index=-1),), (L.TakeToken(index=0),), (L.MeanTokens(),))),
+        L.Linear(out_features=4, bias=False),
+    ),
+)
 
 
 def trained(architecture: Architecture, seed: int = 0) -> Trained:

@@ -20,9 +20,9 @@ from specs.layers import JOINS, LAYERS
 from specs.loading import architecture_names, load_architecture
 from specs.optimizers import SGD
 from specs.recipe import Preprocessing
-from tests.harness.export.networks import EVERY_LAYER, GRAPH, POOLED, RECURRENT, kinds, trained
+from tests.harness.export.networks import EVERY_LAYER, GRAPH, NORMS, POOLED, RECURRENT, TOKENS, kinds, trained
 
-NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED, GRAPH, RECURRENT]
+NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED, GRAPH, RECURRENT, NORMS, TOKENS]
 
 
 def written(architecture: Architecture) -> onnx.ModelProto:

@@ -13,13 +13,31 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 
+class Swapped(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.transpose(1, 2)
+
+
+class Attention(nn.Module):
+    """In products that the counter sees one by one."""
+
+    def __init__(self, features: int, heads: int) -> None:
+        super().__init__()
+        self.maps, self.heads = nn.ModuleList(nn.Linear(features, features) for _ in range(4)), heads
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        *parts, out = self.maps
+        query, key, value = (part(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        return out(((query @ key.transpose(2, 3)).softmax(-1) @ value).transpose(1, 2).flatten(2))
+
+
 def module(kind: str, o: dict, shape: torch.Size) -> nn.Module:
     match kind:
         case "conv2d":
             more = {"dilation": o.get("dilation", 1), "groups": o.get("groups", 1), "bias": o["bias"]}
             return nn.Conv2d(shape[1], o["out_channels"], o["kernel_size"], o["stride"], o["padding"], **more)
         case "linear":
-            return nn.Linear(shape[1], o["out_features"], bias=o["bias"])
+            return nn.Linear(shape[-1], o["out_features"], bias=o["bias"])
         case "max_pool2d":
             return nn.MaxPool2d(o["kernel_size"], o["stride"], o["padding"])
         case "avg_pool2d":
@@ -34,6 +52,12 @@ def module(kind: str, o: dict, shape: torch.Size) -> nn.Module:
             return nn.ReLU()
         case "dropout":
             return nn.Dropout(o["p"])
+        case "to_tokens":
+            return nn.Sequential(nn.Flatten(2), Swapped())
+        case "multi_head_attention":
+            return Attention(shape[-1], o["heads"])
+        case "mean_tokens":
+            return nn.Sequential(Swapped(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
     raise ValueError(kind)
 
 
