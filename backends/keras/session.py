@@ -135,8 +135,9 @@ class KerasSession(Session):
     def save(self, directory: Path) -> list[Path]:
         """model.keras; architecture.json with model.weights.h5; the optimizer as a ``tf.train.Checkpoint``.
 
-        Keras loads its files without anything of this project. The model takes images [n, height, width, channels] and
-        gives logits. The checkpoint holds "step" and "slots", a dict of variables under canonical names.
+        Keras loads its files without this project, but where a class token or position embedding is (they are in
+        ``backends.keras.tokens``). The model takes images [n, height, width, channels] and gives logits. The checkpoint
+        holds "step" and "slots", a dict of variables under canonical names.
         """
         directory.mkdir(parents=True, exist_ok=True)
         files = [directory / name for name in ("model.keras", "architecture.json", "model.weights.h5")]
