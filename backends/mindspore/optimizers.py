@@ -118,6 +118,7 @@ class _Adam(Update):
         self.rounded1, self.rounded2 = float(self.beta1.asnumpy()), float(self.beta2.asnumpy())
         self.first, self.second = self.slots["first_moment"], self.slots["second_moment"]
         self.kernel = ops.Adam(use_locking=False, use_nesterov=False)
+        self.depend = ops.Depend()
 
     def scalars(self, step: int, rate: float) -> tuple[float, ...]:
         """Step size and epsilon as above, and the factor of decoupled decay."""
@@ -128,7 +129,8 @@ class _Adam(Update):
 
     def update(self, i: int, gradient: Any, scalars: Any) -> None:
         if self.decoupled and self.decays[i]:
-            ops.assign(self.weights[i], self.weights[i] * scalars[2])
+            # Nothing else keeps this from being done while the backward pass of a long graph still reads the weight.
+            ops.assign(self.weights[i], self.depend(self.weights[i], gradient) * scalars[2])
         self.kernel(
             self.weights[i],
             self.first[i],

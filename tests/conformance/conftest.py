@@ -42,7 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "used" in metafunc.fixturenames:
         wanted = metafunc.config.getoption("manner") or MANNERS
         used = [(name, m) for name in _chosen(metafunc.config) for m in find(name).create().manners if m in wanted]
-        metafunc.parametrize("used", used, ids="-".join, scope="session")
+        metafunc.parametrize("used", used, ids="-".join, scope="module")
     if "check" in metafunc.fixturenames:
         metafunc.parametrize("check", metafunc.config.stash[_SUITE].checks(), ids=str)
 
@@ -86,7 +86,7 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # and no longer: its worker would stand beside the tests of other files
 def candidate(used: tuple[str, Manner], backend_python: Callable[[str], Path]) -> Iterator[Candidate]:
     """A backend in one manner, in a worker of its own environment; skipped with the reason where there is none."""
     backend, manner = used

@@ -63,9 +63,10 @@ class Network:
     def layer(self, kind: str, name: str, fields: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
         match kind:
             case "conv2d":
-                window = pair(fields["kernel_size"])
-                weight, bias = self.weighted(name, (fields["out_channels"], x.shape[1], *window), fields)
-                return F.conv2d(x, weight, bias, pair(fields.get("stride", 1)), pair(fields.get("padding", 0)))
+                window, groups = pair(fields["kernel_size"]), fields.get("groups", 1)
+                weight, bias = self.weighted(name, (fields["out_channels"], x.shape[1] // groups, *window), fields)
+                stride, padding = pair(fields.get("stride", 1)), pair(fields.get("padding", 0))
+                return F.conv2d(x, weight, bias, stride, padding, groups=groups)
             case "linear":
                 width = self.classes if fields["out_features"] == "classes" else fields["out_features"]
                 weight, bias = self.weighted(name, (width, x.shape[-1]), fields)
@@ -74,7 +75,7 @@ class Network:
                 window = pair(fields["kernel_size"])
                 stride, padding = pair(fields.get("stride", window)), pair(fields.get("padding", 0))
                 if kind == "max_pool2d":
-                    return F.max_pool2d(x, window, stride, padding)
+                    return F.max_pool2d(x, window, stride, padding, ceil_mode=fields.get("ceil_mode", False))
                 return F.avg_pool2d(
                     x, window, stride, padding, count_include_pad=fields.get("count_include_pad", False)
                 )
@@ -88,6 +89,8 @@ class Network:
                 return x * self.masks[name] / (1 - fields["p"])
             case "relu":
                 return x.relu()
+            case "relu6":
+                return F.relu6(x)
             case "tanh":
                 return x.tanh()
             case "rows":
