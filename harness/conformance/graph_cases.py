@@ -26,6 +26,9 @@ SAMPLES = 12
 FIRST_CALL = 3
 RATES = np.array([0.05, 0.05, 0.05, 0.01, 0.01])
 
+FLOAT32_SHARE = 0.1
+"""Of every tolerance NumPy's own float32 may use so much in a drawn graph."""
+
 LARGEST_LOSS = 50.0
 """Of a training on its way to infinity every step multiplies the roundings of the one before."""
 
@@ -88,7 +91,7 @@ def graph_case(architecture: Architecture) -> GraphCase | None:
 
     So it is where a max pooling finds equal values that roundings on the way to it have told apart: which of them wins
     is then for every backend to say. Nor are trainings kept whose loss grows beyond LARGEST_LOSS, nor networks in which
-    NumPy's own float32 fails: a scale in front of another norm may have a gradient that is all cancellation.
+    NumPy's own float32 comes near a tolerance: the gradient of a scale before another norm may be all cancellation.
     """
     name = _summary(architecture)
     generator = seeded(name)
@@ -133,6 +136,7 @@ def graph_case(architecture: Architecture) -> GraphCase | None:
 
 
 def _told_by_float32(case: GraphCase) -> bool:
-    """Whether NumPy's float32 is within every tolerance of its float64."""
+    """Whether NumPy's float32 keeps within FLOAT32_SHARE of every tolerance: others add in less lucky orders."""
     single, want = (case.observe(NumpySession(case.spec(used)), np.dtype(used)) for used in PRECISIONS)
-    return all(measure(case.name, quantity, single[quantity], want[quantity], "float32").passed for quantity in want)
+    measured = (measure(case.name, quantity, single[quantity], want[quantity], "float32") for quantity in want)
+    return all(measurement.severity <= FLOAT32_SHARE for measurement in measured)
