@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +74,13 @@ def _images(name: str, shape: Shape, note: str) -> NDArray[np.float32]:
 
 
 def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
-    """The options crossed by hand, per layer kind; the first of each kind cross most."""
-    cases = (
+    """The options crossed by hand, per layer kind; the first three of each kind cross most, and take tokens too."""
+    groups = (_convolutions, _poolings, _norms, _activations, _features, _recurrent, _tokens)
+    return by_kind(case for group in groups for case in group())
+
+
+def _convolutions() -> tuple[NetworkCase, ...]:
+    return (
         layer_case(L.Conv2d(out_channels=2, kernel_size=(3, 2), stride=(2, 1), padding=(1, 0)), (3, 7, 5)),
         layer_case(L.Conv2d(out_channels=3, kernel_size=(5, 5), padding=(2, 2), bias=False), (2, 7, 6), batch=1),
         layer_case(
@@ -95,9 +100,11 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.Conv2d(out_channels=3, kernel_size=(3, 3), stride=(2, 1), dilation=(2, 3)), (2, 9, 8)),
         layer_case(L.Conv2d(out_channels=3, kernel_size=(3, 3), dilation=(2, 2), padding=(2, 2)), (2, 6, 7), batch=1),
         layer_case(L.Conv2d(out_channels=3, kernel_size=(4, 3), padding=((1, 2), (0, 1))), (2, 6, 7)),
-        layer_case(L.Linear(out_features=7), (5,)),
-        layer_case(L.Linear(out_features=4, bias=False), (33,)),
-        layer_case(L.Linear(out_features=9), (1,), batch=1),
+    )
+
+
+def _poolings() -> tuple[NetworkCase, ...]:
+    return (
         layer_case(L.MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)), (2, 7, 7), note="ties"),
         layer_case(L.MaxPool2d(kernel_size=(3, 2), stride=(1, 2), padding=(1, 0)), (2, 6, 7), note="negative"),
         layer_case(
@@ -133,14 +140,35 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.AvgPool2d(kernel_size=(3, 2), padding=(1, 1), count_include_pad=True, ceil_mode=True), (2, 6, 6)),
         layer_case(L.GlobalAvgPool(), (3, 5, 4)),
         layer_case(L.GlobalAvgPool(), (2, 1, 7), batch=1),
+    )
+
+
+def _norms() -> tuple[NetworkCase, ...]:
+    return (
         layer_case(L.BatchNorm2d(momentum=0.3, epsilon=1e-3), (2, 5, 4)),
         layer_case(L.BatchNorm2d(momentum=1.0, epsilon=0.5), (3, 2, 3), batch=4),
         layer_case(L.BatchNorm2d(), (3, 4, 5)),
         layer_case(L.BatchNorm2d(), (2, 3, 3), batch=1),
-        layer_case(L.Dropout(p=0.3), (3, 4, 5)),
-        layer_case(L.Dropout(p=0.8), (40,)),
-        layer_case(L.Dropout(p=0.0), (12,), batch=1),
-        layer_case(L.Flatten(), (3, 4, 5)),
+        layer_case(L.BatchNorm1d(momentum=0.3, epsilon=1e-3), (5,), batch=7),
+        layer_case(L.BatchNorm1d(), (20,), batch=5),
+        layer_case(L.BatchNorm1d(momentum=1.0, epsilon=0.5), (3,), batch=4),
+        layer_case(L.BatchNorm1d(), (1,), batch=9),
+        layer_case(L.LayerNorm(), (12,)),
+        layer_case(L.LayerNorm(epsilon=0.3), (7,), batch=1),
+        layer_case(L.LayerNorm(), (5, 6)),
+        layer_case(L.LayerNorm(), (1,), note="far"),
+        layer_case(L.LayerNorm(epsilon=1e-3), (33,), note="shifted"),
+        layer_case(L.LayerNorm(), (7, 1), note="far"),
+        layer_case(L.GroupNorm(groups=2), (6, 5, 4)),
+        layer_case(L.GroupNorm(groups=4), (4, 3, 5), batch=1),
+        layer_case(L.GroupNorm(groups=1, epsilon=0.3), (3, 4, 2)),
+        layer_case(L.GroupNorm(groups=2, epsilon=1e-3), (4, 4, 5), note="shifted"),
+        layer_case(L.GroupNorm(groups=3), (3, 1, 1), batch=1, note="far"),
+    )
+
+
+def _activations() -> tuple[NetworkCase, ...]:
+    return (
         layer_case(L.ReLU(), (3, 4, 5), note="zeros"),
         layer_case(L.ReLU(), (30,)),
         layer_case(L.LeakyReLU(negative_slope=0.2), (3, 4, 5), note="zeros"),
@@ -154,6 +182,7 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.Sigmoid(), (30,), note="large"),
         layer_case(L.GELU(), (30,), note="wide"),
         layer_case(L.GELU(), (3, 4, 5)),
+        layer_case(L.GELU(), (3, 5)),
         layer_case(L.GELU(), (30,), note="large"),
         layer_case(L.ReLU6(), (30,), note="six"),
         layer_case(L.ReLU6(), (3, 4, 5), note="wide"),
@@ -167,10 +196,29 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.HardSwish(), (3, 4, 5)),
         layer_case(L.Softmax(), (3, 4, 5)),
         layer_case(L.Softmax(), (30,), note="large"),
-        layer_case(L.Softmax(), (30,)),
         layer_case(L.Softmax(), (4, 7)),
+        layer_case(L.Softmax(), (30,)),
+    )
+
+
+def _features() -> tuple[NetworkCase, ...]:
+    return (
+        layer_case(L.Linear(out_features=7), (5,)),
+        layer_case(L.Linear(out_features=4, bias=False), (33,)),
+        layer_case(L.Linear(out_features=3), (4, 5)),
+        layer_case(L.Linear(out_features=9), (1,), batch=1),
+        layer_case(L.Linear(out_features=6, bias=False), (3, 7), batch=1),
+        layer_case(L.Dropout(p=0.3), (3, 4, 5)),
+        layer_case(L.Dropout(p=0.8), (40,)),
         layer_case(L.Dropout(p=0.4), (5, 6)),
+        layer_case(L.Dropout(p=0.0), (12,), batch=1),
+        layer_case(L.Flatten(), (3, 4, 5)),
         layer_case(L.Flatten(), (4, 6)),
+    )
+
+
+def _recurrent() -> tuple[NetworkCase, ...]:
+    return (
         layer_case(L.Rows(), (3, 4, 5)),
         layer_case(L.Rows(), (1, 5, 3), batch=1),
         layer_case(L.LSTM(hidden=5), (4, 3)),
@@ -183,24 +231,11 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.GRU(hidden=4), (1, 6), batch=1),
         layer_case(L.GRU(hidden=1, return_sequences=True), (3, 1)),
         layer_case(L.GRU(hidden=6), (12, 2), note="wide"),
-        layer_case(L.BatchNorm1d(momentum=0.3, epsilon=1e-3), (5,), batch=7),
-        layer_case(L.BatchNorm1d(), (20,), batch=5),
-        layer_case(L.BatchNorm1d(momentum=1.0, epsilon=0.5), (3,), batch=4),
-        layer_case(L.BatchNorm1d(), (1,), batch=9),
-        layer_case(L.LayerNorm(), (12,)),
-        layer_case(L.LayerNorm(epsilon=0.3), (7,), batch=1),
-        layer_case(L.LayerNorm(), (1,), note="far"),
-        layer_case(L.LayerNorm(epsilon=1e-3), (33,), note="shifted"),
-        layer_case(L.GroupNorm(groups=2), (6, 5, 4)),
-        layer_case(L.GroupNorm(groups=4), (4, 3, 5), batch=1),
-        layer_case(L.GroupNorm(groups=1, epsilon=0.3), (3, 4, 2)),
-        layer_case(L.GroupNorm(groups=2, epsilon=1e-3), (4, 4, 5), note="shifted"),
-        layer_case(L.GroupNorm(groups=3), (3, 1, 1), batch=1, note="far"),
-        layer_case(L.Linear(out_features=3), (4, 5)),
-        layer_case(L.Linear(out_features=6, bias=False), (3, 7), batch=1),
-        layer_case(L.GELU(), (3, 5)),
-        layer_case(L.LayerNorm(), (5, 6)),
-        layer_case(L.LayerNorm(), (7, 1), note="far"),
+    )
+
+
+def _tokens() -> tuple[NetworkCase, ...]:
+    return (
         layer_case(L.ToTokens(), (3, 4, 5)),
         layer_case(L.ToTokens(), (5, 1, 3), batch=1),
         layer_case(L.ClassToken(), (4, 6)),
@@ -218,10 +253,9 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
         layer_case(L.MeanTokens(), (4, 6)),
         layer_case(L.MeanTokens(), (1, 7), batch=1),
     )
-    return by_kind(cases)
 
 
-def by_kind(cases: Iterator[NetworkCase] | tuple[NetworkCase, ...]) -> dict[str, tuple[NetworkCase, ...]]:
+def by_kind(cases: Iterable[NetworkCase]) -> dict[str, tuple[NetworkCase, ...]]:
     grouped: dict[str, list[NetworkCase]] = {kind: [] for kind in L.LAYERS}
     for case in cases:
         grouped[case.architecture.name].append(case)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
 
-from results.openings import LEAST_OPENINGS, LEAST_ROUNDS, STOPPED_CONFIDENCE
+from results.openings import LEAST_OPENINGS, STOPPED_CONFIDENCE
 from results.race import Race
 from results.record import Row
 from results.rounds import MOST, repeats_wanted
@@ -87,10 +87,9 @@ def time_check(race: Race, limit: float) -> Check:
     if size is None or size.low is None or size.high is None:
         out = [f"{name} went out of the race: {one.error}" for name, one in (("base", base), ("candidate", candidate))
                if one.error]  # fmt: skip
-        told = race.pairs(base, candidate)
-        return replace(
-            check, n=len(told), of="openings", wanted=_for_any(told), reason="; ".join(out) or _disturbed(race)
-        )
+        told = len(race.pairs(base, candidate))
+        wanted = _for_any(told, len(race.openings))
+        return replace(check, n=told, of="openings", wanted=wanted, reason="; ".join(out) or _disturbed(race))
     value, low, high = (100 * (times - 1) for times in (size.median, size.low, size.high))
     openings = len(race.pairs(base, candidate))
     return replace(
@@ -105,11 +104,9 @@ def time_check(race: Race, limit: float) -> Check:
     )
 
 
-def _for_any(told: Sequence[Sequence[object]]) -> int | None:
-    """Openings that about have as many rounds as an interval takes, from those so far; None where no round counted."""
-    rounds = sum(map(len, told))
-    wanted = math.ceil(LEAST_ROUNDS * len(told) / rounds) if rounds else MOST + 1
-    return max(LEAST_OPENINGS, wanted) if wanted <= MOST else None
+def _for_any(told: int, openings: int) -> int | None:
+    """Openings of which about as many as an interval takes have a round that counts; None where none had one so far."""
+    return math.ceil(LEAST_OPENINGS * openings / told) if told else None
 
 
 def _disturbed(race: Race) -> str:
