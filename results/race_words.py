@@ -25,6 +25,9 @@ def sentences(
         own = [racer for racer in ranked if racer.manner == manner]
         if len(own) > 1:
             yield _verdict(race, own, words, name)
+    few = [name(racer) for racer in race.rivals if racer not in race.ranked and racer.quiet and racer.error is None]
+    if ranked and few:
+        yield words("race_few", backends=words.join(few))
     seconds = race.budget_s if race.ended == "budget" else race.seconds
     ended = "took" if race.ended == "precision" and not race.precise else race.ended  # of races with one opening
     yield words(

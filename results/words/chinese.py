@@ -53,6 +53,7 @@ TEXTS = {
     "race_level": "轮流比速：{leaders}分不出快慢：{ratios}。",
     "race_level_ahead": "轮流比速：{leaders}分不出快慢（{ratios}）；{backend} {others}。",
     "race_ratio": "{backend} 的速度为 {other} 的 {ratio} 倍（{interval}）",
+    "race_few": "不受干扰的轮数太少，无法下结论：{backends}。",
     "race_none": "轮流比速没有得出结论。",
     "race_precision": "共 {rounds} 轮（启动次数：{openings}），用时 {time}，所有比值的区间都在其 {target} % 以内。",
     "race_took": "共 {rounds} 轮（启动次数：{openings}），用时 {time}。",

@@ -53,6 +53,7 @@ TEXTS = {
     "race_level": "By turns, {leaders} cannot be told apart: {ratios}.",
     "race_level_ahead": "By turns, {leaders} cannot be told apart ({ratios}); {backend} is {others}.",
     "race_ratio": "{backend} at {ratio} of {other} ({interval})",
+    "race_few": "Too few quiet rounds for a verdict: {backends}.",
     "race_none": "The race gives no verdict.",
     "race_precision": (
         "It took {rounds} rounds (openings: {openings}) and {time} until every interval was within {target} % of its "

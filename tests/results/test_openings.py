@@ -13,7 +13,7 @@ Opening = list[tuple[float, float]]
 
 
 def opening(generator: np.random.Generator, rounds: int, *, spread: float, disturbed: float) -> Opening:
-    """Rates of two that are equally fast. A turn is off by 4 %, an opening by ``spread``, a disturbed one up to 7-fold."""
+    """Rates of two equally fast. Turns are off by 4 %, openings by ``spread``, disturbed turns up to 7-fold."""
 
     def rates() -> list[float]:
         own = generator.normal(0, spread)

@@ -78,6 +78,20 @@ def test_without_a_quiet_turn_there_is_no_verdict_and_training_runs_are_told(mad
     assert any("lenet5" in one for one in said(made, "fastest") + said(made, "level") + said(made, "ahead"))
 
 
+def test_who_had_too_few_quiet_rounds_is_named(made: ResultSet) -> None:
+    raced = race_of(made, ended="budget")
+    rarely = tuple(rate if number % 20 == 0 else None for number, rate in enumerate(raced.racers[1].rates))
+    racers = (
+        raced.racers[0],
+        raced.racers[1].model_copy(update={"rates": rarely, "disturbed": 114}),
+        *raced.racers[2:],
+    )
+    made.save_race(raced.model_copy(update={"racers": racers}))
+    [sentence] = said(made, "raced")
+    assert "Too few quiet rounds for a verdict: keras." in sentence
+    assert "times as fast as keras" not in sentence
+
+
 def test_the_report_opens_with_the_race_and_its_picture(made: ResultSet) -> None:
     made.save_race(race_of(made))
     report = build([made.path])
