@@ -156,7 +156,14 @@ class PaddleSession(Session):
         """Logits float[n, classes], and the loss whose gradient is taken."""
         with self._autocast():
             logits = self._network(images, kept).astype(self._spec.dtype.name)
-        return logits, functional.cross_entropy(logits, labels, label_smoothing=self._spec.label_smoothing)
+        return logits, self._cross_entropy(logits, labels)
+
+    def _cross_entropy(self, logits: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+        smoothing = self._spec.label_smoothing
+        if smoothing and self._spec.precision == "float64":  # which label_smoothing would take in float32
+            hot = functional.one_hot(labels, self._spec.architecture.classes).astype("float64")
+            return functional.cross_entropy(logits, hot * (1 - smoothing) + smoothing / hot.shape[1], soft_label=True)
+        return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
     def _kept(self, masks: Masks | None) -> dict[str, paddle.Tensor] | None:
         return None if masks is None else {name: self._tensor(mask) for name, mask in masks.items()}

@@ -220,7 +220,7 @@ IN_PADDLE = (
     _Mistake(
         name="smoothing ignored in the gradients",
         file="session.py",
-        right="label_smoothing=self._spec.label_smoothing",
+        right="label_smoothing=smoothing",
         wrong="label_smoothing=0.0",
         level="networks",
         check="corners",
