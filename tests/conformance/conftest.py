@@ -18,7 +18,7 @@ from backends.contract import MANNERS, Manner
 from backends.registry import find, frameworks
 from harness.conformance.judge import Candidate
 from harness.conformance.running import Workplace
-from harness.conformance.suite import FULL, QUICK, Suite
+from harness.conformance.suite import FULL, QUICK, Check, Suite
 from harness.datasets import find_mnist
 from harness.processes.environments import find_python
 from specs.errors import RequestError
@@ -47,24 +47,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("check", metafunc.config.stash[_SUITE].checks(), ids=str)
 
 
-COSTLY = {"jax"}
-"""Backends that compile every network anew, minutes of it for each manner: a quick run judges a part of them."""
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("scope", "quick") == "full" or config.getoption("backend", None):
         return
     for item in items:
-        if _left_out(getattr(item, "callspec", None)):
-            reason = "it compiles every network anew, minutes a manner: with --backend jax, or make test-full"
+        params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+        if {"used", "check"} <= params.keys() and _left_out(params["used"], params["check"]):
+            reason = f"compiled anew, minutes a manner: with --backend {params['used'][0]}, or make test-full"
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _left_out(callspec: Any) -> bool:
-    if callspec is None or not {"used", "check"} <= callspec.params.keys():
-        return False
-    (backend, manner), check = callspec.params["used"], callspec.params["check"]
-    if backend not in COSTLY:
+def _left_out(used: tuple[str, Manner], check: Check) -> bool:
+    """What a quick run leaves to ``--scope full`` of the backends that compile every network anew."""
+    backend, manner = used
+    if backend == "mindspore":
+        return check.level == "networks" and manner != "default"
+    if backend != "jax":
         return False
     return check.level == "networks" if manner == "recommended" else (manner, check.name) != ("expert", "max_pool2d")
 

@@ -1,4 +1,4 @@
-"""The parent killed with SIGKILL at 200 random moments of a fast sweep, and resumed after each.
+"""The parent killed with SIGKILL at 100 random moments of a fast sweep, and resumed after each.
 
 HARNESS_KILLS asks for more (``make test-full``: 1,000).
 """
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("HARNESS_KILLS", "200"))
+KILLS = int(os.environ.get("HARNESS_KILLS", "100"))
 
 
 def test_every_planned_run_is_there_once_after_all_kills(tmp_path: Path) -> None:
