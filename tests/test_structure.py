@@ -24,7 +24,7 @@ REGISTRY = "backends.registry"
 # The folders of harness/: each may import from itself and from those before it.
 HARNESS = (
     *("worker", "datasets", "checkpoints", "processes", "measuring", "inputs", "planning", "inference", "conformance"),
-    *("proving", "running", "racing", "gating", "export", "hunting", "cli"),
+    *("proving", "running", "racing", "execution", "gating", "export", "hunting", "cli"),
 )
 
 

@@ -45,10 +45,11 @@ def compare(
     from harness.cli.report import check_form, print_report
     from harness.cli.sweep_display import SweepDisplay, print_plan
     from harness.conformance.standing import standings
+    from harness.execution.engine import Interrupted
+    from harness.execution.races import race_set
+    from harness.execution.sweep import Sweep
     from harness.measuring.peak import measure, remembered
     from harness.planning.study import plans_of
-    from harness.racing.cases import race_set
-    from harness.running.sweep import Interrupted, Sweep
     from results.store import ResultSet
     from specs.errors import unknown
 
@@ -80,7 +81,7 @@ def compare(
                 runs.run(display, display.finished)
             if asked.race:
                 with RaceDisplay(quiet=quiet) as watch:
-                    race_set(asked, plans, results, watch)
+                    race_set(asked, plans, results, watch, runs.local())
         except (Interrupted, KeyboardInterrupt):
             print(f"interrupted; finished runs are safe in {place}. Continue with:", file=sys.stderr)
             print(f"  {_command(asked, out, '--resume')}", file=sys.stderr)

@@ -42,12 +42,13 @@ def gate(
     from harness.cli.checkpoint_options import tell
     from harness.cli.gate_output import GateWatch, check_forms, print_gate, write_forms
     from harness.cli.sweep_display import SweepDisplay
+    from harness.execution.engine import Interrupted
+    from harness.execution.sweep import Sweep
     from harness.gating.limits import limits_of
     from harness.gating.sides import runs_of, sided
     from harness.gating.stored import stored_base
     from harness.gating.telling import told
     from harness.gating.trial import Trial
-    from harness.running.sweep import Interrupted, Sweep
     from results.gate.outcome import EXIT_STATUS
 
     choices = chosen.made()

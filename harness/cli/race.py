@@ -24,10 +24,10 @@ def race(chosen: Chosen[RaceChoices], json: options.Json = False, quiet: options
     from harness.cli.compare import here
     from harness.cli.race_display import RaceDisplay, print_race
     from harness.datasets import load_dataset
+    from harness.execution.sweep import Sweep
     from harness.planning.study import Study, plans_of
     from harness.racing.cases import cases, rules_of
     from harness.racing.plans import run_race
-    from harness.running.sweep import Sweep
     from specs.errors import RequestError
 
     asked = Study(name="race", repeats=1, **here(chosen.given))

@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from harness.cli.progress import console, shown
+from harness.execution.sweep import Sweep
 from harness.planning.estimate import Estimator
 from harness.planning.finished import Planned
 from harness.planning.study import Study
 from harness.running.events import Begun, RunEvent, Sized, Trouble
-from harness.running.sweep import Sweep
 from harness.worker.reports import Phase
 from harness.worker.reports import Progress as Advance
 from results.record import Record, Row

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from unittest.mock import patch
 
+from harness.execution.sweep import Sweep
 from harness.planning.study import Study, plans_of
 from harness.processes.launcher import WorkerProcess
 from harness.running import run
-from harness.running.sweep import Sweep
 from results.record import Record
 from results.store import ResultSet
 

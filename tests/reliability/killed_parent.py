@@ -19,8 +19,8 @@ from collections import Counter
 from pathlib import Path
 from unittest.mock import patch
 
+from harness.execution.sweep import Sweep
 from harness.measuring.machine import machine
-from harness.running.sweep import Sweep
 from results import store
 from results.record import Record
 from tests.reliability.canned import canned_worker

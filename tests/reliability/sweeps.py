@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from harness.execution import sweep as sweep_module
+from harness.execution.sweep import Sweep
 from harness.planning.study import Study
-from harness.running import sweep as sweep_module
 from harness.running.events import Begun, RunEvent
-from harness.running.sweep import Sweep
 from results.record import Record
 from results.store import ResultSet
 from tests.fakes import VARIABLE, registered

@@ -12,11 +12,13 @@ from unittest.mock import patch
 import pytest
 
 from backends.registry import find, frameworks
+from harness.execution import local
+from harness.execution import sweep as sweep_module
+from harness.execution.engine import Interrupted
+from harness.execution.sweep import Sweep
 from harness.planning.finished import remaining
 from harness.planning.study import Study, load_study, plans_of
-from harness.running import sweep as sweep_module
 from harness.running.events import RunEvent
-from harness.running.sweep import Interrupted, Sweep
 from harness.worker.reports import EpochReport
 from results.record import Record
 from results.store import ResultSet
@@ -177,7 +179,7 @@ def test_records_without_the_fingerprint_of_a_training_are_known_by_their_inputs
 
 
 def test_a_noisy_run_is_repeated_and_both_are_kept(tmp_path: Path) -> None:
-    execute = sweep_module.execute
+    execute = local.execute
     calls = 0
 
     def noisy_at_first(*arguments: Any, **more: Any) -> Record:
@@ -190,7 +192,7 @@ def test_a_noisy_run_is_repeated_and_both_are_kept(tmp_path: Path) -> None:
     with (
         registered() as fake,
         tiny_sweep(tmp_path / "set", fake, retry_noisy=2) as runs,
-        patch.object(sweep_module, "execute", noisy_at_first),
+        patch.object(local, "execute", noisy_at_first),
     ):
         runs.run(ignore, ignore)
         rows, _ = runs.results.rows()
