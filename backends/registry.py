@@ -26,7 +26,7 @@ class Registration:
     ``adapter`` is "module:Class", imported only when asked for; ``framework`` is the module whose presence in an
     interpreter means that the framework is installed there, ``modules`` what else comes with it: none of them may be
     imported outside the backend's folder. ``packages`` are what an index calls the framework, where that is not the
-    module's name; all of them have its version. ``version`` is one that was named in place of the pinned one.
+    module's name; each of them that is named has its version. ``version`` is one that was named in place of the pinned one.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Registration:
 _REGISTERED = (
     Registration(name="torch", title="PyTorch", adapter="backends.torch.adapter:TorchBackend", framework="torch", aliases=("pytorch",)),
     Registration(name="keras", title="Keras", adapter="backends.keras.adapter:KerasBackend", framework="keras", aliases=("tensorflow", "tf"), modules=("tensorflow",)),
-    Registration(name="paddle", title="PaddlePaddle", adapter="backends.paddle.adapter:PaddleBackend", framework="paddle", packages=("paddlepaddle",), aliases=("paddlepaddle", "pp")),
+    Registration(name="paddle", title="PaddlePaddle", adapter="backends.paddle.adapter:PaddleBackend", framework="paddle", packages=("paddlepaddle", "paddlepaddle-gpu"), aliases=("paddlepaddle", "pp")),
     Registration(name="mindspore", title="MindSpore", adapter="backends.mindspore.adapter:MindSporeBackend", framework="mindspore", aliases=("ms",)),
     Registration(name="jax", title="JAX", adapter="backends.jax.adapter:JaxBackend", framework="jax", packages=("jax", "jaxlib"), modules=("jaxlib",)),
     Registration(name="numpy", title="NumPy", adapter="backends.numpy.adapter:NumpyBackend", framework="numpy", aliases=("np", "reference")),

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from backends.registry import BACKENDS
+from backends.registry import BACKENDS, REQUIREMENTS
 from harness.processes.managed import STAMP, Environment
-from tests.constraints import DEVELOPMENT, canonical
+from harness.processes.pins import lines_of
+from tests.constraints import DEVELOPMENT, canonical, constraints_of
 from tests.test_dependencies import PROJECT
 
-FILES = [DEVELOPMENT, *(registration.constraints for registration in BACKENDS.values())]
+OF_REQUIREMENTS = sorted(file for file in REQUIREMENTS.glob("*.txt") if not re.search(r"@|\.constraints\.", file.name))
+FILES = [DEVELOPMENT, *map(constraints_of, OF_REQUIREMENTS)]
 
 
 def pins(file: Path) -> dict[str, str]:
@@ -34,12 +36,22 @@ def test_a_constraint_is_a_name_and_a_public_version(file: Path) -> None:
         assert re.fullmatch(r"[0-9][0-9a-z.]*", version), f"{name}=={version}"
 
 
-@pytest.mark.parametrize("name", BACKENDS)
-def test_requirements_and_constraints_agree(name: str) -> None:
-    lines = BACKENDS[name].requirements.read_text().splitlines()
-    constrained = pins(BACKENDS[name].constraints)
-    for requirement in (Requirement(line) for line in lines if line and not line.startswith("#")):
-        assert str(requirement.specifier) == f"=={constrained[canonical(requirement.name)]}"
+@pytest.mark.parametrize("file", OF_REQUIREMENTS, ids=lambda file: file.name)
+def test_requirements_and_constraints_agree(file: Path) -> None:
+    constrained = pins(constraints_of(file))
+    for requirement in map(Requirement, lines_of(file)):
+        [exact] = (one for one in requirement.specifier if one.operator == "==")
+        assert exact.version == constrained[canonical(requirement.name)]
+
+
+def test_the_variants_of_a_backend_have_one_version_of_what_they_share() -> None:
+    """But for what CUDA's own packages ask for: two variants are one subject."""
+    for file in OF_REQUIREMENTS:
+        plain = file.with_name(f"{file.name.partition('.')[0]}.txt")
+        ours, theirs = (dict(pins(constraints_of(one))) for one in (file, plain))
+        assert {name: ours[name] for name in ours if name in theirs} == {
+            name: theirs[name] for name in theirs if name in ours
+        }
 
 
 @pytest.mark.parametrize("name", BACKENDS)

@@ -33,8 +33,10 @@ def doctor(
 
 def examine(name: str) -> dict[str, Any]:
     """What is known of one backend here: works, where its interpreter is, versions, devices, or what to type."""
+    from backends.registry import find
     from harness.processes.environments import find_interpreter
     from harness.processes.launcher import WorkerFailed
+    from harness.processes.managed import Environment
     from harness.processes.remote import open_worker
     from specs.errors import RequestError
 
@@ -49,6 +51,7 @@ def examine(name: str) -> dict[str, Any]:
         "works": True,
         "interpreter": str(interpreter.python),
         "origin": interpreter.origin,
+        "variant": Environment(find(name)).variant if interpreter.origin == "managed" else None,
         "framework_version": said.framework.framework_version,
         "python": said.python,
         "devices": said.framework.devices,
@@ -87,8 +90,16 @@ def _print(findings: list[dict[str, Any]]) -> None:
                 ", ".join(finding["devices"]),
                 ", ".join(finding["precisions"]),
                 f"{finding['import_s']:.1f} s",
-                f"{finding['origin']}: {escape(finding['interpreter'])}",
+                f"{_origin(finding)}: {escape(finding['interpreter'])}",
             )
         else:
             table.add_row(finding["backend"], "[red]does not work[/]", "", "", "", escape(finding["problem"]))
     stdout_console().print(table)
+
+
+def _origin(finding: dict[str, Any]) -> str:
+    """Where the interpreter is from, with the variant where it is not the usual one."""
+    from harness.processes.pins import VARIANTS
+
+    variant = finding["variant"]
+    return finding["origin"] if variant in (None, VARIANTS[0]) else f"{finding['origin']}, {variant}"

@@ -17,6 +17,14 @@ def setup(
         list[str] | None,
         typer.Argument(help="Which, or in which version: NAME@VERSION; default: all.", show_default=False),
     ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            "--variant",
+            help="Packages for which machine: cpu or cuda; kept for later commands. Default: as before, at first cpu.",
+            show_default=False,
+        ),
+    ] = None,
     prune: Annotated[
         bool,
         typer.Option(
@@ -28,59 +36,47 @@ def setup(
     """Make each backend's own virtual environment, or repair it; nothing is done where it is ready.
 
     Of the backends that are named the framework is imported to see whether they are. NAME@VERSION has that version of
-    the framework in place of the pinned one.
+    the framework in place of the pinned one. How much must be downloaded is said before.
 
-    Example: `python -m harness setup torch keras@3.12.0`
+    Example: `python -m harness setup torch keras@3.12.0 --variant cpu`
     """
     from backends.registry import BACKENDS, find
+    from harness.processes.pins import VARIANTS
+    from specs.errors import RequestError, unknown
 
+    if variant is not None and variant not in VARIANTS:
+        raise unknown("variant", variant, VARIANTS)
+    if prune and variant is not None:
+        raise RequestError("--prune removes what is not in use, whatever its variant; --variant is for making")
     chosen = list(dict.fromkeys(map(find, backends or BACKENDS)))
-    return _prune(chosen) if prune else _make(chosen, verify=bool(backends))
+    return _prune(chosen) if prune else _make(chosen, variant, verify=bool(backends))
 
 
-def _make(chosen: Sequence[Registration], *, verify: bool) -> int:
+def _make(chosen: Sequence[Registration], variant: str | None, *, verify: bool) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
     from harness.cli.setup_progress import SetupProgress
+    from harness.cli.setup_steps import SettingUp
     from harness.measuring.machine import default_threads
-    from harness.processes.environments import in_running_interpreter
     from harness.processes.made import made
-    from harness.processes.managed import Environment, Interrupted
-    from specs.errors import RequestError
     from specs.program import PROGRAM
 
-    environments = {registration: Environment(registration) for registration in chosen}
     with SetupProgress() as progress:
-
-        def ensure(registration: Registration) -> bool:
-            subject = registration.subject
-            if in_running_interpreter(registration):
-                progress.finished(subject, f"the running interpreter has {registration.framework}")
-                return True
-            try:
-                new = environments[registration].ensure(progress.of(subject), verify=verify)
-            except Interrupted as error:
-                progress.finished(subject, str(error))
-                return False
-            except RequestError as error:
-                progress.finished(subject, f"failed: {error}")
-                return False
-            progress.finished(subject, "ready" if new else "was ready")
-            return True
-
+        each = [SettingUp(registration, variant, progress, verify=verify) for registration in chosen]
         # pip unpacks and compiles on one processor.
         with ThreadPoolExecutor(max_workers=default_threads()) as pool:
             try:
-                outcomes = list(pool.map(ensure, chosen))
+                list(pool.map(SettingUp.announce, each))  # of all before the first is downloaded
+                outcomes = list(pool.map(SettingUp.make, each))
             except BaseException:
-                for environment in environments.values():
-                    environment.stop()
+                for one in each:
+                    one.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
     names = {registration.name for registration in chosen}
-    for one in made():
-        if one.name in names and one.subject is not None and not one.current:
-            print(f"not used by this version, and removed by {PROGRAM} setup --prune: {one.directory}", file=sys.stderr)
+    for old in made():
+        if old.name in names and old.subject is not None and not old.current:
+            print(f"not in use, and removed by {PROGRAM} setup --prune: {old.directory}", file=sys.stderr)
     return 0 if all(outcomes) else 1
 
 

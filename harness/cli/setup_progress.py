@@ -13,7 +13,7 @@ from rich.table import Column
 from harness.cli.progress import console, shown
 
 # The lines of pip and of ours that are worth keeping where none can be rewritten.
-_MILESTONES = ("creating", "removing", "waiting", "importing", "Collecting", "Installing collected")
+_MILESTONES = ("resolving", "creating", "removing", "waiting", "importing", "Collecting", "Installing collected")
 
 
 class SetupProgress:
@@ -46,7 +46,11 @@ class SetupProgress:
         """How it ended, on a line that stays."""
         if backend in self._tasks:
             self._live.remove_task(self._tasks.pop(backend))
-        self._live.console.print(shown(f"{backend}: {outcome}"))
+        self.say(f"{backend}: {outcome}")
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self._live.console.print(shown(line))
 
     def _said(self, backend: str, line: str) -> None:
         self._live.update(self._tasks[backend], description=shown(f"{backend}: {line}"))

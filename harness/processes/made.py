@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends.registry import BACKENDS, Registration, find
-from harness.processes.managed import STAMP, Environment, root
+from harness.processes.managed import STAMP, Environment
+from harness.processes.places import root
 from specs.errors import RequestError
 
 _FOLDER = re.compile(r"(.+)-[0-9a-f]{10}")

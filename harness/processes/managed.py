@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,10 +18,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from backends.registry import Registration
-from harness.processes.pins import pins_of
+from harness.processes.commands import Commands, Failed, Stopped
+from harness.processes.downloads import Package, resolved
+from harness.processes.pins import VARIANTS, has_variant, pins_of
 from harness.processes.pip_failures import reason
+from harness.processes.places import root, variant_of
 from specs.errors import RequestError
-from specs.program import CODE, PROGRAM
+from specs.program import PROGRAM
 
 STAMP = "harness-ready.json"
 
@@ -31,31 +33,27 @@ class Interrupted(RequestError):
     """The set-up was told to stop."""
 
 
-def root() -> Path:
-    """Where managed environments live: HARNESS_ENVS, else the user's cache."""
-    if configured := os.environ.get("HARNESS_ENVS"):
-        return Path(configured).expanduser().resolve()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("framework-harness")) / "envs"
-
-
 class Environment:
     """That of a backend in a version: <root>/<name>-<digest of its pins and of this Python's version>."""
 
-    def __init__(self, registration: Registration) -> None:
+    def __init__(self, registration: Registration, variant: str | None = None) -> None:
+        """``variant``: one of VARIANTS; None for the one that is used here."""
         self.registration = registration
+        wanted = variant or variant_of(registration.name)
+        self.variant = wanted if has_variant(registration, wanted) else VARIANTS[0]
         version = ".".join(map(str, sys.version_info[:3]))
-        self._pins = pins_of(registration)
+        self._pins = pins_of(registration, self.variant)
         pins = [*self._pins.requirements, *self._pins.constraints]
         digest = hashlib.sha256(json.dumps([version, pins]).encode()).hexdigest()[:10]
         self.directory = root() / f"{registration.name}-{digest}"
         self.python = self.directory / "bin" / "python"
-        self.log = root() / f"{registration.name}-{digest}.log"
-        self._pip_log = self.directory / "pip.log"
+        self._commands = Commands(root() / f"{registration.name}-{digest}.log")
         self._lock = root() / f"{registration.name}.lock"
-        self._process: subprocess.Popen[str] | None = None
-        self._stopped = False
+
+    @property
+    def log(self) -> Path:
+        """Where what the set-up printed is kept."""
+        return self._commands.log
 
     def ready(self) -> bool:
         """Whether it was made to the end: the stamp is written last."""
@@ -87,11 +85,20 @@ class Environment:
             raise RequestError(f"{error.filename or root()}: {error.strerror or error}") from None
         return True
 
+    def resolved(self) -> list[Package]:
+        """What pip would install, without doing so. Raises as ``ensure`` does."""
+
+        def run(command: list[str], log: Path) -> None:
+            try:
+                self._commands.run(command)
+            except (Stopped, Failed) as error:
+                raise self._failure(error, log) from None
+
+        return resolved(self._pins, run)
+
     def stop(self) -> None:
-        """End what ``ensure`` is doing in another thread; the next one makes it anew."""
-        self._stopped = True
-        if self._process is not None:
-            self._process.terminate()
+        """End what ``ensure`` or ``resolved`` is doing in another thread; the next one makes it anew."""
+        self._commands.stop()
 
     @contextlib.contextmanager
     def _locked(self, progress: Callable[[str], None]) -> Iterator[int]:
@@ -103,7 +110,7 @@ class Environment:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    if self._stopped:
+                    if self._commands.stopped:
                         raise self._interrupted() from None
                     if not said:
                         progress("waiting for another set-up of this environment")
@@ -112,58 +119,38 @@ class Environment:
             yield file.fileno()
 
     def _make(self, progress: Callable[[str], None], lock: int) -> None:
-        progress("creating the virtual environment")
-        self._run([sys.executable, "-I", "-m", "venv", str(self.directory)], progress, lock)
-        command = [str(self.python), "-I", "-m", "pip", "install", "--progress-bar", "off", "--log", str(self._pip_log)]
-        for option, lines in (("requirement", self._pins.requirements), ("constraint", self._pins.constraints)):
-            file = self.directory / f"{option}s.txt"
-            file.write_text("".join(f"{line}\n" for line in lines))
-            command += [f"--{option}", str(file)]
-        self._run(command, progress, lock)
-        progress(f"importing {self.registration.framework}")
-        self._run([str(self.python), "-I", "-c", f"import {self.registration.framework}"], None, lock)
-        said = self._run([str(self.python), "-I", "-m", "pip", "freeze"], None, lock)
-        packages = [line.strip() for line in said if "==" in line or " @ " in line]
+        pip_log = self.directory / "pip.log"
+        pip = [str(self.python), "-I", "-m", "pip"]
+        imported = self.registration.framework
+
+        def run(*command: str, say: Callable[[str], None] | None = None) -> list[str]:
+            return self._commands.run(list(command), say, held=(lock,))
+
+        try:
+            progress("creating the virtual environment")
+            run(sys.executable, "-I", "-m", "venv", str(self.directory), say=progress)
+            quiet = ["--progress-bar", "off", "--log", str(pip_log)]
+            run(*pip, "install", *quiet, *self._pins.options(self.directory), say=progress)
+            progress(f"importing {imported}")
+            run(str(self.python), "-I", "-c", f"import {imported}")
+            packages = [line.strip() for line in run(*pip, "freeze") if "==" in line or " @ " in line]
+        except (Stopped, Failed) as error:
+            raise self._failure(error, pip_log) from None
         stamp = self.directory / STAMP
         partial = stamp.with_suffix(".partial")
-        partial.write_text(json.dumps({"subject": self.registration.subject, "packages": packages}, indent=1))
+        made = {"subject": self.registration.subject, "variant": self.variant, "packages": packages}
+        partial.write_text(json.dumps(made, indent=1))
         partial.replace(stamp)
 
-    def _run(self, command: list[str], progress: Callable[[str], None] | None, lock: int) -> list[str]:
-        """Run it tied to this process and to the lock; the lines that it prints."""
-        lines: list[str] = []
-        with (
-            self.log.open("a") as log,
-            subprocess.Popen(
-                [sys.executable, "-m", "harness.processes.tied", str(os.getpid()), *command],
-                env={**os.environ, "PYTHONPATH": str(CODE), "PYTHONSAFEPATH": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=(lock,),
-                text=True,
-                errors="replace",
-            ) as process,
-        ):
-            self._process = process
-            if self._stopped:  # since before there was a process to end
-                process.terminate()
-            assert process.stdout is not None
-            for line in process.stdout:
-                log.write(line)
-                lines.append(line)
-                if progress is not None and line.strip():
-                    progress(line.strip())
-        if self._stopped:
-            raise self._interrupted()
-        if process.returncode != 0:
-            pip_log = self._pip_log.read_text(errors="replace") if self._pip_log.is_file() else ""
-            raise RequestError(
-                f"setting up {self.registration.subject} failed (exit {process.returncode}): "
-                f"{reason(''.join(lines), pip_log)}; the whole output is in {self.log}; the next set-up makes it anew"
-            )
-        return lines
+    def _failure(self, error: Stopped | Failed, pip_log: Path) -> RequestError:
+        """What a command's end is to whoever asked for the environment."""
+        if isinstance(error, Stopped):
+            return self._interrupted()
+        why = reason(error.said, pip_log.read_text(errors="replace") if pip_log.is_file() else "")
+        return RequestError(
+            f"setting up {self.registration.subject} failed (exit {error.status}): {why}; "
+            f"the whole output is in {self.log}; the next set-up makes it anew"
+        )
 
     def _interrupted(self) -> Interrupted:
         return Interrupted(f"interrupted; {PROGRAM} setup {self.registration.subject} makes it anew")

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from backends.registry import Registration
 
+VARIANTS = ("cpu", "cuda")
+"""For what machine: NAME.txt is for CPUs, NAME.cuda.txt for NVIDIA's GPUs, where there is such a file."""
+
 
 @dataclass(frozen=True)
 class Pins:
@@ -16,27 +19,42 @@ class Pins:
     requirements: tuple[str, ...]
     constraints: tuple[str, ...]
 
+    def options(self, folder: Path) -> list[str]:
+        """What pip install takes for them, once they are written into ``folder``."""
+        words = []
+        for option, lines in (("requirement", self.requirements), ("constraint", self.constraints)):
+            file = folder / f"{option}s.txt"
+            file.write_text("".join(f"{line}\n" for line in lines))
+            words += [f"--{option}", str(file)]
+        return words
 
-def pins_of(registration: Registration) -> Pins:
+
+def has_variant(registration: Registration, variant: str) -> bool:
+    """Whether the backend has packages of its own for this variant: one without has the same for all."""
+    return variant == VARIANTS[0] or _of_variant(registration.requirements, variant).is_file()
+
+
+def pins_of(registration: Registration, variant: str = VARIANTS[0]) -> Pins:
     """Those of the backend's files. A version that is named replaces the framework's own pins and leaves the others.
 
     What else must move with some versions, a NumPy say, stands in NAME@VERSION.txt beside the requirements:
-    paddle@2.txt is for every 2.x.y, a longer version goes before.
+    paddle@2.txt is for every 2.x.y, a longer version goes before. What another version needs of CUDA it says itself:
+    there the constraints are those for CPUs.
     """
-    pinned = Pins(lines_of(registration.requirements), lines_of(registration.constraints))
+    files = registration.requirements, registration.constraints
+    own_files = [_of_variant(file, variant) if has_variant(registration, variant) else file for file in files]
+    pinned = Pins(lines_of(own_files[0]), lines_of(own_files[1]))
     if registration.version is None:
         return pinned
     moved = {_package(line): line for line in lines_of(_variant(registration))}
     own = {_package(name) for name in registration.distributions}
     requirements = tuple(
-        line.partition("==")[0] + f"=={registration.version}"
-        if _package(line) in own
-        else moved.get(_package(line), line)
+        _at_version(line, registration.version) if _package(line) in own else moved.get(_package(line), line)
         for line in pinned.requirements
     )
     if requirements == pinned.requirements:
         return pinned
-    free = {_package(line): line for line in pinned.constraints if _package(line) not in own}
+    free = {_package(line): line for line in lines_of(files[1]) if _package(line) not in own}
     return Pins(requirements, tuple((free | moved).values()))
 
 
@@ -46,6 +64,19 @@ def lines_of(file: Path) -> tuple[str, ...]:
         return ()
     lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in file.read_text().splitlines())
     return tuple(line for line in lines if line)
+
+
+def _of_variant(file: Path, variant: str) -> Path:
+    """The file of a variant beside the one for CPUs."""
+    name, _, rest = file.name.partition(".")
+    return file if variant == VARIANTS[0] else file.with_name(f"{name}.{variant}.{rest}")
+
+
+def _at_version(line: str, version: str) -> str:
+    """A pin at another version, wherever the line names it: ``torch==2.13.0,!=2.13.0+cpu`` names it twice."""
+    name, _, rest = line.partition("==")
+    pinned = re.match(r"[\w.]*", rest)
+    return line.replace(pinned[0], version) if pinned and pinned[0] else f"{name}=={version}"
 
 
 def _variant(registration: Registration) -> Path:
