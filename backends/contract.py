@@ -64,7 +64,12 @@ class SessionSpec:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype in which arrays cross the contract."""
-        return np.dtype(np.float64 if self.precision == "float64" else np.float32)
+        return crossing_dtype(self.precision)
+
+
+def crossing_dtype(precision: str) -> np.dtype[Any]:
+    """The dtype in which the arrays of a session of this precision cross the contract."""
+    return np.dtype(np.float64 if precision == "float64" else np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

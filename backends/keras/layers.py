@@ -44,7 +44,9 @@ def parts(node: Node, *, policy: keras.DTypePolicy, seed: int, channels_first: b
         case L.BatchNorm2d():
             return [keras.layers.BatchNormalization(momentum=1 - layer.momentum, epsilon=layer.epsilon, **common)]
         case L.Dropout():
-            return [keras.layers.Dropout(layer.p, seed=seed, **common)]
+            # Of bfloat16 values TensorFlow decides by seven random bits.
+            drawn_in = "float32" if policy.compute_dtype == "bfloat16" else policy
+            return [keras.layers.Dropout(layer.p, seed=seed, **{**common, "dtype": drawn_in})]
         case L.Flatten():
             flatten = keras.layers.Flatten(**IMAGE, **common)
             permute = keras.layers.Permute((3, 1, 2), name=f"{node.name}_channels_first", dtype=policy)

@@ -42,7 +42,7 @@ def write_mindir(cells: dict[str, nn.Cell], architecture: Architecture, director
         cell = cells[node.name]
         if isinstance(cell, nn.MaxPool2d) and cell.use_pad:
             deployed[node.name] = PaddedMaximum(cell, node.output_shape)
-    network = Network(nodes, deployed, auto_prefix=False)
+    network = Network(nodes, deployed)
     network.set_train(False)
     images = ms.Tensor(shape=[None, *architecture.input], dtype=ms.float32)
     ms.export(network, images, file_name=str(directory / FILE), file_format="MINDIR")

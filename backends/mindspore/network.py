@@ -34,8 +34,8 @@ class Network(nn.Cell):
     dropout layer in network order, by which its input is multiplied in place of a draw.
     """
 
-    def __init__(self, nodes: Sequence[Node], cells: dict[str, nn.Cell], *, auto_prefix: bool = True) -> None:
-        super().__init__(auto_prefix=auto_prefix)
+    def __init__(self, nodes: Sequence[Node], cells: dict[str, nn.Cell]) -> None:
+        super().__init__()
         for name, cell in cells.items():
             setattr(self, name, cell)  # which also puts the name before those of the parameters
         positions = {name: position for position, name in enumerate((INPUT, *(node.name for node in nodes)))}

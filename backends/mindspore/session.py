@@ -51,7 +51,7 @@ class MindSporeSession(Session):
         }
         self._cells = self._build_cells(nodes)
         self._network = Network(nodes, self._cells)
-        self._arrays = {name: self._parameter(name) for name in self._shapes}
+        self._arrays = {name: _parameter(self._cells, name) for name in self._shapes}
         weights = ms.ParameterTuple([self._arrays[name] for name in self._trained])
         self._update = build_update(spec.optimizer, weights, list(self._trained), self._dtype)
         self._slots = {
@@ -152,10 +152,13 @@ class MindSporeSession(Session):
         return [directory / file for file in files]
 
     def export(self, directory: Path) -> None:
-        """``model.mindir``, for any number of images."""
+        """``model.mindir`` in float32, for any number of images, from cells of its own: these stay in training mode."""
         from backends.mindspore.export import write_mindir
 
-        write_mindir(self._cells, self._spec.architecture, directory)
+        cells = layer_cells(infer(self._spec.architecture), ms.float32, self._spec.seed)
+        for name, array in self._arrays.items():
+            _parameter(cells, name).set_data(ms.Tensor(array.asnumpy().astype(np.float32)))
+        write_mindir(cells, self._spec.architecture, directory)
 
     def tuning(self) -> tuple[str, ...]:
         """Graph mode, and what makes convolutions fast in this version."""
@@ -175,10 +178,6 @@ class MindSporeSession(Session):
             ms.set_context(mode=self._mode)
         if training is not None and self._network.training != training:
             self._network.set_train(training)
-
-    def _parameter(self, name: str) -> Any:
-        layer, _, part = name.partition(".")
-        return attrgetter(_NATIVE_NAMES.get(part, part))(self._cells[layer])
 
     def _tensor(self, array: Any) -> Any:
         """A tensor of a copy in the session's precision."""
@@ -203,6 +202,11 @@ class MindSporeSession(Session):
             return []
         check_names({name: (batch, *shape) for name, (_, shape) in self._dropouts.items()}, masks)
         return [self._tensor(masks[name] / (1 - p)) for name, (p, _) in self._dropouts.items()]
+
+
+def _parameter(cells: Mapping[str, nn.Cell], name: str) -> Any:
+    layer, _, part = name.partition(".")
+    return attrgetter(_NATIVE_NAMES.get(part, part))(cells[layer])
 
 
 def _array(tensor: Any) -> NDArray[Any]:

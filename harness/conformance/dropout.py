@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from backends.contract import Arrays, Session, SessionSpec
 from backends.numpy.session import NumpySession
 from harness.conformance.case import NetworkCase, cast, network_case
-from harness.conformance.judge import Measurement, Open, Tally, measure
+from harness.conformance.judge import Candidate, Measurement, Open, Tally, measure
 from harness.conformance.layer_cases import isolated
 from harness.conformance.outcome import CheckOutcome
 from harness.conformance.tolerances import tolerance
@@ -35,9 +35,9 @@ MOST_STEPS = 10
 """A p near 1 takes more until few cells were never kept, and by then the one sample is learnt and moves no weight."""
 
 
-def native_dropout(open_session: Open, precision: str, probabilities: Sequence[float]) -> list[CheckOutcome]:
+def native_dropout(candidate: Candidate, precision: str, probabilities: Sequence[float]) -> list[CheckOutcome]:
     """Quantities: scaling, rate, independence, training steps, evaluation."""
-    tally = Tally()
+    tally, open_session = Tally(), candidate.open
     for p in probabilities:
         architecture = isolated(Dropout(p=p), SHAPE)
         case = network_case(f"dropout(p={p:g}) with the framework's own masks", architecture, batch=BATCH)
@@ -86,18 +86,24 @@ def _judge_masks(dropout_masks: NDArray[np.bool_], p: float, case: str, tally: T
 def _judge_training_steps(session: Session, case: NetworkCase, spec: SessionSpec, p: float, tally: Tally) -> None:
     """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** steps.
 
-    After that two calls of a step each, which must not draw alike.
+    After that two epochs, for each of which data are handed over, of calls of a step: none may draw like another.
     """
     steps = round(math.log(NEVER_KEPT / math.prod(SHAPE), p))
     if steps > MOST_STEPS:
         return
-    session.set_training_data(case.images.astype(spec.dtype), case.labels)
+    images = case.images.astype(spec.dtype)
+    session.set_training_data(images, case.labels)
     session.compile(1, steps)
-    unmoved, first, second = (_unmoved(session, count) for count in (steps, 1, 1))
+    unmoved = _unmoved(session, steps)
+    session.set_training_data(images, case.labels)
+    first, second = _unmoved(session, 1), _unmoved(session, 1)
+    session.set_training_data(images, case.labels)
+    later = _unmoved(session, 1)
     where = f"{unmoved.mean():.4f} never kept in {steps} steps"
     tally.add("training steps", _deviation(case.name, "training steps", unmoved, p**steps, where=where))
     alike = p**2 + (1 - p) ** 2
-    tally.add("independence", _deviation(case.name, "independence", first == second, alike, where="from call to call"))
+    for where, events in (("from call to call", first == second), ("from epoch to epoch", first == later)):
+        tally.add("independence", _deviation(case.name, "independence", events, alike, where=where))
 
 
 def _unmoved(session: Session, steps: int) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Session, SessionSpec, Unsupported
+from backends.contract import Session, SessionSpec, Unsupported, crossing_dtype
 from harness.conformance.case import ConformanceCase, Observation
 from harness.conformance.norms import relative_errors
 from harness.conformance.outcome import CheckOutcome
@@ -161,11 +161,11 @@ def compare(
 def measure(
     case: str, quantity: str, got: Mapping[str, NDArray[Any]], want: Mapping[str, NDArray[Any]], precision: str
 ) -> Measurement:
-    """The worst tensor against the quantity's tolerance; inf for one that did not come back in ``precision``."""
+    """The worst tensor against the quantity's tolerance; inf for one that came back in another dtype."""
     allowed = tolerance(quantity, precision)
     errors = relative_errors(got, want, floor=allowed.floor)
     for name in got.keys() & want.keys():
-        if np.issubdtype(want[name].dtype, np.floating) and got[name].dtype != np.dtype(precision):
+        if np.issubdtype(want[name].dtype, np.floating) and got[name].dtype != crossing_dtype(precision):
             errors[name] = math.inf
     where, error = max(errors.items(), key=lambda item: item[1], default=("", 0.0))
     return Measurement(case=case, error=error, limit=allowed.limit, where=where)

@@ -40,18 +40,22 @@ Progress = Callable[[str, int, int, Check, Sequence[CheckOutcome]], None]
 
 
 class Workplace:
-    """Opens sessions of one backend in one manner: in a worker, and in a new one once that has died."""
+    """Opens sessions of one backend in one manner: in a worker, and in a new one once that has died.
+
+    A worker has as many threads as what it is asked for says, so another number takes another worker.
+    """
 
     def __init__(self, backend: str, tuning: Manner, *, python: Path | None = None) -> None:
         self._backend = backend
         self._tuning = tuning
         self._python = python
+        self._processors = os.sched_getaffinity(0)
         self._workers = ExitStack()
         self._worker: RemoteWorker | None = None
         self._stopped = False
 
     def __enter__(self) -> Self:
-        self._start()
+        self._start(1)
         return self
 
     def __exit__(
@@ -62,22 +66,15 @@ class Workplace:
     @property
     def loaded(self) -> Loaded:
         """What the framework says of itself."""
-        return (self._worker or self._start()).loaded
+        return (self._worker or self._start(1)).loaded
 
     def open(self, spec: SessionSpec) -> Session:
         """A session. A worker that has died since the last one is replaced; one that dies now is the caller's error."""
-        worker = self._worker or self._start()
-        spec = replace(spec, tuning=self._tuning)
-        try:
-            return worker.open(spec)
-        except WorkerFailed as failure:
-            if failure.status not in ("crashed", "timed_out"):
-                raise
-            return self._start().open(spec)
+        return self._worker_with(spec.threads).open(replace(spec, tuning=self._tuning))
 
     def train(self, job: TrainingJob, emit: Emit) -> tuple[TrainingReport, TrainedState]:
         """A training as a run has it: the worker's own loop, and what it keeps. Raises Unsupported like ``open``."""
-        process = (self._worker or self._start()).process
+        process = self._worker_with(job.spec.threads).process
         job = replace(job, spec=replace(job.spec, tuning=self._tuning))
         try:
             report = process.train(job, on_event=emit, timeout_s=VERB_TIMEOUT_S)
@@ -89,7 +86,7 @@ class Workplace:
 
     def play(self, spec: SessionSpec, calls: Sequence[Call]) -> Played:
         """A script carried out in the worker. Raises like ``open``."""
-        return (self._worker or self._start()).play(replace(spec, tuning=self._tuning), calls)
+        return self._worker_with(spec.threads).play(replace(spec, tuning=self._tuning), calls)
 
     def stop(self) -> None:
         """End the worker from another thread, at once and for good: whatever waits for it fails."""
@@ -98,13 +95,26 @@ class Workplace:
             with suppress(ProcessLookupError):
                 os.killpg(self._worker.process.pid, signal.SIGKILL)
 
-    def _start(self) -> RemoteWorker:
+    def _worker_with(self, threads: int) -> RemoteWorker:
+        worker = self._worker
+        if worker is None or worker.process.threads != threads or not worker.process.alive:
+            worker = self._start(threads)
+        return worker
+
+    def _start(self, threads: int) -> RemoteWorker:
         self._workers.close()
         if self._stopped:
             raise Stopped
-        self._worker = self._workers.enter_context(
-            open_worker(self._backend, python=self._python, threads=1, tuning=self._tuning, timeout_s=VERB_TIMEOUT_S)
-        )
+        own = os.sched_getaffinity(0)
+        if threads > 1:  # run_suite leaves this thread one processor, which would hide what two can do
+            os.sched_setaffinity(0, self._processors)
+        try:
+            worker = open_worker(
+                self._backend, python=self._python, threads=threads, tuning=self._tuning, timeout_s=VERB_TIMEOUT_S
+            )
+            self._worker = self._workers.enter_context(worker)
+        finally:
+            os.sched_setaffinity(0, own)
         return self._worker
 
 

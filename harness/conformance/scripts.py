@@ -153,9 +153,9 @@ def drawn(
             writer.close(0)
         _any(draw, writer, choices)
     for session in writer.open_sessions:
-        _take_back(draw, writer, session, choices)
         for method in writes:
             writer.write(session, method)
+        _take_back(draw, writer, session, choices)
         writer.read(session, "parameters")
         writer.read(session, "optimizer_state")
         writer.predict(session, choices.images[0])

@@ -181,12 +181,9 @@ class Suite:
                 digits = _Lazy(partial(_one, trajectories.on_dataset, architecture, recipe, self._mnist))
                 for precision in PRECISIONS:
                     yield self._check("trajectories", f"{name} on mnist", precision, digits)
-        yield Check(
-            level="trajectories",
-            name="native dropout",
-            precision="float32",
-            run=lambda candidate: native_dropout(candidate.open, "float32", self.scope.dropout),
-        )
+        for precision in ("float32", "bfloat16") if self.scope.every_option else ("float32",):
+            run = partial(native_dropout, precision=precision, probabilities=self.scope.dropout)
+            yield Check(level="trajectories", name="native dropout", precision=precision, run=run)
 
     @property
     def _precisions(self) -> tuple[str, ...]:
@@ -202,11 +199,10 @@ class Suite:
             yield Check(level="loop", name="training and resumption", precision=precision, run=run)
 
     def _contract(self) -> Iterator[Check]:
-        for name in contract.SCRIPTS:
-            for precision in self._precisions if name != contract.MANY else PRECISIONS[:1]:
-                run = partial(contract.judge_scripts, scripts=self.scope.scripts, check=name, precision=precision)
-                yield Check(level="contract", name=name, precision=precision, run=run)
-        yield Check(level="contract", name="bfloat16", precision="bfloat16", run=contract.judge_bfloat16)
+        scripts = self.scope.scripts
+        for name, precision, threads in contract.checks(scripts):
+            run = partial(contract.judge_scripts, scripts=scripts, name=name, precision=precision, threads=threads)
+            yield Check(level="contract", name=contract.title(name, threads), precision=precision, run=run)
 
     def _special_values(self) -> Iterator[Check]:
         for precision in self._precisions if self.scope.every_option else ():

@@ -30,6 +30,9 @@ PRECISIONS = ("float32", "float64")
 
 FLOAT64_LIMIT = 1e-10
 
+BFLOAT16_LIMIT = 0.05
+_BFLOAT16_REASON = "a bfloat16 has 8 bits, errs by 0.004, and a network rounds many times"
+
 # The gradient of a bias in front of batch norm is 0 in theory and rounding in practice: it is measured against this
 # share of the largest gradient of its network.
 _GRADIENT_FLOOR = 1e-2
@@ -119,9 +122,6 @@ _FLOAT32: dict[str, Tolerance] = {
     "arrays of others": Tolerance(
         limit=0.0, unit="arrays", reason="what was handed out or handed in may not change by one bit"
     ),
-    "bfloat16": Tolerance(
-        limit=0.05, unit="relative", reason="a bfloat16 has 8 bits, errs by 0.004, and a network rounds many times"
-    ),
     "rounding to bfloat16": Tolerance(
         limit=1.0, unit="times", reason="the least error that rounding to 8 bits makes, over the error that was found"
     ),
@@ -134,10 +134,12 @@ def tolerances() -> list[tuple[str, str, Tolerance]]:
 
 
 def tolerance(quantity: str, precision: str) -> Tolerance:
-    """The tolerance of a quantity in float32 or float64. What is exact or no relative error is the same in both."""
+    """The tolerance of a quantity. What is exact or no relative error is the same in every precision."""
     single = _FLOAT32[quantity]
     if precision == "float32" or single.limit == 0 or single.unit:
         return single
+    if precision == "bfloat16":
+        return Tolerance(limit=BFLOAT16_LIMIT, floor=single.floor, reason=_BFLOAT16_REASON)
     return Tolerance(
         limit=FLOAT64_LIMIT,
         floor=single.floor,

@@ -88,6 +88,7 @@ FURTHER = _mutants(
         ("layers", "a GRU with the update gate first (Keras)"): computing(L.GRU, layers.update_gate_first),
         ("layers", "a GRU that resets before the product"): computing(L.GRU, layers.reset_before_the_product),
         ("trajectories", "the same dropout mask every step"): training.SameMaskEveryStep,
+        ("trajectories", "the same dropout masks every epoch"): training.SameMasksEveryEpoch,
         ("trajectories", "equal masks of two dropouts of one shape"): training.EqualMasks,
         ("trajectories", "masks repeated from the ninth sample"): training.RepeatedFromTheNinth,
         ("trajectories", "dropout by eight random bits"): training.EightBits,

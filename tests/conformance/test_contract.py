@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from backends.contract import Manner
 from backends.numpy.session import NumpySession
-from harness.conformance.contract import FEATURES, IMAGES, judge_bfloat16, judge_script
+from harness.conformance import running
+from harness.conformance.contract import BFLOAT16, FEATURES, FEW_SCRIPTS, IMAGES, judge_script, judge_scripts
 from harness.conformance.judge import Candidate, Tally
 from harness.conformance.running import Workplace
 from harness.conformance.scripts import Writer
@@ -138,5 +141,23 @@ def test_a_mistake_is_found(mistaken: Open) -> None:
 
 
 def test_bfloat16_computed_in_float32_is_a_mistake() -> None:
-    failed = [outcome.quantity for outcome in judge_bfloat16(numpy_candidate()) if outcome.status == "fail"]
-    assert failed == ["rounding to bfloat16"]
+    outcomes = judge_scripts(numpy_candidate(), FEW_SCRIPTS, BFLOAT16, "bfloat16", threads=1)
+    assert [outcome.quantity for outcome in outcomes if outcome.status == "fail"] == ["rounding to bfloat16"]
+
+
+def test_scripts_of_two_threads_run_in_a_worker_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    @contextmanager
+    def worker(*_: Any, threads: int, **__: Any) -> Iterator[Any]:
+        started.append(threads)
+        process = SimpleNamespace(threads=threads, alive=True)
+        yield SimpleNamespace(process=process, play=partial(play, NumpySession))
+
+    monkeypatch.setattr(running, "open_worker", worker)
+    with Workplace("numpy", "default") as workplace:
+        candidate = Candidate(name="numpy", open=workplace.open, train=workplace.train, play=workplace.play)
+        for threads in (2, 2, 1):
+            outcomes = judge_scripts(candidate, FEW_SCRIPTS, "features", "float64", threads=threads)
+            assert {outcome.status for outcome in outcomes} == {"pass"}
+    assert started == [1, 2, 1]

@@ -260,6 +260,14 @@ class SameMaskEveryStep(NumpySession):
         return super()._draw(batch)
 
 
+class SameMasksEveryEpoch(NumpySession):
+    """The generator seeded anew when data are handed over."""
+
+    def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+        super().set_training_data(images, labels)
+        self._generator = np.random.default_rng(self._spec.seed)
+
+
 class EqualMasks(NumpySession):
     """One mask for all dropout layers of a shape, as of layers that are seeded alike."""
 
