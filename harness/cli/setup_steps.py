@@ -6,7 +6,7 @@ from backends.registry import Registration
 from harness.cli.setup_progress import SetupProgress
 from harness.processes.downloads import LEAST_PIP, Package, able, told
 from harness.processes.environments import in_running_interpreter
-from harness.processes.managed import Environment
+from harness.processes.managed import Environment, Interrupted
 from harness.processes.pins import VARIANTS, has_variant
 from harness.processes.places import keep_variant
 from specs.errors import RequestError
@@ -46,7 +46,7 @@ class SettingUp:
             self._check(packages)
         except RequestError as error:
             self._failed = True
-            self._progress.finished(subject, f"failed: {error}")
+            self._ended_by(error)
             return
         self._progress.finished(subject, told(packages))
 
@@ -63,11 +63,14 @@ class SettingUp:
             if self._variant is not None:
                 keep_variant(registration.name, self._variant)
         except RequestError as error:
-            said = str(error)
-            self._progress.finished(subject, said if said.startswith("interrupted") else f"failed: {said}")
+            self._ended_by(error)
             return False
         self._progress.finished(subject, ("ready" if new else "was ready") + self._which())
         return True
+
+    def _ended_by(self, error: RequestError) -> None:
+        said = str(error) if isinstance(error, Interrupted) else f"failed: {error}"
+        self._progress.finished(self._registration.subject, said)
 
     def stop(self) -> None:
         """End what is being done in another thread."""

@@ -63,7 +63,8 @@ def told(packages: list[Package]) -> str:
     """How much it is, in words, with the three largest."""
     sizes = {package.name: package.size / 2**20 for package in packages if package.size}
     largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
-    said = f"{len(packages)} packages, at most {sum(sizes.values()):,.0f} MiB to download"
+    count = f"{len(packages)} packages" if len(packages) > 1 else "1 package"
+    said = f"{count}, at most {sum(sizes.values()):,.0f} MiB to download"
     if largest:
         said += f" (the largest: {', '.join(f'{name} {sizes[name]:,.0f}' for name in largest)})"
     silent = sum(package.size is None for package in packages)

@@ -31,9 +31,27 @@ def explained(said: str, log: str) -> str | None:
     return f"the package index has no {package} {version}{hint}"
 
 
+def not_listed(wanted: list[str], log: str) -> str | None:
+    """As ``explained``, of one package whose version pip takes for excluded by a constraint on the same package.
+
+    ``wanted``: pins and constraints. None where more than one package is meant, or the version is in the index.
+    """
+    pins = [found for one in wanted if (found := re.fullmatch(r"([\w.-]+)==([\w.+]+)", one))]
+    if len(pins) != 1 or not all(one.startswith(pins[0][1]) for one in wanted):
+        return None
+    package, version = pins[0].groups()
+    name = re.sub(r"[-_.]+", "[-_.]", package)
+    there = re.findall(rf"Found link \S+/{name}-\S+ .*version: (\S+)", log, re.IGNORECASE)
+    if not there or version in there:
+        return None
+    close = nearest(version, there)
+    hint = f"; the nearest: {' and '.join(close)}" if close else ""
+    return f"the package index has no {package} {version}{hint}"
+
+
 def nearest(version: str, there: list[str]) -> list[str]:
     """The last release before it and the first after it, as far as there are; no trial versions."""
-    releases = sorted((one for one in there if re.fullmatch(r"[\d.]+", one)), key=version_order)
+    releases = sorted({one for one in there if re.fullmatch(r"[\d.]+", one)}, key=version_order)
     place = bisect_left(releases, version_order(version), key=version_order)
     return releases[max(0, place - 1) : place + 1]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from urllib.parse import urlsplit
 
-from harness.processes.missing_versions import explained
+from harness.processes.missing_versions import explained, not_listed
 
 # pip names an index that it cannot read in its log alone, and then says that there is no such version.
 _SKIPPED = re.compile(r"Could not fetch URL (\S+): (.+?) - skipping")
@@ -14,6 +15,7 @@ _FILE = re.compile(r"\[Errno (?:1|13|28|30|122)\] .+")  # permission, no permiss
 _CONFLICT = re.compile(r"The conflict is caused by:\n((?:    .+\n?)+)")
 # The second is what pip says of a version that is not there when a constraint asks for that version, too.
 _NO_MATCH = re.compile(r"No matching distribution found for (.+)|Cannot install (.+?) because these package versions")
+_UNBUILT = re.compile(r"Could not build wheels for ([^,\n]+)|Failed to build '?([\w.-]+(?:==[\w.]+)?)'? when")
 
 
 def reason(said: str, log: str) -> str:
@@ -24,9 +26,15 @@ def reason(said: str, log: str) -> str:
     if unreachable:
         return f"the package index could not be reached ({'; '.join(dict.fromkeys(unreachable))})"
     if (conflict := _CONFLICT.search(said)) and len(wanted := _wanted(conflict[1])) > 1:
-        return f"these versions exclude each other: {'; '.join(wanted)}"
+        return not_listed(wanted, log) or f"these versions exclude each other: {'; '.join(wanted)}"
     if version := explained(said, log):
         return version
+    if built := _UNBUILT.search(said):
+        mine = ".".join(map(str, sys.version_info[:2]))
+        return (
+            f"the package index has {built[1] or built[2]} for Python {mine} and this machine as source alone, and it "
+            "could not be built here"
+        )
     if missing := _NO_MATCH.search(said):
         return f"the package index has no {missing[1] or missing[2]} that fits this Python, machine and constraints"
     if _BROKEN_OFF.search(said):

@@ -103,3 +103,35 @@ def test_versions_that_exclude_each_other_are_named() -> None:
     )
     expected = "these versions exclude each other: frame==1.0; other 5.0 depends on frame>=2"
     assert reason(said, "") == expected
+
+
+CONFLICT = (
+    "ERROR: Cannot install frame==1.10.7 because these package versions have conflicting dependencies.\n\n"
+    "The conflict is caused by:\n    The user requested frame==1.10.7\n    The user requested (constraint) {}\n"
+)
+LINKS = "".join(
+    f"  Found link file:///x/frame-{one}-py3-none-any.whl (from x), version: {one}\n" for one in SOME.split(", ")
+)
+
+
+def test_a_version_that_there_is_not_is_no_conflict() -> None:
+    """pip says of it that it is excluded where a constraint of the user's own names the package too."""
+    said = "the package index has no frame 1.10.7; the nearest: 1.10.0 and 1.12.3"
+    assert reason(CONFLICT.format("frame<=2.0"), LINKS) == said
+    there = LINKS + LINKS.replace("1.10.0", "1.10.7")
+    excluded = "these versions exclude each other: frame==1.10.7; {}"
+    assert reason(CONFLICT.format("frame<=1.9"), there) == excluded.format("frame<=1.9")
+    assert reason(CONFLICT.format("base<=1.9"), LINKS) == excluded.format("base<=1.9")
+    assert reason(CONFLICT.format("frame<=2.0"), "") == excluded.format("frame<=2.0")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR: Could not build wheels for frame, which is required to install pyproject.toml-based projects\n",
+        "ERROR: Failed to build 'frame' when getting requirements to build wheel\n",
+    ],
+)
+def test_what_there_is_as_source_alone_is_said_to_be(said: str) -> None:
+    assert reason(said, "").startswith("the package index has frame for Python ")
+    assert reason(said, "").endswith("as source alone, and it could not be built here")
