@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from results.columns import SubjectKey
 from results.openings import ratio_over_openings
-from results.record import Count, Fraction, Manner, Name, PathName, Positive, Seconds, Text
+from results.record import Count, Fraction, MachineRecord, Manner, Name, PathName, Positive, Seconds, Text
 from results.statistics import Ratio
 
 MOST_ROUNDS = 100_000
@@ -68,10 +68,11 @@ class Race(_Part):
     ``share`` is that of the machine's CPU time beyond which what others took makes a turn count no more, ``target``
     how near (0.05: 5 %) the ends of every ratio's interval were to come, ``seconds`` what the turns took in all.
     ``openings`` holds how many rounds there were before each opening of its workers; races of before had one.
-    ``busiest`` names the commands that took most of the processors in the rounds that had disturbed turns.
+    ``busiest`` names the commands that took most of the processors in the rounds that had disturbed turns. ``machine``
+    is where it was run, unknown (None) under schema 1.
     """
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
+    schema_version: Literal[1, 2] = Field(default=2, alias="schema")
     started_at: Name
     model: Name
     dataset: PathName
@@ -79,6 +80,7 @@ class Race(_Part):
     device: Name
     precision: Name
     threads: Count
+    machine: MachineRecord | None = None
     baseline: Count  # its place among the racers
     turn_s: Seconds
     share: Fraction
@@ -160,11 +162,13 @@ def now() -> str:
 def pooled(races: Iterable[Race]) -> list[Race]:
     """Races of one training under the same conditions as one: further openings narrow its intervals.
 
-    Racers are the same where backend, version and manner are; the last race says how it ended.
+    Conditions are device, precision, threads and the kind of machine. Racers are the same where backend, version and
+    manner are; the last race says how it ended.
     """
     groups: dict[tuple[object, ...], list[Race]] = {}
     for race in races:
-        key = (race.training, race.device, race.precision, race.threads, race.racers[race.baseline].key)
+        kind = race.machine and race.machine.hardware
+        key = (race.training, race.device, race.precision, race.threads, kind, race.racers[race.baseline].key)
         groups.setdefault(key, []).append(race)
     return [_joined(members) for members in groups.values()]
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 # Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
 # ``results.store`` refuses sets of another number unless it is one of Schema, whose records are read as they are.
+#   6  environment.instruction_sets, environment.gpu, environment.machine_id
 #   5  proof
 #   4  epochs.validation_*: before, no run had a validation part
 #   3  tuning.manner, in place of tuning.enabled; specs; fingerprints.training; train_samples and test_samples;
@@ -23,8 +24,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 #   2  resumed_from; phases.augment_s and place_s; wanted_threads; noise.cpu_mhz_* and cpu_celsius_*,
 #      noise.thermal_throttles; in 1 no run was resumed or augmented
 #   1  the first
-Schema = Literal[1, 2, 3, 4, 5]
-SCHEMA: Schema = 5
+Schema = Literal[1, 2, 3, 4, 5, 6]
+SCHEMA: Schema = 6
 
 Status = Literal[
     "ok",  # trained and evaluated
@@ -129,8 +130,27 @@ class Specs(_Part):
         return cls(architecture=json.loads(texts[0]), recipe=json.loads(texts[1]))
 
 
+class Hardware(NamedTuple):
+    """What makes a machine as fast as it is: machines that agree in all of it are of one kind.
+
+    ``os`` names kernel and C library. Memory is in whole GiB, because the kernel keeps a little more or less of it.
+    """
+
+    cpu: str | None
+    cores: int | None
+    cpu_quota: float | None
+    ram_gib: int | None
+    os: str | None
+    governor: str | None
+    instruction_sets: str | None
+    gpu: str | None
+
+
 class Identity(NamedTuple):
-    """What repeats of one another share, their seeds apart: all that makes the training, and what computed it."""
+    """What repeats of one another share, their seeds apart: all that makes the training, and what computed it.
+
+    ``machine`` is the hardware and the id of the machine: rates of two machines are not repeats of one another.
+    """
 
     training: str
     backend: str
@@ -139,6 +159,7 @@ class Identity(NamedTuple):
     device: str
     precision: str
     threads: int
+    machine: tuple[Hardware, str | None]
 
 
 class Span(_Part):
@@ -325,7 +346,12 @@ class Proof(_Part):
 
 
 class MachineRecord(_Part):
-    """The machine and the software. ``python`` and ``packages`` are those of the worker's environment."""
+    """The machine and the software. ``python`` and ``packages`` are those of the worker's environment.
+
+    ``machine_id`` tells machines of one kind apart and says nothing else of them; ``instruction_sets`` are the vector
+    and matrix instructions, "avx avx2 fma"; ``gpu`` is "NVIDIA H200" or "2 x NVIDIA H200". None of the three stands in
+    records of before schema 6.
+    """
 
     @model_validator(mode="before")
     @classmethod
@@ -335,7 +361,10 @@ class MachineRecord(_Part):
             return {key: value for key, value in data.items() if key != "accelerator"}
         return data
 
+    machine_id: Name | None = None
     cpu: Name | None = None
+    instruction_sets: Text | None = None
+    gpu: Name | None = None
     cores: Count | None = None  # logical cores this process may use
     cpu_quota: Positive | None = None  # processors' worth of time that a container's quota leaves; none: no quota
     ram_mb: Positive | None = None
@@ -347,6 +376,14 @@ class MachineRecord(_Part):
     governor: Name | None = None
     matmul_peak_gflops: Positive | None = None  # float32, with the run's thread count
     git_commit: Name | None = None
+
+    @property
+    def hardware(self) -> Hardware:
+        """The kind of machine, as far as it is known."""
+        ram_gib = None if self.ram_mb is None else round(self.ram_mb / 1024)
+        return Hardware(
+            *(self.cpu, self.cores, self.cpu_quota, ram_gib, self.os, self.governor, self.instruction_sets, self.gpu)
+        )
 
 
 class Row(_Row):
@@ -417,6 +454,7 @@ class Row(_Row):
             self.device,
             self.precision,
             self.threads,
+            (self.environment.hardware, self.environment.machine_id),
         )
 
 

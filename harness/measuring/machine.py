@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import platform
+import re
 import subprocess
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -36,7 +40,10 @@ def machine() -> MachineRecord:
     import psutil
 
     return MachineRecord(
+        machine_id=machine_id(),
         cpu=cpu_name(),
+        instruction_sets=instruction_sets(),
+        gpu=gpus(),
         cores=available_cpus(),
         cpu_quota=cpu_quota(),
         ram_mb=psutil.virtual_memory().total / 2**20,
@@ -62,6 +69,29 @@ def instruction_sets() -> str:
     lines = _CPUINFO.read_text().splitlines()
     flags = next((line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))), [])
     return " ".join(sorted(flag for flag in flags if flag.startswith(("avx", "amx", "fma", "sse", "asimd", "sve"))))
+
+
+def gpus(system: Path = Path("/")) -> str | None:
+    """The GPUs by NVIDIA's driver, "NVIDIA H200" or "2 x NVIDIA H200"; None where it shows none.
+
+    ``system`` stands for the root of the file system.
+    """
+    files = sorted((system / "proc/driver/nvidia/gpus").glob("*/information"))
+    lines = (line for file in files for line in file.read_text().splitlines())
+    counts = Counter(line.partition(":")[2].strip() for line in lines if line.startswith("Model:"))
+    return ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counts.items()) or None
+
+
+def machine_id(system: Path = Path("/")) -> str | None:
+    """12 hexadecimal digits that tell this machine from its like; None where the system has no id, as in a container.
+
+    A digest keyed with /etc/machine-id, as machine-id(5) asks: the id itself is confidential.
+    """
+    file = system / "etc/machine-id"
+    own = file.read_text().strip() if file.is_file() else ""
+    if not re.fullmatch("[0-9a-f]{32}", own):
+        return None
+    return hmac.new(bytes.fromhex(own), b"framework-harness", hashlib.sha256).hexdigest()[:12]
 
 
 def _git_commit() -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.datasets import Dataset
 from harness.inputs.prepare import run_inputs, training_sha256
+from harness.measuring.machine import machine
 from harness.measuring.others import used_by_command
 from harness.planning.plan import RunPlan
 from harness.planning.trainable import prepared_data
@@ -63,6 +64,7 @@ def before_the_start(plans: Sequence[RunPlan], dataset: Dataset, rules: Rules, *
         device=first.device,
         precision=first.precision,
         threads=first.threads,
+        machine=machine(),
         baseline=baseline_of(plans, baseline),
         turn_s=rules.turn_s,
         share=rules.share,

@@ -33,14 +33,14 @@ def test_a_record_survives_its_line() -> None:
     line = made.to_json()
     assert "\n" not in line
     assert Record.from_json(line) == made
-    assert json.loads(line)["schema"] == 5
+    assert json.loads(line)["schema"] == 6
 
 
 def test_a_record_of_the_first_schema_is_read_as_it_is() -> None:
     data = json.loads(record().to_json())
     del data["resumed_from"]
     old = Record.from_json(json.dumps(data | {"schema": 1, "repeat": 0}))
-    assert old.model_copy(update={"schema_version": 5}) == record()
+    assert old.model_copy(update={"schema_version": 6}) == record()
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -78,7 +78,7 @@ def test_a_record_is_frozen_and_knows_its_fields() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("schema", 6),
+        ("schema", 7),
         ("status", "fine"),
         ("started_at", "yesterday"),
         ("run_id", "../../etc"),

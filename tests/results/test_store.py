@@ -82,7 +82,7 @@ def test_what_is_no_set_is_named(tmp_path: Path) -> None:
         ("{", "not JSON"),
         ("[]", "not a result set"),
         ('{"schema": 1}', "name: Field required"),
-        ('{"schema": 7}', "written under schema 7, this harness knows 5: upgrade"),
+        ('{"schema": 7}', "written under schema 7, this harness knows 6: upgrade"),
         ('{"schema": "x"}', "no known schema"),
         ("[" * 100_000, "not JSON"),
     ):
@@ -126,7 +126,7 @@ def test_damage_in_the_middle_costs_those_lines_alone(results: ResultSet) -> Non
         b"not json",
         b"\xff\xfe\x00",
         b"[]",
-        lines[0].replace(b'"schema":5', b'"schema":9'),
+        lines[0].replace(b'"schema":6', b'"schema":9'),
         lines[1],
         lines[2][:-9],
         b'{"schema": 1, "run_id": ["',
@@ -137,7 +137,7 @@ def test_damage_in_the_middle_costs_those_lines_alone(results: ResultSet) -> Non
     assert [row.round for row in rows] == [0, 1, 2, 3]
     said = {d.line: d.reason for d in damaged}
     assert set(said) == {3, 4, 5, 6, 8, 9, 10, 11, 13}
-    assert said[6] == "written under schema 9, this harness knows 5: upgrade the harness to read it"
+    assert said[6] == "written under schema 9, this harness knows 6: upgrade the harness to read it"
     assert said[10] == f"longer than {LINE_LIMIT} bytes"
     assert said[11] == said[13] == "run torch-mlp-mnist-s0-r1 has a record already"
     assert said[3].startswith("not a record: Invalid JSON")
