@@ -125,7 +125,10 @@ RUN_COLUMNS: tuple[Column, ...] = (
     _column("fingerprint_data", "text", "fingerprints.data"),
     _column("fingerprint_schedule", "text", "fingerprints.schedule"),
     _column("fingerprint_initial_weights", "text", "fingerprints.initial_weights"),
+    _column("machine_id", "text", "environment.machine_id"),
     _column("cpu", "text", "environment.cpu"),
+    _column("instruction_sets", "text", "environment.instruction_sets"),
+    _column("gpu", "text", "environment.gpu"),
     _column("cores", "integer", "environment.cores"),
     _column("cpu_quota", "figure", "environment.cpu_quota"),
     _column("ram_mb", "figure", "environment.ram_mb"),
@@ -144,7 +147,8 @@ FINGERPRINTS = tuple(column.name for column in RUN_COLUMNS if column.name.starts
 class CaseKey(NamedTuple):
     """What runs must share to be compared: their training by its identity (``results.identity``) and the conditions.
 
-    Sets were measured at different times, so each has its own cases.
+    Sets were measured at different times, so each has its own cases, and rates of several machines have little in
+    common. ``machine`` is one machine, or where ratios count alone, which are taken within one, all of its kind.
     """
 
     training: str
@@ -152,6 +156,7 @@ class CaseKey(NamedTuple):
     precision: str
     threads: int
     set: str
+    machine: str
 
 
 class SubjectKey(NamedTuple):
@@ -172,7 +177,7 @@ CASE = CaseKey._fields
 SUBJECT = SubjectKey._fields
 NAMES = ("model", "dataset", "recipe")
 """What a case is called, by its first run: names are labels and decide nothing."""
-PAIR = ("seed", "round")
+PAIR = ("seed", "round", "machine")
 """What two runs must share beside the case to be a pair: measured close together, from the same start."""
 
 

@@ -18,9 +18,10 @@ from results.statistics import Ratio, Verdict, ratio_unpaired
 from results.summary import per_seed
 from results.tables import Results
 
-KEY = (*(name for name in CASE if name != "set"), "backend", "tuning")
+KEY = (*(name for name in CASE if name not in ("set", "machine")), "backend", "tuning")
 """What runs of the two sets must share to be held against one another; the framework's version may differ."""
-_CALLED = (*NAMES, *(name for name in KEY if name != "training"), "own_version")
+_OWN = ("own_version", "own_machine")
+_CALLED = (*NAMES, *(name for name in KEY if name != "training"), *_OWN)
 
 Groups = dict[tuple[Any, ...], pd.DataFrame]
 
@@ -28,24 +29,29 @@ Groups = dict[tuple[Any, ...], pd.DataFrame]
 def compare(results: Results) -> pd.DataFrame:
     """One row per training, its conditions, backend and manner that either of the two sets has.
 
-    Columns: KEY; ``version_before``, ``version_after``; ``runs_before``, ``runs_after`` (that went well) and of these
-    ``noisy_before``, ``noisy_after``; ``train_samples_per_second_before`` and ``_after`` (medians); ``ratio`` (after
-    over before) with ``ratio_low``, ``ratio_high``; ``verdict`` and ``reason``; ``accuracy_before``, ``accuracy_after``
-    (medians). Raises ValueError unless there are exactly two sets.
+    Columns: KEY; ``machine``, "" unless one of the sets was made on several; ``version_before``, ``version_after``;
+    ``runs_before``, ``runs_after`` (that went well) and of these ``noisy_before``, ``noisy_after``;
+    ``train_samples_per_second_before`` and ``_after`` (medians); ``ratio`` (after over before) with ``ratio_low``,
+    ``ratio_high``; ``verdict`` and ``reason``; ``accuracy_before``, ``accuracy_after`` (medians). Raises ValueError
+    unless there are exactly two sets.
     """
     if len(results.sets) != 2:
         raise ValueError(f"two result sets are compared, got {len(results.sets)}")
     current = results.runs[results.runs["current"]]
     versions = current.groupby(["set", "backend"])["version"].nunique()
     mixed = set(versions[versions > 1].index.get_level_values("backend"))
-    current = current.assign(own_version=current["version"].where(current["backend"].isin(mixed), ""))
+    several = current.groupby("set")["machine"].nunique().max() > 1
+    current = current.assign(
+        own_version=current["version"].where(current["backend"].isin(mixed), ""),
+        own_machine=current["machine"] if several else "",
+    )
     before, after = (_groups(current[current["set"] == name]) for name in results.names)
     return pd.DataFrame([_row(*row) for row in _rows(before, after, current.head(0))])
 
 
 def _groups(runs: pd.DataFrame) -> Groups:
-    """Of a backend that one of the sets has in several versions, each version is held against its like alone."""
-    return {tuple(key): group for key, group in runs.groupby([*KEY, "own_version"], sort=False, dropna=False)}
+    """What one of the sets has of several versions or machines is held against its like alone."""
+    return {tuple(key): group for key, group in runs.groupby([*KEY, *_OWN], sort=False, dropna=False)}
 
 
 def _rows(
@@ -73,7 +79,7 @@ def _row(key: tuple[Any, ...], before: pd.DataFrame, after: pd.DataFrame) -> dic
     old, new = (runs[runs["status"] == "ok"] for runs in (before, after))
     found = _ratio(old, new)
     size = found.estimate
-    row = dict(zip(KEY, key[: len(KEY)], strict=True))
+    row = dict(zip(KEY, key[: len(KEY)], strict=True)) | {"machine": key[-1]}
     for name, runs, ok in (("before", before, old), ("after", after, new)):
         row[f"version_{name}"] = ", ".join(sorted(set(runs["framework_version"].dropna()))) or None
         row[f"runs_{name}"] = len(ok)

@@ -25,6 +25,7 @@ class Labels:
         self._cases: dict[CaseKey, str] = {}  # a table of all runs asks for the same few again and again
         self._subjects: dict[SubjectKey, str] = {}
         self._varying = {key for key in (*CASE, *SUBJECT, "recipe") if runs[key].nunique(dropna=False) > 1}
+        self.machines = _told_apart(runs)  # those, and kinds of them, whose names tell something
         self._versions = set(runs.groupby("backend")["version"].nunique().loc[lambda n: n > 1].index)
         self._own_recipe = bool((runs["recipe"] == runs["model"]).all())
         firsts = runs.drop_duplicates("training")
@@ -58,9 +59,14 @@ class Labels:
                     key.precision if "precision" in self._varying else None,
                     self._words("threads_count", count=key.threads) if "threads" in self._varying else None,
                     key.set if "set" in self._varying and key.set else None,
+                    self.machine(key) or None,
                 ]
             )
         return self._cases[key]
+
+    def machine(self, key: CaseKey) -> str:
+        """E.g. "machine A"; empty where that tells nothing."""
+        return self._words("machine_name", name=key.machine) if key.machine in self.machines else ""
 
     def subject(self, key: SubjectKey) -> str:
         """E.g. "torch", or "torch (2.12.0, default)"."""
@@ -91,6 +97,15 @@ class Labels:
     def look(self, key: SubjectKey) -> Look:
         """The look of a subject: the backend's colour, dashes and hatches tell its variants apart."""
         return look(key.backend, self._variants[key.backend].index(key))
+
+
+def _told_apart(runs: pd.DataFrame) -> set[str]:
+    """The machines, and the kinds of machine, of which a set has several."""
+    found: set[str] = set()
+    for column in ("machine", "machine_kind"):
+        if (runs.groupby("set")[column].nunique() > 1).any():
+            found |= set(runs[column])
+    return found
 
 
 def _bracketed(extras: list[str | None]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -46,21 +47,21 @@ class Selection:
         return [record for subject in subjects for record in self.whole(subject.ok)]
 
     def at_common_start(self, case: Case) -> list[tuple[Subject, Record]]:
-        """One run per subject, all of the same seed and round, of those subjects that have it."""
+        """One run per subject, all of the same seed, round and machine, of those subjects that have it."""
         start = common_start(case)
         return [(subject, record) for subject in case.subjects for record in self.whole(_at(subject, start))[:1]]
 
 
-def common_start(case: Case) -> tuple[int, ...]:
-    """Seed and round for which most subjects have a run that went well; the earliest of equals."""
-    counts: dict[tuple[int, ...], int] = {}
+def common_start(case: Case) -> tuple[Any, ...]:
+    """Seed, round and machine for which most subjects have a run that went well; the earliest of equals."""
+    counts: dict[tuple[Any, ...], int] = {}
     for subject in case.subjects:
         for key in subject.ok[list(PAIR)].drop_duplicates().itertuples(index=False, name=None):
             counts[key] = counts.get(key, 0) + 1
     return max(sorted(counts), key=counts.__getitem__, default=())
 
 
-def _at(subject: Subject, start: tuple[int, ...]) -> pd.DataFrame:
+def _at(subject: Subject, start: tuple[Any, ...]) -> pd.DataFrame:
     ok = subject.ok
     chosen = pd.Series(bool(start), index=ok.index)
     for column, value in zip(PAIR, start, strict=False):

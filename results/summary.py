@@ -1,8 +1,8 @@
 """The summary: what the repeats of each backend on each case amount to, and how they stand to the baseline.
 
 Runs are pooled only if they are of one training and agree in everything but seed, round and attempt. A ratio to the
-baseline is taken within rounds. What a training's seed decides (accuracies, losses) is one sample per seed, however
-often the seed was repeated.
+baseline is taken within rounds and machines, and ratios of machines of one kind are pooled, which their rates are not.
+What a training's seed decides (accuracies, losses) is one sample per seed, however often the seed was repeated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -41,7 +41,7 @@ def choose_baseline(runs: pd.DataFrame, wanted: str | None, studied: str | None)
 
 
 def summarise(runs: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
-    """One row per case and subject (``results.columns``), in the order in which they first ran.
+    """One row per case, each machine by itself, and subject (``results.columns``), in the order of their first run.
 
     Columns: NAMES, CASE and SUBJECT; ``runs``, ``ok``, ``noisy`` (counts of current runs) and ``seeds``;
     ``too_disturbed``: figures whose interval is too wide to tell anything and has no bounds here;
@@ -110,17 +110,20 @@ class Case:
             yield tuple(subject for subject in self.subjects if subject.key.tuning == manner)
 
 
-def cases(runs: pd.DataFrame) -> Iterator[Case]:
-    """The cases of a run table and their subjects, both in the order of their first run."""
+def cases(runs: pd.DataFrame, *, by: Literal["machine", "machine_kind"] = "machine") -> Iterator[Case]:
+    """The cases of a run table and their subjects, both in the order of their first run.
+
+    ``by`` machine_kind a case has the runs of all machines of one kind: for ratios, not for what is in units.
+    """
     current = runs[runs["current"]]
-    for key, group in _groups(current, CASE):
+    for key, group in _groups(current, (*(name for name in CASE if name != "machine"), by)):
         subjects = (Subject(SubjectKey(*subject), runs) for subject, runs in _groups(group, SUBJECT))
         first = group.iloc[0]
         yield Case(CaseKey(*key), tuple(subjects), *(str(first[name]) for name in NAMES))
 
 
 def pairs(subject: Subject, peer: Subject, column: str) -> pd.DataFrame:
-    """``subject`` and ``peer`` values of a column in rounds where both ran well.
+    """``subject`` and ``peer`` values of a column in rounds where both ran well, on one machine.
 
     Runs of one training and seed have the same inputs (``results.identity``). A run without fingerprints has no pair:
     nothing shows that it had them. Where either has several runs of one round (single runs are all of the first), the

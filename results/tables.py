@@ -18,8 +18,9 @@ import pandas as pd
 from results.collector import paused
 from results.columns import CASE, PAIR, RUN_COLUMNS, SUBJECT, Kind
 from results.identity import trainings
+from results.machines import TOLD_SINCE, Said, identified
 from results.race import Race, pooled
-from results.record import Record, Row
+from results.record import MachineRecord, Record, Row
 from results.store import Damaged, ResultSet
 from results.summary import choose_baseline, summarise
 
@@ -46,14 +47,25 @@ class Results:
         self.sets = tuple(sets)
         self.names = _distinct_names(self.sets)
         self.damaged: list[Damaged] = []
-        self.races: list[tuple[str, Race]] = []  # with the name of their set, all of one training as one
         self.rows: list[tuple[str, Row]] = []  # with the name of their set, in file order
+        raced: list[tuple[str, Race]] = []
         for name, one in zip(self.names, self.sets, strict=True):
             rows, damaged = one.rows()
             races, broken = one.races()
             self.damaged += [*damaged, *broken]
-            self.races += [(name, race) for race in pooled(races)]
+            raced += [(name, race) for race in races]
             self.rows += [(name, row) for row in rows]
+        told = [Said(row.environment, row.schema_version >= TOLD_SINCE) for _, row in self.rows]
+        told += [Said(race.machine or MachineRecord(), race.machine is not None) for _, race in raced]
+        places = identified(told)
+        self._places = places[: len(self.rows)]
+        self.machines = tuple(dict.fromkeys(places))  # of runs and races, as they first appear
+        groups: dict[tuple[str, str], list[Race]] = {}
+        for (name, race), place in zip(raced, places[len(self.rows) :], strict=True):
+            known = race.model_copy(update={"machine": place.facts})  # races of before may not say it
+            groups.setdefault((name, place.kind), []).append(known)
+        # With set and kind of machine, all of one training as one.
+        self.races = [(*key, race) for key, races in groups.items() for race in pooled(races)]
 
     def __repr__(self) -> str:
         """What there is, and what can be asked of it."""
@@ -77,6 +89,7 @@ class Results:
         - ``training``: the identity of what was trained (``results.identity``), by which runs are held together;
         - ``version``: the framework's; of a run that died before it could say it, the one that all other runs of its
           backend in the set say, else "";
+        - ``machine``, ``machine_kind``: where it ran (``results.machines``);
         - ``current``: False for a run that a later attempt repeats, which no summary counts;
         - ``time_to_X_s``, ``reached_X``: training seconds to test accuracy X (NaN: not reached) and whether it was.
         """
@@ -95,7 +108,10 @@ class Results:
         runs["started_at"] = pd.to_datetime(runs["started_at"], format="ISO8601", utc=True)
         runs["training"] = pd.Series(trainings(rows), dtype="object")
         runs["version"] = _versions(runs)
-        latest = runs.groupby([*CASE, *SUBJECT, *PAIR], dropna=False)["attempt"].transform("max")
+        runs["machine"] = pd.Series([place.name for place in self._places], dtype="object")
+        runs["machine_kind"] = pd.Series([place.kind for place in self._places], dtype="object")
+        same = list(dict.fromkeys([*CASE, *SUBJECT, *PAIR]))
+        latest = runs.groupby(same, dropna=False)["attempt"].transform("max")
         runs["current"] = (runs["attempt"] == latest).astype(bool)
         return runs
 
@@ -117,7 +133,7 @@ class Results:
         return table
 
     def summary(self, baseline: str | None = None) -> pd.DataFrame:
-        """One row per case and subject (see ``results.summary``)."""
+        """One row per case, machine and subject (see ``results.summary``)."""
         return summarise(self.runs, self.baseline(baseline))
 
     def baseline(self, wanted: str | None = None) -> str | None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness.cli.progress import console
 from harness.planning.plan import RunPlan
-from results.formatting import cell, duration, interval, plain
+from results.formatting import ABSENT, cell, duration, interval, plain
 from results.race import Race, Racer
 from results.race_words import sentences
 from results.words import Words
@@ -76,13 +76,14 @@ def print_race(race: Race) -> None:
         print(f"- {sentence}")
 
 
-def print_ranks(race: Race) -> None:
-    """The table of a race, on stdout."""
+def print_ranks(race: Race, machine: str = "", *, rates: bool = True) -> None:
+    """The table of a race, on stdout. Of several machines in one there are no ``rates``."""
     from harness.cli.tables import print_table
 
-    conditions = f"{race.device}, {race.precision}, {race.threads} threads"
+    conditions = f"{race.device}, {race.precision}, {race.threads} threads" + (f", {machine}" if machine else "")
     title = f"Race by turns: {plain(race.model)} on {plain(race.dataset)}, {conditions}"
-    print_table(title, COLUMNS, list(rows(race)), right=COLUMNS[1:])
+    told = [[row[0], row[1] if rates else ABSENT, *row[2:]] for row in rows(race)]
+    print_table(title, COLUMNS, told, right=COLUMNS[1:])
 
 
 def name(race: Race, racer: Racer) -> str:

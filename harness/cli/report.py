@@ -12,7 +12,7 @@ from harness.planning import options
 if TYPE_CHECKING:
     from results.report import Report
 
-TOLD = ("sameness", "change", "race", "speed", "accuracy", "problem", "warning")
+TOLD = ("sameness", "change", "agreement", "race", "speed", "accuracy", "problem", "warning")
 """Levels of findings that are told on the terminal; the report has all."""
 
 
@@ -64,8 +64,8 @@ def print_report(made: Report, *, json: bool = False, csv: bool = False) -> None
         return
     for table in text_tables(made.analysis):
         print_table(table.title, table.columns, table.rows, right=table.right)
-    for race in made.analysis.races.values():
-        print_ranks(race)
+    for key, race in made.analysis.races.items():
+        print_ranks(race, made.analysis.labels.machine(key), rates=len(made.analysis.machines_of(key)) == 1)
     for sentence in chief_findings(made.analysis, TOLD):
         print(f"- {sentence}")
     print(made.html)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import get_args
 
+from results.findings.agreement import agreement
 from results.findings.finding import Analysis, Finding, Level
 from results.findings.leaving import leaving
 from results.findings.outcome import accuracy, memory, targets
+from results.findings.places import machines
 from results.findings.racing import raced
 from results.findings.sameness import sameness
 from results.findings.speed import changes, far_slower, fastest, first_step, ladder, wide
@@ -19,7 +21,6 @@ from results.findings.trust import (
     damaged,
     failed,
     fingerprints,
-    machines,
     namesakes,
     noisy,
     nonconforming_backends,
@@ -31,8 +32,8 @@ __all__ = ["LEVELS", "Analysis", "Finding", "collect"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 RULES: tuple[Callable[[Analysis], Iterator[Finding]], ...] = (
-    sameness, changes, raced, fastest, ladder, far_slower, accuracy, leaving, memory, failed,
-    nonconforming_backends, namesakes, fingerprints, noisy, threads, machines, first_step, targets, wide, damaged,
+    sameness, changes, machines, agreement, raced, fastest, ladder, far_slower, accuracy, leaving, memory, failed,
+    nonconforming_backends, namesakes, fingerprints, noisy, threads, first_step, targets, wide, damaged,
 )  # fmt: skip
 
 

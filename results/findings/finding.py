@@ -21,7 +21,7 @@ from results.tables import Results
 from results.words import Words
 from specs.versioned import version_order
 
-Level = Literal["sameness", "change", "race", "speed", "accuracy", "memory", "problem", "warning", "note"]
+Level = Literal["sameness", "change", "agreement", "race", "speed", "accuracy", "memory", "problem", "warning", "note"]
 
 NAMED = 4
 """Of more things than this a sentence names only the first."""
@@ -55,7 +55,19 @@ class Analysis:
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
-        return tuple(cases(self.results.runs))
+        """Those that verdicts are given on: of each kind of machine, by ratios."""
+        return tuple(cases(self.results.runs, by="machine_kind"))
+
+    @cached_property
+    def measured(self) -> tuple[Case, ...]:
+        """Those whose figures stand in their units: of each machine by itself."""
+        several = any(machine.name != machine.kind for machine in self.results.machines)
+        return tuple(cases(self.results.runs)) if several else self.cases
+
+    def machines_of(self, key: CaseKey) -> tuple[Case, ...]:
+        """The measured cases that a case on a kind of machine is made of."""
+        kinds = {machine.name: machine.kind for machine in self.results.machines}
+        return tuple(case for case in self.measured if case.key._replace(machine=kinds[case.key.machine]) == key)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -68,14 +80,14 @@ class Analysis:
 
     @cached_property
     def races(self) -> dict[CaseKey, Race]:
-        """The race of each case, all that were run of it in one."""
+        """The race of each case, all that were run of it on one kind of machine in one."""
         trained = {
             (name, row.fingerprints.training): training
             for (name, row), training in zip(self.results.rows, self.results.runs["training"], strict=True)
         }
         return {
-            CaseKey(trained[name, race.training], race.device, race.precision, race.threads, name): race
-            for name, race in self.results.races
+            CaseKey(trained[name, race.training], race.device, race.precision, race.threads, name, kind): race
+            for name, kind, race in self.results.races
             if (name, race.training) in trained
         }
 
@@ -130,10 +142,14 @@ class Analysis:
         return self.named([subject.key for subject in subjects])
 
 
+def medians(subject: Subject, column: str) -> list[float]:
+    """The median of a figure over its good runs on each machine that has it."""
+    return subject.ok.groupby("machine", sort=False)[column].median().dropna().tolist()
+
+
 def speed(subject: Subject) -> float | None:
-    """The median training throughput of its good runs, in samples a second."""
-    values = subject.ok["train_samples_per_second"].dropna()
-    return float(values.median()) if len(values) else None
+    """The median training throughput of its good runs, in samples a second; of several machines, on the fastest."""
+    return max(medians(subject, "train_samples_per_second"), default=None)
 
 
 def extent(column: str, values: Sequence[float]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from results.findings.finding import Analysis, Finding, extent
+from results.findings.finding import Analysis, Finding, extent, medians
 from results.formatting import figure, interval
 from results.statistics import EQUIVALENCE_MARGIN, Verdict
 from results.summary import Subject, accuracy_equivalence, per_seed, speed_ratio
@@ -68,7 +68,7 @@ def memory(analysis: Analysis) -> Iterator[Finding]:
     """Per case and manner: the least peak and the greatest; that one needs less is said only where it is sure."""
     for case in analysis.cases:
         for subjects in case.in_manners():
-            peaks = {s: s.ok["peak_rss_mb"].median() for s in subjects if s.ok["peak_rss_mb"].notna().any()}
+            peaks = {s: max(own) for s in subjects if (own := medians(s, "peak_rss_mb"))}
             if len(peaks) < 2:
                 continue
             least, most = min(peaks, key=peaks.__getitem__), max(peaks, key=peaks.__getitem__)
@@ -76,6 +76,6 @@ def memory(analysis: Analysis) -> Iterator[Finding]:
             others += [speed_ratio(most, other, "peak_rss_mb").verdict for other in peaks if other is not most]
             yield analysis.say(
                 "memory" if set(others) == {Verdict.FASTER} else "memory_measured", "memory", case,
-                least=analysis.labels.subject(least.key), least_mb=figure("peak_rss_mb", peaks[least]),
-                most=analysis.labels.subject(most.key), most_mb=figure("peak_rss_mb", peaks[most]),
+                least=analysis.labels.subject(least.key), least_mb=extent("peak_rss_mb", medians(least, "peak_rss_mb")),
+                most=analysis.labels.subject(most.key), most_mb=extent("peak_rss_mb", medians(most, "peak_rss_mb")),
             )  # fmt: skip

@@ -11,8 +11,8 @@ import pandas as pd
 
 from results.columns import CaseKey, SubjectKey
 from results.comparison import compare
-from results.findings.finding import Analysis, Finding, some, speed
-from results.formatting import cell, duration, figure, interval, plain
+from results.findings.finding import Analysis, Finding, extent, medians, some, speed
+from results.formatting import cell, duration, interval, plain
 from results.ladder import RATE, ladders
 from results.palette import REFERENCE
 from results.rounds import MOST, rounds_wanted
@@ -62,7 +62,7 @@ def fastest(analysis: Analysis) -> Iterator[Finding]:
         if case.key in analysis.races and analysis.races[case.key].ranked:
             continue
         for subjects in case.in_manners():
-            ranked = _ranked([s for s in subjects if speed(s) is not None and not _nonconforming(analysis, s)])
+            ranked = _ranked([s for s in subjects if speed(s) is not None and not nonconforming(analysis, s)])
             if ranked and ranked[1]:
                 yield from _ranking(analysis, case, *ranked)
 
@@ -93,7 +93,7 @@ def _ranking(
         if r.verdict is Verdict.FASTER and r.estimate is not None
     ]
     values = {
-        "rate": figure(RATE, speed(best)),
+        "rate": extent(RATE, medians(best, RATE)),
         "others": analysis.words.join(slower),
         "leaders": analysis.names([best, *same]),
         "margin": f"{100 * (SAME_SPEED - 1):.0f}",
@@ -139,7 +139,7 @@ def _undecided(
 def _why(analysis: Analysis, first: Subject, second: Subject) -> str:
     """Whose rates vary most from round to round, and how many of its runs were disturbed."""
     both = pairs(first, second, RATE)
-    spread = {first: _spread(both["subject"]), second: _spread(both["peer"])}
+    spread = {first: _spread(both["subject"], both["machine"]), second: _spread(both["peer"], both["machine"])}
     uneven = max(spread, key=lambda subject: spread[subject])
     said = analysis.words(
         "uneven", backend=analysis.labels.subject(uneven.key), spread=f"{100 * (math.exp(spread[uneven]) - 1):.0f}"
@@ -149,12 +149,14 @@ def _why(analysis: Analysis, first: Subject, second: Subject) -> str:
     return f"{said} {analysis.words('uneven_disturbed', count=uneven.noisy, runs=len(uneven.ok))}"
 
 
-def _spread(rates: pd.Series[float]) -> float:
-    """The standard deviation of the logarithms of some rates."""
-    return float(np.log(rates).std())
+def _spread(rates: pd.Series[float], machines: pd.Series[str]) -> float:
+    """The standard deviation of the logarithms of some rates, over the machines that have several."""
+    spreads = rates.map(math.log).groupby(machines).std()
+    return float(np.nanmax(spreads, initial=0.0))
 
 
-def _nonconforming(analysis: Analysis, subject: Subject) -> bool:
+def nonconforming(analysis: Analysis, subject: Subject) -> bool:
+    """Whether it failed conformance, or its proof of the case: it has no rank."""
     if subject.disproved:
         return True
     status = analysis.conformance(subject.key)
@@ -203,7 +205,7 @@ def far_slower(analysis: Analysis) -> Iterator[Finding]:
 def first_step(analysis: Analysis) -> Iterator[Finding]:
     """One finding per subject whose first steps take long, with the cases where they do."""
     slow: dict[str, list[str]] = {}
-    for case in analysis.cases:
+    for case in analysis.measured:
         for subject in case.subjects:
             first, step = subject.ok["first_step_s"].median(), subject.ok["step_p50_ms"].median()
             if first >= FIRST_STEP_LEAST_S and first * 1000 >= FIRST_STEP_TIMES * step:

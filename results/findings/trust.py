@@ -7,7 +7,7 @@ from itertools import chain
 
 from results.columns import FINGERPRINTS
 from results.comparison import differing_inputs
-from results.findings.finding import NAMED, Analysis, Finding, some
+from results.findings.finding import Analysis, Finding, some
 from results.formatting import cell, is_absent, plain
 from results.identity import differences
 from results.threads import IDLE, exceeded
@@ -107,20 +107,6 @@ def threads(analysis: Analysis) -> Iterator[Finding]:
         if idle:
             said = analysis.words.join([f"{name} {cell('busy_threads', busy)}" for name, busy in idle.items()])
             yield analysis.say("threads_idle", "note", case, busy=said, threads=allowed)
-
-
-def machines(analysis: Analysis) -> Iterator[Finding]:
-    """Sets or runs that come from different machines."""
-    runs = analysis.results.runs
-    for column in ("cpu", "cores", "os"):
-        found = [plain(str(value)) for value in runs[column].dropna().unique()]
-        if len(found) > 1:
-            yield analysis.say(
-                "machines",
-                "warning",
-                what=analysis.words(f"machine_{column}"),
-                values=analysis.words.join(found[:NAMED]),
-            )
 
 
 def damaged(analysis: Analysis) -> Iterator[Finding]:

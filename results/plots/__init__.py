@@ -48,20 +48,23 @@ def draw(analysis: Analysis) -> Iterator[Plot]:
     drawn = replace(analysis, words=Words("en"))  # matplotlib's own font has no Chinese
     selection = analysis.selection
     with styled():
-        for number, start in enumerate(range(0, len(drawn.cases), PANELS), start=1):
-            cases = drawn.cases[start : start + PANELS]
-            part = f"-{number}" if len(drawn.cases) > PANELS else ""
-            yield from _finished(f"race{part}", "race", "", cases, races.race(drawn, cases))
-            yield from _finished(f"throughput{part}", "throughput", "", cases, bars.throughput(drawn, cases))
-            yield from _finished(f"ladder{part}", "ladder", "", cases, ladders.ladder(drawn, cases))
-            yield from _finished(f"memory{part}", "memory", "", cases, bars.memory(drawn, cases))
-            yield from _finished(f"phases{part}", "phases", "", cases, bars.phases(drawn, cases))
-        several_sets = len({case.key.set for case in drawn.cases}) > 1
+        for start in range(0, len(drawn.measured), PANELS):
+            for kind, every, make in (
+                ("race", drawn.cases, races.race),
+                ("throughput", drawn.measured, bars.throughput),
+                ("ladder", drawn.measured, ladders.ladder),
+                ("memory", drawn.measured, bars.memory),
+                ("phases", drawn.measured, bars.phases),
+            ):
+                cases = every[start : start + PANELS]
+                part = f"-{start // PANELS + 1}" if len(every) > PANELS else ""
+                yield from _finished(f"{kind}{part}", kind, "", cases, make(drawn, cases))
         for case in drawn.cases:
-            about = analysis.labels.case(case.key)
-            name = _name(analysis, case, several_sets=several_sets)
+            about, name = analysis.labels.case(case.key), _name(analysis, case)
             yield from _finished(f"loss-{name}", "loss", about, [case], curves.loss(drawn, selection, case))
-            yield from _finished(f"accuracy-{name}", "accuracy", about, [case], curves.accuracy(drawn, case))
+            for own in drawn.machines_of(case.key):
+                said, file = analysis.labels.case(own.key), f"accuracy-{_name(analysis, own)}"
+                yield from _finished(file, "accuracy", said, [own], curves.accuracy(drawn, own))
             yield from _finished(
                 f"confusion-{name}", "confusion", about, [case], images.confusion(drawn, selection, case)
             )
@@ -71,12 +74,13 @@ def draw(analysis: Analysis) -> Iterator[Plot]:
             yield from _finished(name, "gallery", dataset, shown, images.gallery(drawn, selection, dataset))
 
 
-def _name(analysis: Analysis, case: Case, *, several_sets: bool) -> str:
+def _name(analysis: Analysis, case: Case) -> str:
     """What a case's plots are called: by its names and conditions, and its number where the names are not its alone."""
     key, number = case.key, analysis.labels.number(case.key.training)
     parts = [case.dataset, case.model, case.recipe, key.device, key.precision, str(key.threads)]
-    parts += [key.set] if several_sets else []
-    return _slug("-".join(parts)) + (f"-{number}" if number > 1 else "")
+    parts += [key.set] if len({other.key.set for other in analysis.cases}) > 1 else []
+    machine = f"-{_slug(key.machine)}" if key.machine in analysis.labels.machines else ""
+    return _slug("-".join(parts)) + machine + (f"-{number}" if number > 1 else "")
 
 
 def _finished(name: str, kind: str, about: str, cases: Sequence[Case], figure: Figure | None) -> Iterator[Plot]:

@@ -13,14 +13,14 @@ from results.findings import LEVELS, Analysis, Finding, collect
 from results.formatting import cell, is_absent, moment, plain, plain_lines, unit
 from results.plots import Plot
 from results.record import Row
-from results.report import page_tables
+from results.report import machine_tables, page_tables
 from results.report.page_tables import Table
 from results.words import Words
 
 FAILURES = 30
 """Failures shown with their logs; the others are in the table of all runs."""
 _MACHINE = (
-    *("cpu", "cores", "cpu_quota", "threads", "ram_mb", "os"),
+    *("cpu", "cores", "cpu_quota", "threads", "ram_mb", "gpu", "os"),
     *("governor", "matmul_peak_gflops", "git_commit"),
 )
 
@@ -73,6 +73,7 @@ class Page:
     failures: list[Failure]
     more_failures: int
     machine: list[tuple[str, str]]
+    machines: Table | None
     software: list[Software]
     fingerprints: Table
     runs: Table
@@ -81,13 +82,12 @@ class Page:
 def assemble(analysis: Analysis, plots: Sequence[Plot]) -> Page:
     """The page of a analysis with its plots."""
     words, results = analysis.words, analysis.results
-    whole = zip(results.rows, results.runs["training"], strict=True)
-    bad = [(CaseKey(training, row.device, row.precision, row.threads, name), row) for (name, row), training in whole
-           if row.status != "ok"]  # fmt: skip
-    tables = [
-        make(analysis) for make in (page_tables.speed, page_tables.ladder, page_tables.accuracy, page_tables.resources)
-    ]
-    tables = [table for table in tables if table.rows or table.name != "ladder"]
+    whole = zip(results.rows, results.runs["training"], results.runs["machine"], strict=True)
+    bad = [(CaseKey(training, row.device, row.precision, row.threads, name, machine), row)
+           for (name, row), training, machine in whole if row.status != "ok"]  # fmt: skip
+    own = page_tables
+    tables = [make(analysis) for make in (machine_tables.agreement, own.speed, own.ladder, own.accuracy, own.resources)]
+    tables = [table for table in tables if table.rows or table.name not in ("agreement", "ladder")]
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return Page(
         words=words,
@@ -102,6 +102,7 @@ def assemble(analysis: Analysis, plots: Sequence[Plot]) -> Page:
         failures=[_failure(analysis, key, row) for key, row in bad[:FAILURES]],
         more_failures=max(0, len(bad) - FAILURES),
         machine=_machine(analysis),
+        machines=machine_tables.machines(analysis),
         software=list(_software(analysis)),
         fingerprints=page_tables.fingerprints(analysis),
         runs=page_tables.runs(analysis),
@@ -126,6 +127,7 @@ _SHOWN = {
     "memory": ("resources", "memory"), "threads_exceeded": ("resources", ""), "first_step": ("resources", "phases"),
     "failed": ("failures", ""), "namesakes": ("fingerprints", ""), "no_fingerprints": ("fingerprints", ""),
     "noisy": ("runs", ""), "machines": ("environment", ""), "nonconforming": ("conformance", ""),
+    "machine_kinds": ("machines", ""), "agreement": ("agreement", ""),
     "unchecked": ("conformance", ""), "change": ("changes", ""), "target_missed": ("accuracy", "accuracy"),
 }  # fmt: skip
 """Where the figures of a finding are, by its key or else by its level: the table or section, and the kind of plot."""
@@ -151,11 +153,13 @@ def _links(
     analysis: Analysis, one: Finding, rows: Mapping[tuple[str, Any], str], plots: Sequence[Plot]
 ) -> Iterator[tuple[str, str]]:
     where, kind = _SHOWN.get(one.key) or _SHOWN.get(one.level) or ("", "")
+    parts = [] if one.case is None else [case.key for case in analysis.machines_of(one.case)]
     if where:
-        own = [row for (table, key), row in rows.items() if (table, key[0]) == (where, one.case)]
+        own = [row for (table, key), row in rows.items() if table == where and key[0] in parts]
         anchor = rows.get((where, (one.case, one.subject))) or next(iter(own), where)
         yield analysis.words("jump_row" if anchor != where else f"heading_{where}"), anchor
-    plot = next((plot for plot in plots if plot.kind == kind and (one.case is None or one.case in plot.cases)), None)
+    shown = (plot for plot in plots if plot.kind == kind)
+    plot = next((plot for plot in shown if one.case is None or {one.case, *parts} & {*plot.cases}), None)
     if plot is not None:
         yield analysis.words("jump_plot"), f"plot-{plot.name}"
 
@@ -181,11 +185,11 @@ def _failure(analysis: Analysis, key: CaseKey, row: Row) -> Failure:
 
 
 def _machine(analysis: Analysis) -> list[tuple[str, str]]:
-    """What is true of all runs, and what varies between them."""
+    """What is true of all runs, and what varies between them, unless the machines have a table."""
     facts = []
     for column in _MACHINE:
         values = [value for value in analysis.results.runs[column].dropna().unique() if not is_absent(value)]
-        if not values:
+        if not values or (analysis.labels.machines and len(values) > 1):
             continue
         said = [f"{cell(column, value)} {unit(column).name}".strip() for value in values[:6]]
         title = analysis.words(f"column_{column}")

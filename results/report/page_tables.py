@@ -116,9 +116,9 @@ def summary(analysis: Analysis) -> Table:
     figures = ("test_accuracy", "train_samples_per_second", "train_ratio")
     columns = [
         *_who(analysis),
-        *(_figure(analysis, name) for name in figures),
+        *(figure_column(analysis, name) for name in figures),
         Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_")),
-        _figure(analysis, "peak_rss_mb"),
+        figure_column(analysis, "peak_rss_mb"),
     ]
     return Table.of("summary", analysis.words("about_terminal"), columns, _summary(analysis))
 
@@ -132,11 +132,11 @@ def speed(analysis: Analysis) -> Table:
     columns = [
         *_who(
             analysis,
-            _figure(analysis, "train_ratio"),
+            figure_column(analysis, "train_ratio"),
             Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_")),
-            _figure(analysis, "train_samples_per_second"),
+            figure_column(analysis, "train_samples_per_second"),
         ),
-        *(_figure(analysis, name) for name in figures),
+        *(figure_column(analysis, name) for name in figures),
     ]
     about = analysis.words("about_speed", baseline=plain(analysis.baseline or ""))
     return Table.of("speed", about, columns, _summary(analysis), keyed=True)
@@ -147,7 +147,7 @@ def ladder(analysis: Analysis) -> Table:
     words = analysis.words
 
     def rows() -> Iterable[Mapping[str, Any]]:
-        for one in (one for case in analysis.cases for one in ladders(case)):
+        for one in (one for case in analysis.measured for one in ladders(case)):
             row: dict[str, Any] = one.case.key._asdict() | one.rungs[0].key._asdict() | {"ladder": one}
             row["ok"], row["runs"] = (sum(len(part) for part in parts) for parts in (
                 [s.ok for s in one.rungs], [s.runs for s in one.rungs]))  # fmt: skip
@@ -165,12 +165,7 @@ def ladder(analysis: Analysis) -> Table:
 
     def step(manner: Manner) -> Column:
         def fill(row: Mapping[str, Any]) -> Cell:
-            found: Ratio | None = row["steps"].get(manner)
-            if found is None or found.estimate is None:
-                return Cell(ABSENT)
-            made = _estimated(analysis, "ratio", found.estimate, told=found.reason != "disturbed")
-            said = words(f"verdict_{found.verdict}")
-            return replace(made, detail=f"{made.detail}; {said}" if made.detail else said, css=_css(found.verdict))
+            return ratio_cell(analysis, row["steps"].get(manner))
 
         return Column(words("column_step_up", manner=words(f"tuning_{manner}")), fill, css="number")
 
@@ -194,11 +189,11 @@ def accuracy(analysis: Analysis) -> Table:
     columns = [
         *_who(
             analysis,
-            _figure(analysis, "test_accuracy"),
+            figure_column(analysis, "test_accuracy"),
             Column(analysis.words("column_accuracy_equivalent"), equal),
-            _figure(analysis, "accuracy_difference"),
+            figure_column(analysis, "accuracy_difference"),
         ),
-        *(_figure(analysis, name) for name in ("macro_precision", "macro_recall", "macro_f1", "test_loss")),
+        *(figure_column(analysis, name) for name in ("macro_precision", "macro_recall", "macro_f1", "test_loss")),
         *(
             _time_to(analysis, name.removeprefix("reached_"))
             for name in analysis.results.runs.columns
@@ -215,8 +210,8 @@ def resources(analysis: Analysis) -> Table:
         "import_s", "build_s", "first_step_s", "train_s", "eval_s", "after_import_rss_mb", "device_peak_mb",
         "parameters", "busy_threads", "wanted_threads",
     )  # fmt: skip
-    first = (_figure(analysis, name) for name in ("peak_rss_mb", "total_s"))
-    columns = [*_who(analysis, *first), *(_figure(analysis, name) for name in figures)]
+    first = (figure_column(analysis, name) for name in ("peak_rss_mb", "total_s"))
+    columns = [*_who(analysis, *first), *(figure_column(analysis, name) for name in figures)]
     return Table.of("resources", analysis.words("about_resources"), columns, _summary(analysis), keyed=True)
 
 
@@ -238,12 +233,12 @@ def runs(analysis: Analysis) -> Table:
     columns = [
         Column(words("column_run_id"), lambda row: Cell(plain(row["run_id"])), code=True),
         Column(words("column_case"), lambda row: Cell(_case(analysis, row))),
-        Column(words("column_backend"), lambda row: _backend(analysis, row)),
-        _figure(analysis, "seed"),
-        _figure(analysis, "round"),
+        Column(words("column_backend"), lambda row: backend_cell(analysis, row)),
+        figure_column(analysis, "seed"),
+        figure_column(analysis, "round"),
         Column(words("column_status"), status),
         Column(words("column_notes"), notes),
-        *(_figure(analysis, name) for name in figures),
+        *(figure_column(analysis, name) for name in figures),
         Column(
             words("column_command"), lambda row: Cell(_or_absent(row["command"], 1000)), code=True, css="screen-only"
         ),
@@ -266,15 +261,15 @@ def changes(analysis: Analysis) -> Table | None:
         Column(words("column_case"), lambda row: Cell(_case(analysis, row)), on_page=False),
         Column(words("column_backend"), lambda row: replace(_backend_alone(analysis, row), under=_case(analysis, row))),
         *([Column(words("manner"), lambda row: Cell(words(f"tuning_{row['tuning']}")))] if several else []),
-        _figure(analysis, "ratio"),
+        figure_column(analysis, "ratio"),
         Column(words("column_verdict"), lambda row: _verdict(analysis, row, "")),
-        _figure(analysis, "train_samples_per_second_before"),
-        _figure(analysis, "train_samples_per_second_after"),
+        figure_column(analysis, "train_samples_per_second_before"),
+        figure_column(analysis, "train_samples_per_second_after"),
         Column(words("column_notes"), disturbed),
-        _text(analysis, "version_before"),
-        _text(analysis, "version_after"),
-        _figure(analysis, "accuracy_before"),
-        _figure(analysis, "accuracy_after"),
+        text_column(analysis, "version_before"),
+        text_column(analysis, "version_after"),
+        figure_column(analysis, "accuracy_before"),
+        figure_column(analysis, "accuracy_after"),
     ]
     before, after = (plain(name) for name in analysis.results.names)
     about = words("about_changes", before=before, after=after)
@@ -305,10 +300,10 @@ def conformance(analysis: Analysis) -> Table:
         return Cell(words(f"conformance_{row['verdict']}"), detail, css=kinds[row["verdict"]])
 
     columns = [
-        Column(words("column_backend"), lambda row: _backend(analysis, row)),
-        _text(analysis, "framework_version"),
+        Column(words("column_backend"), lambda row: backend_cell(analysis, row)),
+        text_column(analysis, "framework_version"),
         Column(words("column_status"), verdict),
-        *(_figure(analysis, name) for name in ("passed", "failed", "unsupported")),
+        *(figure_column(analysis, name) for name in ("passed", "failed", "unsupported")),
         Column(words("column_checked_at"), lambda row: Cell(moment(row.get("checked_at", "")))),
     ]
     return Table.of("conformance", words("about_conformance"), columns, rows())
@@ -318,7 +313,7 @@ def fingerprints(analysis: Analysis) -> Table:
     """What each case's runs were given, per seed, and who got it."""
     words = analysis.words
     known = analysis.results.runs.dropna(subset=list(FINGERPRINTS), how="all")
-    keys = [*CASE, "seed", *FINGERPRINTS]
+    keys = [*(name for name in CASE if name != "machine"), "seed", *FINGERPRINTS]
     rows = [
         dict(zip(keys, key, strict=True)) | {"backends": in_order(group["backend"])}
         for key, group in known.groupby(keys, sort=False, dropna=False)
@@ -330,7 +325,7 @@ def fingerprints(analysis: Analysis) -> Table:
 
     columns = [
         Column(words("column_case"), lambda row: Cell(_case(analysis, row))),
-        _figure(analysis, "seed"),
+        figure_column(analysis, "seed"),
         *(part(column) for column in FINGERPRINTS),
         Column(words("column_backend"), lambda row: Cell(words.join([plain(name) for name in row["backends"]]))),
     ]
@@ -351,6 +346,15 @@ def _estimated(analysis: Analysis, name: str, found: Estimate, *, told: bool | N
     return Cell(cell(name, found.median), _detail(analysis, name, row), sort=found.median)
 
 
+def ratio_cell(analysis: Analysis, found: Ratio | None) -> Cell:
+    """A ratio, below it its interval and the verdict."""
+    if found is None or found.estimate is None:
+        return Cell(ABSENT)
+    made = _estimated(analysis, "ratio", found.estimate, told=found.reason != "disturbed")
+    said = analysis.words(f"verdict_{found.verdict}")
+    return replace(made, detail=f"{made.detail}; {said}" if made.detail else said, css=_css(found.verdict))
+
+
 def _css(verdict: str) -> str:
     return f"verdict-{verdict.replace(' ', '-')}"
 
@@ -368,7 +372,7 @@ def _who(
         return Cell(f"{row['ok']}/{row['runs']}", noisy, sort=row["ok"], css=" ".join(css))
 
     def who(row: Mapping[str, Any]) -> Cell:
-        return replace((backend or _backend)(analysis, row), under=_case(analysis, row))
+        return replace((backend or backend_cell)(analysis, row), under=_case(analysis, row))
 
     return [
         Column(words("column_case"), lambda row: Cell(_case(analysis, row)), on_page=False),
@@ -378,7 +382,7 @@ def _who(
     ]
 
 
-def _figure(analysis: Analysis, name: str) -> Column:
+def figure_column(analysis: Analysis, name: str) -> Column:
     def fill(row: Mapping[str, Any]) -> Cell:
         value = row.get(name)
         if is_absent(value):
@@ -399,7 +403,7 @@ def _detail(analysis: Analysis, name: str, row: Mapping[str, Any]) -> str:
     return "" if is_absent(low) or cell(name, low) == cell(name, high) else interval(name, low, high)
 
 
-def _text(analysis: Analysis, name: str) -> Column:
+def text_column(analysis: Analysis, name: str) -> Column:
     return Column(analysis.words(f"column_{name}"), lambda row: Cell(_or_absent(row.get(name))))
 
 
@@ -439,7 +443,7 @@ def _case(analysis: Analysis, row: Mapping[str, Any]) -> str:
     return analysis.labels.case(_case_key(row))
 
 
-def _backend(analysis: Analysis, row: Mapping[str, Any]) -> Cell:
+def backend_cell(analysis: Analysis, row: Mapping[str, Any]) -> Cell:
     key = _subject_key(row)
     return Cell(analysis.labels.subject(key), colour=analysis.labels.look(key).colour)
 

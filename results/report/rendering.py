@@ -45,11 +45,12 @@ def _sections(page: Page) -> list[str]:
     there = {
         "changes": page.changes is not None,
         "plots": bool(page.plots),
+        "machines": page.machines is not None,
         "failures": bool(page.failures),
     }
     order = (
-        "summary", "changes", *(table.name for table in page.tables), "plots", "conformance", "failures", "environment",
-        "fingerprints", "repeat", "runs",
+        "summary", "changes", *(table.name for table in page.tables), "plots", "conformance", "failures", "machines",
+        "environment", "fingerprints", "repeat", "runs",
     )  # fmt: skip
     return [name for name in order if there.get(name, True)]
 

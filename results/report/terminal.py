@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from results.findings import Analysis, collect
 from results.formatting import plain
+from results.report.machine_tables import agreement
 from results.report.page_tables import Table, ladder, summary
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class TextTable:
 
 
 def text_tables(analysis: Analysis) -> Iterator[TextTable]:
-    """Accuracy, speed, ratio and memory per case and backend, and the ladder where there is one."""
-    for table in (summary(analysis), ladder(analysis)):
+    """Accuracy, speed, ratio and memory per case and backend, the ladder where there is one, and kinds of machine."""
+    for table in (summary(analysis), ladder(analysis), agreement(analysis)):
         if table.rows:
             yield _as_text(table)
 

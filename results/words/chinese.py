@@ -12,6 +12,8 @@ TEXTS = {
     "tuning_default": "默认",
     "tuning_recommended": "推荐",
     "tuning_expert": "专家",
+    "machine_name": "机器 {name}",
+    "cores_count": "{count} 核",
     "version_unknown": "版本未知",
     "times_as_fast_as": "{backend} 的 {ratio} 倍（{interval}）",
     # statuses
@@ -171,6 +173,19 @@ TEXTS = {
     "finding_threads_idle": "{case}：允许 {threads} 个线程，平均繁忙的线程数为 {busy}。",
     "finding_target_missed": "{case}：{backend} 的 {runs} 次运行中有 {reached} 次达到 {target} 的测试准确率。",
     "finding_wide": "{names} 的训练速率区间宽度超过其 {share} %：增加 --repeats 可以缩小区间。",
+    "finding_machine_kinds": (
+        "这些运行来自多台机器：{what}。速率、时间和内存按每台机器分别给出；比值只在同一台机器内取得，"
+        "只在同类机器之间合并，从不跨类。"
+    ),
+    "machine_is": "{names}：{what}",
+    "finding_agree": "{case}：在每一类机器上 {backend} 都训练最快，为 {told}。",
+    "finding_agree_partly": "{case}：{backend} 训练最快，为 {told}；在{machines}上与其他后端未能全部分出快慢。",
+    "finding_order_differs": "{case}：各类机器上的快慢次序不同：{told}。{more}",
+    "finding_none_ahead": "{case}：在任何一类机器上都没有分出谁最快；领先而分不出快慢的是 {told}。",
+    "finding_not_everywhere": "{case}：{backend} 在{machines}上没有名次。",
+    "ahead_on": "{backend} 是 {what}",
+    "on_machine": "{what}（{machine}）",
+    "more_pairs": "另有 {count} 对也是如此。",
     "finding_machines": "这些运行来自不同的{what}：{values}。",
     "finding_damaged": "有一条记录无法读取，已略去：{line}",
     "finding_damaged_more": "另有 {count} 条记录无法读取，已略去。",
@@ -190,6 +205,8 @@ TEXTS = {
     "sort_hint": "点击表头可排序。",
     "heading_summary": "摘要",
     "heading_changes": "变化",
+    "heading_agreement": "各机器之间",
+    "heading_machines": "机器",
     "heading_speed": "速度",
     "heading_ladder": "框架的使用方式",
     "heading_accuracy": "准确率",
@@ -203,6 +220,7 @@ TEXTS = {
     "heading_repeat": "如何重现",
     "level_sameness": "计算是否相同",
     "level_change": "变化",
+    "level_agreement": "机器",
     "level_race": "轮流比速",
     "level_speed": "训练运行的速度",
     "level_accuracy": "准确率",
@@ -219,6 +237,11 @@ TEXTS = {
         "{after} 与 {before} 相比：比值大于 1 表示 {after} 训练更快。两个结果集在不同时间测得，"
         "因此只比较输入相同的运行，轮次不配对。"
     ),
+    "about_agreement": (
+        "在每一类机器上各后端的训练速度为 {baseline} 的多少倍，附 95 % 区间：有轮流比速的取其结果，否则取训练运行；"
+        "每一对都来自同一台机器。"
+    ),
+    "about_machines": "以下各项全部一致的机器属于同一类，用同一个字母；同类机器以数字区分。",
     "about_speed": (
         "中位数；小字为 95 % 区间：五次及以上用自助法，少于五次在对数上用 Student t。只计稳定训练阶段，"
         "导入、构建和第一步另计。比值以 {baseline} 为基准。"
@@ -253,6 +276,10 @@ TEXTS = {
     "no": "否",
     "unknown": "未知",
     "absent": "无",
+    "agreement_same": "一致",
+    "agreement_partly": "不一致",
+    "agreement_opposed": "次序相反",
+    "agreement_untold": "无法判断",
     "unsure": "未能证明",
     "untested": "未检验",
     "seeds_0": "没有共同的种子",
@@ -334,6 +361,10 @@ TEXTS = {
     "column_failed": "未通过",
     "column_unsupported": "不支持",
     "column_checked_at": "检查时间",
+    "column_machine": "机器",
+    "column_agreement": "是否一致",
+    "column_gpu": "GPU",
+    "column_instruction_sets": "指令集",
     "column_cpu": "处理器",
     "column_cores": "核心数",
     "column_threads": "线程",

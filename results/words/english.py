@@ -13,6 +13,8 @@ TEXTS = {
     "tuning_recommended": "recommended",
     "tuning_expert": "expert",
     "version_unknown": "version unknown",
+    "machine_name": "machine {name}",
+    "cores_count": "{count} cores",
     "times_as_fast_as": "{ratio} times as fast as {backend} ({interval})",
     # statuses
     "status_ok": "ok",
@@ -211,6 +213,21 @@ TEXTS = {
     "finding_wide": (
         "The interval of the training rate is wider than {share} % of it for {names}: more --repeats would narrow it."
     ),
+    "finding_machine_kinds": (
+        "Run on several machines: {what}. Rates, seconds and memory are told of each machine; ratios are taken within "
+        "one and pooled over those of a kind, never over kinds."
+    ),
+    "machine_is": "{names}: {what}",
+    "finding_agree": "{case}: {backend} trains fastest on every kind of machine, {told}.",
+    "finding_agree_partly": (
+        "{case}: {backend} trains fastest, {told}; on {machines} it is not told apart from all others."
+    ),
+    "finding_order_differs": "{case}: the order differs: {told}. {more}",
+    "finding_none_ahead": "{case}: on no kind of machine is one fastest; not told apart at the head are {told}.",
+    "finding_not_everywhere": "{case}: {backend} has no rank on {machines}.",
+    "ahead_on": "{backend} is {what}",
+    "on_machine": "{what} on {machine}",
+    "more_pairs": "So it does for {count} more pairs.",
     "finding_machines": "The runs come from different {what}: {values}.",
     "finding_damaged": "A record could not be read and is left out: {line}",
     "finding_damaged_more": "Records that could not be read beside these: {count}.",
@@ -230,6 +247,8 @@ TEXTS = {
     "sort_hint": "Click a heading to sort.",
     "heading_summary": "Summary",
     "heading_changes": "What changed",
+    "heading_agreement": "From machine to machine",
+    "heading_machines": "Machines",
     "heading_speed": "Speed",
     "heading_ladder": "How the frameworks are used",
     "heading_accuracy": "Accuracy",
@@ -243,6 +262,7 @@ TEXTS = {
     "heading_repeat": "To repeat this",
     "level_sameness": "Sameness",
     "level_change": "What changed",
+    "level_agreement": "Machines",
     "level_race": "Speed by turns",
     "level_speed": "Speed of the training runs",
     "level_accuracy": "Accuracy",
@@ -258,6 +278,13 @@ TEXTS = {
     "about_changes": (
         "{after} against {before}: a ratio above 1 means that {after} trains faster. The sets were measured at "
         "different times, so only runs that had the same inputs are compared, and their rounds are not paired."
+    ),
+    "about_agreement": (
+        "How many times as fast as {baseline} each trains on each kind of machine, with 95 % intervals: by turns where "
+        "there was a race, else by the training runs, from pairs within one machine."
+    ),
+    "about_machines": (
+        "Machines are of one kind, and have one letter, where all of this agrees; numbers tell those of a kind apart."
     ),
     "about_speed": (
         "Medians; small figures are 95 % intervals: bootstrapped from five runs on, by Student's t on logarithms below "
@@ -303,6 +330,10 @@ TEXTS = {
     "unknown": "unknown",
     "absent": "absent",
     "unsure": "not shown",
+    "agreement_same": "agree",
+    "agreement_partly": "differ",
+    "agreement_opposed": "order differs",
+    "agreement_untold": "cannot be told",
     "untested": "not tested",
     "seeds_0": "no seed in common",
     "seeds_1": "one seed",
@@ -383,6 +414,10 @@ TEXTS = {
     "column_failed": "Failed",
     "column_unsupported": "Unsupported",
     "column_checked_at": "Checked",
+    "column_machine": "Machine",
+    "column_agreement": "Agreement",
+    "column_gpu": "GPU",
+    "column_instruction_sets": "Instruction sets",
     "column_cpu": "Processor",
     "column_cores": "Cores",
     "column_threads": "Threads",

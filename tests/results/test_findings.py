@@ -408,7 +408,8 @@ def test_chinese(tmp_path: Path) -> None:
 def test_every_sentence_is_said_somewhere() -> None:
     """A sentence that no rule says, or that no example above calls for, would go unnoticed."""
     examples = "".join(
-        Path(__file__).with_name(name).read_text() for name in ("test_findings.py", "test_race.py", "test_sameness.py")
+        Path(__file__).with_name(name).read_text()
+        for name in ("test_findings.py", "test_machines.py", "test_race.py", "test_sameness.py")
     )
     rules = "".join(file.read_text() for file in (Path(results.__file__).parent / "findings").glob("*.py"))
     for key in (key.removeprefix("finding_") for key in LANGUAGES["en"] if key.startswith("finding_")):
