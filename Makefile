@@ -37,6 +37,7 @@ test-full: test
 	$(BIN)/python -m pytest tests/conformance --scope full
 	HARNESS_REAL_RACES=1 $(BIN)/python -m pytest tests/harness/racing/test_frameworks.py
 	HARNESS_REAL_VERSIONS=1 $(BIN)/python -m pytest tests/end_to_end/test_real_versions.py
+	HARNESS_CLUSTER_UNITS=500 $(BIN)/python -m pytest -s tests/harness/execution/test_many_units.py
 	HARNESS_SOAK_RUNS=2000 HARNESS_FUZZ_EXAMPLES=1000 HARNESS_KILLS=1000 $(BIN)/python -m pytest -s \
 		tests/reliability tests/specs/test_loading_fuzz.py tests/harness/datasets/test_fuzz.py
 

@@ -33,7 +33,8 @@ LONG = (
     *("conformance/test_backends.py", "reliability/test_kills.py", "end_to_end/test_checkpoints.py"),
     *("harness/racing/test_workers.py", "harness/processes/test_environments.py", "reliability/test_faults.py"),
     *("conformance/test_planted_mistakes.py", "reliability/test_soak.py", "end_to_end/test_extending.py"),
-    *("conformance/test_adapter_mistakes.py", "conformance/test_contract.py"),
+    *("conformance/test_adapter_mistakes.py", "conformance/test_contract.py", "harness/execution/test_cluster.py"),
+    "harness/execution/test_driver.py",
 )
 """Files that take minutes. They come first, so that in the end no processor waits for one of them."""
 

@@ -108,9 +108,13 @@ class FakeBackend(Backend):
 
     def describe(self) -> Description:
         misbehave("describe")
-        if packages := json.loads(os.environ[VARIABLE]).get("packages"):
-            return Description(framework_version="1.0", devices=("cpu",), precisions=("float32",), packages=packages)
-        return Description(framework_version="1.0", devices=("cpu",), precisions=("float32",))
+        behaviour = json.loads(os.environ[VARIABLE])
+        return Description(
+            framework_version=behaviour.get("version", "1.0"),
+            devices=("cpu",),
+            precisions=("float32",),
+            packages=behaviour.get("packages", {}),
+        )
 
     def open(self, spec: SessionSpec) -> Session:
         misbehave("open")
@@ -145,6 +149,7 @@ class FakeSession(Session):
         self.hoard: list[NDArray[Any]] = []
         self.pool = ThreadPoolExecutor(behaviour.get("burn_threads", 1))
         self.durations: list[float] = []
+        self.begun = time.time()
 
     def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
         misbehave("set_training_data")
@@ -217,6 +222,9 @@ class FakeSession(Session):
     def close(self) -> None:
         if path := self.behaviour.get("durations_to"):
             Path(path).write_text(json.dumps(self.durations))
+        if folder := self.behaviour.get("intervals_to"):
+            interval = {"machine": os.getppid(), "begin": self.begun, "end": time.time()}
+            Path(folder, f"{os.getpid()}.json").write_text(json.dumps(interval))
 
 
 def hoard(place: str, behaviour: dict[str, Any]) -> list[NDArray[Any]]:

@@ -44,7 +44,7 @@ def _of_a_framework(path: Path) -> bool:
 
 
 def test_what_is_imported_is_declared() -> None:
-    declared = {distribution(name) for name in PROJECT["dependencies"]}
+    declared = {distribution(name) for name in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["cluster"])}
     undeclared = [module for module, found in owners().items() if not found & declared]
     assert undeclared == []
 
@@ -54,3 +54,12 @@ def test_what_is_declared_is_imported() -> None:
     if any("to_parquet(" in path.read_text() for path in sources()):
         used.add("pyarrow")  # pandas imports it
     assert {distribution(name) for name in PROJECT["dependencies"]} <= used
+
+
+def test_what_the_cluster_needs_is_imported_by_its_engine_alone() -> None:
+    """All else works where the extra is not installed."""
+    extra = {distribution(name) for name in PROJECT["optional-dependencies"]["cluster"]}
+    own = ROOT / "harness" / "execution" / "cluster"
+    for path in sources():
+        modules = {name.partition(".")[0] for name in imported(path, top_level=False)}
+        assert path.is_relative_to(own) or not modules & extra, path

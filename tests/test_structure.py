@@ -175,12 +175,13 @@ def run(code: str) -> str:
 def test_worker_modules_are_light() -> None:
     """Importing all that a worker imports, and every adapter, loads neither a framework nor the parent's libraries."""
     heavy = FRAMEWORKS | {"pydantic", "yaml", "pandas", "matplotlib", "rich", "typer", "scipy", "sklearn", "jinja2"}
+    heavy |= {"dask", "distributed"}
     code = f"import sys, {', '.join(LIGHT)}; print(*sorted({heavy!r} & set(sys.modules)))"
     assert run(code).split() == []
 
 
 def test_help_loads_no_heavy_library() -> None:
     """--help answers fast because the commands import what they need only when they run."""
-    heavy = FRAMEWORKS | {"pandas", "matplotlib", "scipy", "sklearn", "pydantic", "numpy"}
+    heavy = FRAMEWORKS | {"pandas", "matplotlib", "scipy", "sklearn", "pydantic", "numpy", "dask", "distributed"}
     code = f"import sys, harness.cli; print(*sorted({heavy!r} & set(sys.modules)))"
     assert run(code).split() == []

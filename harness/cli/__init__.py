@@ -13,6 +13,7 @@ import typer
 
 from harness.cli import (
     benchmark_inference,
+    cluster,
     compare,
     conform,
     data,
@@ -63,6 +64,7 @@ app.command("peak")(peak.peak)
 app.command("profile")(profile.profile)
 app.add_typer(data.app, name="data")
 app.add_typer(results.app, name="results")
+app.add_typer(cluster.app, name="cluster")
 
 
 def _print_version(wanted: bool) -> None:

@@ -14,6 +14,7 @@ from harness.planning import options
 from harness.planning.choices import ComparisonChoices
 
 if TYPE_CHECKING:
+    from harness.execution.sweep import Sweep
     from harness.planning.study import Study
     from results.store import ResultSet
 
@@ -30,6 +31,17 @@ def compare(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and an estimate of time, run nothing.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Carry it out on the machines of a Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, a YAML file that "
+            "says where it is, or local:2, two workers on this machine for a try.",
+            metavar="ADDRESS|FILE",
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Take a cluster without TLS though other computers can reach it.")
+    ] = False,
     json: options.Json = False,
     csv: options.Csv = False,
     quiet: options.Quiet = False,
@@ -41,14 +53,12 @@ def compare(
     Example: `python -m harness compare --backends torch,keras --models lenet5 --datasets digits --epochs 2 --repeats 3`
     """
     from harness.cli.checkpoint_options import tell
-    from harness.cli.race_display import RaceDisplay
+    from harness.cli.cluster_runs import carry_out, check_cluster
     from harness.cli.report import check_form, print_report
-    from harness.cli.sweep_display import SweepDisplay, print_plan
+    from harness.cli.sweep_display import print_plan
     from harness.conformance.standing import standings
     from harness.execution.engine import Interrupted
-    from harness.execution.races import race_set
     from harness.execution.sweep import Sweep
-    from harness.measuring.peak import measure, remembered
     from harness.planning.study import plans_of
     from results.store import ResultSet
     from specs.errors import unknown
@@ -56,12 +66,16 @@ def compare(
     check_form(json=json, csv=csv)
     sets = out or options.SETS
     given = _given(study, chosen)
+    if cluster is not None:
+        check_cluster(cluster, insecure=insecure)
+    elif "backends" in given or not resume:
+        given = here(given)
     results = _to_resume(sets, given) if resume else None
     asked = _study(given, results)
     if "baseline" in chosen.given and asked.baseline not in asked.backends:
         raise unknown("baseline", asked.baseline, asked.backends, where="--baseline")
     plans = plans_of(asked)
-    tell(Sweep.check(plans))
+    tell(Sweep.check(plans, elsewhere=cluster is not None))
     place = sets / asked.name
     if dry_run:
         print_plan(asked, Sweep(asked, plans, results).remaining() if results else plans, place)
@@ -73,25 +87,40 @@ def compare(
         if study is not None:
             _keep_file(study, place / "study.yaml")
         runs = Sweep(asked, plans, results)
-        threads = plans[0][1].threads
-        if remembered(threads) is None:
-            measure(threads)
         try:
-            with SweepDisplay(runs, quiet=quiet) as display:
-                runs.run(display, display.finished)
-            if asked.race:
-                with RaceDisplay(quiet=quiet) as watch:
-                    race_set(asked, plans, results, watch, runs.local())
+            if cluster is None:
+                _carry_out_here(runs, quiet=quiet)
+            else:
+                carry_out(runs, cluster, insecure=insecure, quiet=quiet)
         except (Interrupted, KeyboardInterrupt):
+            where = [] if cluster is None else ["--cluster", cluster, *(["--insecure"] if insecure else [])]
             print(f"interrupted; finished runs are safe in {place}. Continue with:", file=sys.stderr)
-            print(f"  {_command(asked, out, '--resume')}", file=sys.stderr)
+            print(f"  {_command(asked, out, *where, '--resume')}", file=sys.stderr)
             return 130
         results.save_conformance(standings(results.rows()[0]))
         report = _report(place)
     if report is not None:
         print_report(report, json=json, csv=csv)
     rows, _ = results.rows()
-    return 0 if report and all(row.status in ("ok", "unsupported") for row in rows) else 1
+    whole = report is not None and not runs.remaining()
+    return 0 if whole and all(row.status in ("ok", "unsupported") for row in rows) else 1
+
+
+def _carry_out_here(runs: Sweep, *, quiet: bool) -> None:
+    """On this machine. Raises what the runs, the races and their set do."""
+    from harness.cli.race_display import RaceDisplay
+    from harness.cli.sweep_display import SweepDisplay
+    from harness.execution.races import race_set
+    from harness.measuring.peak import measure, remembered
+
+    threads = runs.plans[0][1].threads
+    if remembered(threads) is None:
+        measure(threads)
+    with SweepDisplay(runs, quiet=quiet) as display:
+        runs.run(display, display.finished)
+    if runs.study.race:
+        with RaceDisplay(quiet=quiet) as watch:
+            race_set(runs.study, runs.plans, runs.results, watch, runs.local())
 
 
 def _report(place: Path) -> Any:
@@ -135,8 +164,8 @@ def _study(given: Mapping[str, Any], results: ResultSet | None) -> Study:
     from harness.planning.study import Study
 
     if results is not None:
-        return grown(results, here(given) if "backends" in given else given)
-    return Study(**here({"name": datetime.now(UTC).strftime("compare-%Y%m%d-%H%M%S"), **given}))
+        return grown(results, given)
+    return Study(**{"name": datetime.now(UTC).strftime("compare-%Y%m%d-%H%M%S"), **given})
 
 
 def here(given: Mapping[str, Any]) -> dict[str, Any]:

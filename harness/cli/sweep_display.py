@@ -32,7 +32,8 @@ class SweepDisplay:
         self._rows: list[Row] = list(rows)
         self._quiet = quiet
         self._estimator = Estimator(rows)
-        self._left = [plan for _, plan in sweep.remaining()]
+        self._left = dict(sweep.remaining())
+        self._sizes = {name: len(dataset.train_labels) for name, dataset in sweep.datasets.items()}
         total = len(sweep.plans)
         self._overall = Progress(
             TextColumn("sweep"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
@@ -60,7 +61,7 @@ class SweepDisplay:
             case Begun():
                 self._epochs = event.plan.recipe.epochs
                 self._current.reset(self._run, description=shown(event.run_id), note="", total=None)
-                self._overall.update(self._all, note=self._time_left())
+                self._tell_time_left()
             case Trouble():
                 self._live.console.print(f"[yellow]warning[/] {shown(event.text)}")
             case Phase():
@@ -79,16 +80,25 @@ class SweepDisplay:
         self._rows.append(record)
         self._estimator.learn(record)
         if record.attempt == 1:
-            self._left = self._left[1:]
+            self._left.pop(record.run_id, None)
             self._overall.advance(self._all)
         if record.status != "ok" or not (self._quiet or self._live.is_started):
             console.print(_line(record))
 
+    @property
+    def _at_once(self) -> int:
+        """How many runs are carried out at one time."""
+        return 1
+
+    def _tell_time_left(self) -> None:
+        self._overall.update(self._all, note=self._time_left())
+
     def _time_left(self) -> str:
-        if not self._samples or not all(self._estimator.known(plan) for plan in self._left):
+        left = self._left.values()
+        if not all(map(self._estimator.known, left)):
             return ""
-        seconds = sum(self._estimator.seconds(plan, self._samples, 0) for plan in self._left)
-        return f"about {duration(seconds)} left"
+        seconds = sum(self._estimator.seconds(one, one.limit_train or self._sizes[one.dataset], 0) for one in left)
+        return f"about {duration(seconds / self._at_once)} left"
 
     def _render(self) -> Group:
         return Group(rows_table(self._rows, console.width), self._overall, self._current)

@@ -20,8 +20,8 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Generic[K]):
-    """A unit as placement sees it: ``seconds`` are an estimate; ``home`` is the kind of machine that other runs of its
-    round were made on: no other kind gets it while such a machine is there.
+    """A unit as placement sees it: ``seconds`` are an estimate; ``home`` is the fingerprint of the machine that other
+    runs of its round were made on: no other gets it while that one is there.
     """
 
     key: K
@@ -38,7 +38,7 @@ class Placement(Generic[K]):
         self._waiting = list(self._jobs)
         self._by_length = sorted(self._jobs, key=lambda key: -self._jobs[key].seconds)
         self._seconds_waiting = sum(job.seconds for job in self._jobs.values())
-        self._kinds: dict[str, str] = {}
+        self._fingerprints: dict[str, str] = {}
         self._at_work: dict[str, K] = {}
         self._losses: dict[K, set[str]] = {}
         self._strikes: dict[str, int] = {}
@@ -63,23 +63,23 @@ class Placement(Generic[K]):
     @property
     def machines(self) -> tuple[str, ...]:
         """Those that are there."""
-        return tuple(self._kinds)
+        return tuple(self._fingerprints)
 
     @property
     def seconds_left(self) -> float:
         """What is not finished, shared evenly by the machines that are there, by the estimates."""
         open_ = self._seconds_waiting + sum(self._jobs[key].seconds for key in self._at_work.values())
-        return open_ / max(1, len(self._kinds))
+        return open_ / max(1, len(self._fingerprints))
 
-    def joined(self, machine: str, kind: str) -> None:
+    def joined(self, machine: str, fingerprint: str) -> None:
         """A machine is there and can do whatever there is to do."""
-        self._kinds[machine] = kind
+        self._fingerprints[machine] = fingerprint
 
     def next(self, machine: str) -> K | None:
         """The unit that the machine is to begin now; None where none is for it, or it has one."""
-        if machine not in self._kinds or machine in self._at_work or self.worn_out(machine):
+        if machine not in self._fingerprints or machine in self._at_work or self.worn_out(machine):
             return None
-        key = self._chosen(self._kinds[machine])
+        key = self._chosen(self._fingerprints[machine])
         if key is not None:
             self._waiting.remove(key)
             self._by_length.remove(key)
@@ -98,7 +98,7 @@ class Placement(Generic[K]):
 
     def lost(self, machine: str) -> K | None:
         """The machine has disappeared, or did not carry out what it was given; the unit that was taken from it."""
-        self._kinds.pop(machine, None)
+        self._fingerprints.pop(machine, None)
         key = self._at_work.pop(machine, None)
         if key is None:
             return None
@@ -118,14 +118,14 @@ class Placement(Generic[K]):
         """Whether the machine disappeared MOST_LOSSES times without finishing a unit in between: it gets no more."""
         return self._strikes.get(machine, 0) >= MOST_LOSSES
 
-    def _chosen(self, kind: str) -> K | None:
-        there = set(self._kinds.values())
+    def _chosen(self, fingerprint: str) -> K | None:
+        there = set(self._fingerprints.values())
 
         def may(key: K) -> bool:
             home = self._jobs[key].home
-            return home is None or home == kind or home not in there
+            return home is None or home == fingerprint or home not in there
 
         longest = next(filter(may, self._by_length), None)
-        if longest is not None and self._jobs[longest].seconds >= self._seconds_waiting / len(self._kinds):
+        if longest is not None and self._jobs[longest].seconds >= self._seconds_waiting / len(self._fingerprints):
             return longest
         return next(filter(may, self._waiting), None)

@@ -37,8 +37,7 @@ def find_interpreter(backend: str, python: Path | None = None) -> Interpreter:
     when it has the framework; the managed environment. Raises RequestError saying what to type when there is none.
     """
     registration = find(backend)
-    named = python or (registration.version is None and os.environ.get(f"HARNESS_PYTHON_{registration.name.upper()}"))
-    if named:
+    if named := python or named_by_user(registration):
         path = Path(named).expanduser()
         resolved = shutil.which(str(path))
         if resolved is None:
@@ -54,6 +53,11 @@ def find_interpreter(backend: str, python: Path | None = None) -> Interpreter:
         f"backend {registration.subject!r}: {registration.title} {state} here; "
         f"type: {PROGRAM} setup {registration.subject} (or name an interpreter that has it with --python)"
     )
+
+
+def named_by_user(registration: Registration) -> str | None:
+    """What the variable says that names the interpreter of this backend."""
+    return os.environ.get(f"HARNESS_PYTHON_{registration.name.upper()}") if registration.version is None else None
 
 
 def in_running_interpreter(registration: Registration) -> bool:

@@ -1,0 +1,268 @@
+"""Units on two machines of a real cluster, with the fake backends: each once, in pairs, whatever dies on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytest.importorskip("distributed", reason="the extra 'cluster' (Dask) is not installed")
+
+from harness.execution.cluster.connecting import connected
+from harness.execution.cluster.looking import workers_of
+from harness.execution.cluster.members import Member, Members
+from harness.execution.cluster.place import Place
+from harness.execution.engine import Interrupted
+from harness.execution.orders import Keep, Order
+from harness.execution.sweep import Sweep
+from results.record import Record
+from tests.harness.execution.clusters import (
+    Watch,
+    comparison,
+    engine_of,
+    ignore,
+    machine,
+    rounds,
+    small_cluster,
+    trainers,
+)
+from tests.harness.plans import dataset
+from tests.reliability.test_stopping import gone, wait_for
+
+STEP_S = 0.05
+
+
+@pytest.fixture(scope="module")
+def intervals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where every training leaves when it began and ended, and on which machine."""
+    return tmp_path_factory.mktemp("intervals")
+
+
+@pytest.fixture(scope="module")
+def client(intervals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A client of two machines, whose caches are their own."""
+    behaviour = {"step_s": STEP_S, "intervals_to": str(intervals)}
+    caches = [str(tmp_path_factory.mktemp(f"cache-{number}")) for number in range(2)]
+    with small_cluster(*(machine(behaviour, XDG_CACHE_HOME=cache) for cache in caches)) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def fresh(intervals: Path) -> None:
+    for file in intervals.iterdir():
+        file.unlink()
+
+
+def carried_out(client: Any, folder: Path, count: int, watch: Watch | None = None, **more: Any) -> Sweep:
+    """So many rounds of pairs, carried out on the cluster; every run has its record once."""
+    with comparison(folder, rounds(count), **more) as sweep:
+        sweep.run(ignore, ignore, engine=engine_of(client, sweep, watch or Watch()))
+        check_whole(sweep)
+    return sweep
+
+
+def check_whole(sweep: Sweep) -> None:
+    rows, damaged = sweep.results.rows()
+    assert damaged == []
+    assert Counter(row.run_id for row in rows) == Counter(name for name, _ in sweep.plans), "every run exactly once"
+    assert sweep.remaining() == []
+
+
+def check_never_two_at_once(intervals: Path) -> int:
+    """No training on a machine begins before the one before it there has ended; how many machines had any."""
+    found: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for file in intervals.iterdir():
+        interval = json.loads(file.read_text())
+        found[interval["machine"]].append((interval["begin"], interval["end"]))
+    for spans in found.values():
+        ordered = sorted(spans)
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(ordered))
+    return len(found)
+
+
+def test_every_unit_once_and_its_pair_on_one_machine_at_a_time(client: Any, intervals: Path, tmp_path: Path) -> None:
+    watch = Watch()
+    sweep = carried_out(client, tmp_path / "set", 8, watch)
+    assert sorted(watch.joined_) == ["here-1", "here-2"]
+    assert {row.status for row in sweep.results.rows()[0]} == {"ok"}
+    assert check_never_two_at_once(intervals) == 2
+    places = {(doing, name) for name, doing, _ in watch.notes if not doing.startswith(("setup", "data"))}
+    for number in range(8):
+        own = {name for run, name in places if run.endswith(f"-r{number}")}
+        assert len(own) == 1, "a pair is made on one machine"
+
+
+def test_a_set_made_on_a_cluster_has_the_form_of_a_local_one(client: Any, tmp_path: Path) -> None:
+    there = carried_out(client, tmp_path / "there", 2).results
+    with comparison(tmp_path / "here", rounds(2)) as sweep:
+        sweep.run(ignore, ignore)
+    here = sweep.results
+
+    def form(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: form(one) for key, one in value.items()}
+        return [form(value[0])] if isinstance(value, list) and value else type(value)
+
+    for results in (there, here):
+        for line, record in zip(results.records_file.read_bytes().splitlines(), results.records()[0], strict=True):
+            assert record.without_samples().encode() == line, "byte for byte what writing it again gives"
+    ours, theirs = (sorted(results.rows()[0], key=lambda row: row.run_id) for results in (here, there))
+    assert [row.fingerprints for row in ours] == [row.fingerprints for row in theirs]
+    assert [row.command for row in ours] == [row.command for row in theirs]
+    mine, its = (sorted(results.records()[0], key=lambda one: one.run_id)[0] for results in (here, there))
+    plain = [form(json.loads(record.to_json())) for record in (mine, its)]
+    assert plain[0].keys() == plain[1].keys()
+    files = [sorted(str(p.relative_to(results.path)) for p in results.path.rglob("*")) for results in (here, there)]
+    assert files[0] == files[1]
+
+
+def kill_worker_of(name: str, client: Any) -> int:
+    """SIGKILL the process of Dask's worker of this name; its process id."""
+    (pid,) = client.run(os.getpid, workers=[address_of(name, client)]).values()
+    os.kill(pid, signal.SIGKILL)
+    return int(pid)
+
+
+def address_of(name: str, client: Any) -> str:
+    return next(address for address, worker in workers_of(client).items() if worker["name"] == name)
+
+
+def test_a_machine_that_dies_in_mid_run_takes_nothing_with_it(client: Any, tmp_path: Path) -> None:
+    watch, killed = Watch(), threading.Event()
+    training: list[str] = []
+
+    def on_note(name: str, doing: str, note: str) -> None:
+        if note == "training" and not training:
+            training.append(name)
+            threading.Thread(target=kill).start()
+
+    def kill() -> None:
+        before = trainers()
+        kill_worker_of(training[0], client)
+        killed.set()
+        ended.extend(before)
+
+    ended: list[psutil.Process] = []
+    watch.on_note = on_note
+    carried_out(client, tmp_path / "set", 6, watch)
+    assert killed.is_set()
+    assert [loss[0] for loss in watch.losses] == training
+    assert watch.losses[0][1] is not None, "it had a unit, which went elsewhere"
+    for process in ended:
+        wait_for(lambda process=process: gone(process), 10)
+
+
+def test_a_machine_that_dies_in_mid_transfer_is_sent_it_again(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, killed = Members.ask, []
+
+    def dying(self: Members, member: Member, order: Order, unit: str, blob: bytes | None = None) -> None:
+        ask(self, member, order, unit, blob)
+        if isinstance(order, Keep) and not killed:
+            killed.append(kill_worker_of(member.name, client))
+
+    monkeypatch.setattr(Members, "ask", dying)
+    carried_out(client, tmp_path / "set", 4, data=dataset(24))
+    assert killed, "a data set of its own was sent"
+
+
+def test_a_machine_that_dies_with_its_answer_has_its_unit_made_again(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called, killed = Members._called, []
+
+    def dying(self: Members, member: Member) -> Callable[[Any], None]:
+        put = called(self, member)
+
+        def done(future: Any) -> None:
+            if member.unit == 1 and not killed:
+                killed.append(kill_worker_of(member.name, client))
+            put(future)
+
+        return done
+
+    monkeypatch.setattr(Members, "_called", dying)
+    carried_out(client, tmp_path / "set", 4)
+    assert killed
+
+
+def test_two_comparisons_share_machines_and_nothing_is_timed_beside_another(
+    client: Any, intervals: Path, tmp_path: Path
+) -> None:
+    """Each machine is given to one driver at a time, by the resource that Dask counts."""
+    failed: list[BaseException] = []
+    with comparison(tmp_path / "a", rounds(5)) as first, comparison(tmp_path / "b", rounds(5)) as second:
+
+        def run(sweep: Sweep) -> None:
+            try:
+                sweep.run(ignore, ignore, engine=engine_of(client, sweep, Watch()))
+            except BaseException as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=run, args=(sweep,)) for sweep in (first, second)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        for sweep in (first, second):
+            check_whole(sweep)
+    assert check_never_two_at_once(intervals) == 2
+
+
+def test_ctrl_c_ends_what_runs_elsewhere_and_keeps_what_is_finished(client: Any, tmp_path: Path) -> None:
+    finished: list[Record] = []
+
+    def stop_after_the_second(record: Record) -> None:
+        finished.append(record)
+        if len(finished) == 2:
+            raise KeyboardInterrupt
+
+    with comparison(tmp_path / "set", rounds(6)) as sweep:
+        with pytest.raises(Interrupted):
+            sweep.run(ignore, stop_after_the_second, engine=engine_of(client, sweep, Watch()))
+        wait_for(lambda: not trainers(), 15)
+        assert [row.run_id for row in sweep.results.rows()[0]] == [record.run_id for record in finished]
+    carried_out(client, tmp_path / "set", 6)
+
+
+class _Armed:
+    """As a pickle it leaves a file wherever it is read."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self._file,)
+
+
+def test_a_driver_reads_no_pickle(client: Any, tmp_path: Path) -> None:
+    with connected(Place(scheduler=client.scheduler.address)) as driver:
+        future = driver.submit(_Armed, tmp_path / "executed", pure=False)
+        with pytest.raises(TypeError, match="only able to deserialize data with"):
+            future.result(timeout=30)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_what_a_lost_machine_was_told_to_do_is_not_counted_as_a_units_failure(client: Any, tmp_path: Path) -> None:
+    """A machine's own process that dies, as by lack of memory, is started anew."""
+    watch, killed = Watch(), []
+
+    def on_note(name: str, doing: str, note: str) -> None:
+        if note == "training" and not killed:
+            killed.append(name)
+            threading.Thread(target=lambda: [os.kill(p.ppid(), signal.SIGKILL) for p in trainers()[:1]]).start()
+
+    watch.on_note = on_note
+    carried_out(client, tmp_path / "set", 4, watch)
+    assert [(name, why) for name, _, why in watch.losses] == [(watch.losses[0][0], "its process ended: SIGKILL")]

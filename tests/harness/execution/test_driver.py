@@ -1,0 +1,139 @@
+"""Drivers in processes of their own: killed and resumed, with TLS as documented, and the try on one machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("distributed", reason="the extra 'cluster' (Dask) is not installed")
+
+from results.store import ResultSet
+from tests.harness.execution.clusters import machine, small_cluster, trainers
+from tests.reliability.test_stopping import ROOT, wait_for
+
+CHOICES = (
+    "--models mlp --datasets digits --epochs 1 --batch-size 20 --limit-train 100 --limit-test 20 --no-proof --quiet"
+)
+DOCUMENT = (ROOT / "docs" / "cluster.md").read_text()
+
+
+class Commands:
+    """The command line in processes that end with the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """A command that goes on; its output is kept."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self._folder / "cache")}
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=self._folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._started.append(process)
+        return process
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr of a command that ends."""
+        process = self.start(*words)
+        out, err = process.communicate(timeout=300)
+        return process.returncode, out, err
+
+    def end(self) -> None:
+        """Whatever still runs."""
+        for process in self._started:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    found = Commands(tmp_path)
+    yield found
+    found.end()
+
+
+def test_a_driver_that_is_killed_leaves_no_training_and_is_resumed(commands: Commands, tmp_path: Path) -> None:
+    behaviour = {"step_s": 0.5}
+    with small_cluster(*[machine(behaviour, XDG_CACHE_HOME=str(tmp_path / "theirs"))] * 2) as client:
+        address = client.scheduler.address
+        words = f"compare --backends fake --repeats 4 --no-race --name mine --cluster {address} {CHOICES}"
+        driver = commands.start("tests.reliability.cli_with_fakes", "{}", *shlex.split(words))
+        records = tmp_path / "results" / "runs" / "mine" / "records.jsonl"
+        wait_for(lambda: driver.poll() is not None or (records.exists() and trainers()))
+        assert driver.poll() is None, driver.communicate()
+        driver.send_signal(signal.SIGKILL)
+        wait_for(lambda: not trainers(), 30)
+        status, _, err = commands.run("tests.reliability.cli_with_fakes", "{}", *shlex.split(words), "--resume")
+    assert status == 0, err
+    rows, damaged = ResultSet.open(records.parent).rows()
+    assert damaged == []
+    assert Counter(row.run_id for row in rows) == Counter(f"fake-mlp-digits-s0-r{number}" for number in range(4))
+
+
+def test_the_documented_try_on_one_machine(commands: Commands, tmp_path: Path) -> None:
+    (line,) = re.findall(r"python -m (harness compare .*--cluster local:2)$", DOCUMENT, flags=re.MULTILINE)
+    status, _, err = commands.run(*shlex.split(line), *shlex.split("--limit-train 100 --limit-test 20 --name mine"))
+    assert status == 0, err
+    place = tmp_path / "results" / "runs" / "mine"
+    assert [row.status for row in ResultSet.open(place).rows()[0]] == ["ok", "ok"]
+    assert (place / "report.html").exists()
+    assert "takes part" in err
+
+
+def test_the_documented_way_with_certificates(commands: Commands, tmp_path: Path) -> None:
+    """A scheduler, a machine, its status and a comparison, all by TLS; who has no certificate is not let in."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    (script,) = re.findall(r"```sh\n(openssl .*?)```", DOCUMENT, flags=re.DOTALL)
+    subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    (text,) = re.findall(r"```yaml\n(name: .*?)```", DOCUMENT, flags=re.DOTALL)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    (tmp_path / "cluster.yaml").write_text(text.replace("192.168.1.10:8786", address))
+    host, port = address.split(":")
+    (line,) = re.findall(r"dask (scheduler .*)$", DOCUMENT, flags=re.MULTILINE)
+    commands.start("dask", *shlex.split(line.replace("192.168.1.10", host).replace("8786", port)))
+    wait_for(lambda: _answers(host, int(port)))
+    commands.start("harness", *shlex.split("cluster worker --scheduler cluster.yaml --name bench-1"))
+
+    def machines() -> Any:
+        status, out, err = commands.run("harness", *shlex.split("cluster status --scheduler cluster.yaml --json"))
+        assert status == 0, err
+        return json.loads(out)
+
+    (found,) = wait_for(machines)
+    assert (found["name"], found["now"]) == ("bench-1", {})
+    words = f"compare --backends numpy --repeats 1 --no-race --name mine --cluster cluster.yaml {CHOICES}"
+    status, _, err = commands.run("harness", *shlex.split(words))
+    assert status == 0, err
+    status, _, err = commands.run("harness", *shlex.split(f"cluster status --scheduler tcp://{address}"))
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert "no scheduler answers" in err
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
