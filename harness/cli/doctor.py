@@ -32,7 +32,10 @@ def doctor(
 
 
 def examine(name: str) -> dict[str, Any]:
-    """What is known of one backend here: works, where its interpreter is, versions, devices, or what to type."""
+    """What is known of one backend here: works, where its interpreter is, versions, devices, or what to type.
+
+    "installed" has every package of a managed environment, as pip takes them for requirements.
+    """
     from backends.registry import find
     from harness.processes.environments import find_interpreter
     from harness.processes.launcher import WorkerFailed
@@ -46,12 +49,14 @@ def examine(name: str) -> dict[str, Any]:
             said = worker.loaded
     except (RequestError, WorkerFailed) as error:
         return {"backend": name, "works": False, "problem": str(error)}
+    managed = Environment(find(name)) if interpreter.origin == "managed" else None
     return {
         "backend": name,
         "works": True,
         "interpreter": str(interpreter.python),
         "origin": interpreter.origin,
-        "variant": Environment(find(name)).variant if interpreter.origin == "managed" else None,
+        "variant": managed.variant if managed else None,
+        "installed": managed.installed() if managed else None,
         "framework_version": said.framework.framework_version,
         "python": said.python,
         "devices": said.framework.devices,

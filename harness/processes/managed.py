@@ -59,6 +59,11 @@ class Environment:
         """Whether it was made to the end: the stamp is written last."""
         return (self.directory / STAMP).is_file() and self.python.exists()
 
+    def installed(self) -> list[str]:
+        """Every package with its version as the set-up left them, NAME==VERSION each: what makes it again."""
+        packages: list[str] = json.loads((self.directory / STAMP).read_text())["packages"]
+        return packages
+
     def imports(self) -> bool:
         """Whether the framework can be imported; this takes as long as the import."""
         command = [str(self.python), "-I", "-c", f"import {self.registration.framework}"]

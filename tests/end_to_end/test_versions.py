@@ -85,6 +85,9 @@ def test_the_baseline_may_be_a_version(harness: Callable[..., Done]) -> None:
 
 def test_doctor_knows_the_versions_that_were_set_up(harness: Callable[..., Done]) -> None:
     assert harness("doctor many@1.1.0").returncode == 0
+    [found] = json.loads(harness("doctor many@1.1.0 --json").stdout)
+    assert "many-framework==1.1.0" in [package.replace("_", "-") for package in found["installed"]]
+    assert found["variant"] == "cpu"
     said = harness("doctor many@7.0.0")
     assert said.returncode == 1
     assert "setup many@7.0.0" in " ".join(said.stdout.split())
