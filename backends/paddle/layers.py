@@ -8,7 +8,7 @@ import paddle
 from paddle import nn
 
 from backends.paddle import norms, recurrent, tokens
-from backends.windows import divisors
+from backends.windows import divisors, is_symmetric
 from specs import layers as L
 from specs.layer_shapes import feature_axis
 from specs.layers import both_sides
@@ -107,7 +107,9 @@ def _sides(node: Node, layer: Windowed) -> list[int]:
 
 def _average_pool(node: Node, layer: L.AvgPool2d) -> nn.Layer:
     beyond = sides(layer, node.input_shape) != both_sides(layer.padding)  # which Paddle would count with the padding
-    if paddle.get_default_dtype() == "float64" or (layer.count_include_pad and beyond):
+    # At the bottom and on the right Paddle counts as much padding as there is at the top and on the left, and no more.
+    miscounted = beyond or not is_symmetric(both_sides(layer.padding))
+    if paddle.get_default_dtype() == "float64" or (layer.count_include_pad and miscounted):
         return SummedAvgPool2D(node, layer)
     return nn.AvgPool2D(layer.kernel_size, layer.stride, _sides(node, layer), exclusive=not layer.count_include_pad)
 

@@ -131,14 +131,15 @@ class LayerNorm(nn.LayerNorm):
 class GroupNorm(nn.GroupNorm):
     """``nn.GroupNorm``; of groups of a single element, which it refuses in a batch of one, as ``LayerNorm``.
 
-    Its backward pass ends the process (SIGSEGV) for an input in channels_last that needs no gradient.
+    In channels_last, which an image of one channel may pass for, its variance is the mean of squares less the square of
+    the mean, and its backward pass ends the process (SIGSEGV) for an input that needs no gradient: pixels go in a row.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """float[n, C, H, W] to the same shape."""
         if input[0].numel() == self.num_groups:
             return (input - input) * self.weight[:, None, None] + self.bias[:, None, None]
-        return super().forward(input if input.requires_grad else input.contiguous())
+        return super().forward(input.flatten(2).contiguous()).view(input.shape)
 
 
 def parts(nodes: Sequence[Node]) -> list[Part]:

@@ -138,6 +138,7 @@ def _poolings() -> tuple[NetworkCase, ...]:
         layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2), ceil_mode=True), (2, 6, 8)),
         layer_case(L.AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=((1, 0), (0, 1))), (2, 6, 7)),
         layer_case(L.AvgPool2d(kernel_size=(3, 2), padding=(1, 1), count_include_pad=True, ceil_mode=True), (2, 6, 6)),
+        layer_case(L.AvgPool2d(kernel_size=(2, 2), padding=((0, 1), (0, 1)), count_include_pad=True), (2, 5, 6)),
         layer_case(L.GlobalAvgPool(), (3, 5, 4)),
         layer_case(L.GlobalAvgPool(), (2, 1, 7), batch=1),
     )

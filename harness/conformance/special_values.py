@@ -38,7 +38,7 @@ class Difference:
     """What some backends do otherwise with some values, in networks that have a layer of these kinds (none: any).
 
     ``backends`` are named alone, or with the one manner that does it: "torch, expert". ``least_classes``: of networks
-    with so many classes or more alone.
+    with so many classes or more alone. ``quantities``: of a trial with steps of training these alone (none: any).
     """
 
     name: str
@@ -48,6 +48,7 @@ class Difference:
     precisions: tuple[str, ...] = ("float32", "float64")
     kinds: tuple[str, ...] = ()
     least_classes: int = 0
+    quantities: tuple[str, ...] = ()
 
 
 DIFFERENCES = (
@@ -58,6 +59,15 @@ DIFFERENCES = (
         values=("nan", "infinite"),
         precisions=("float32",),
         least_classes=8,
+    ),
+    Difference(
+        name="softmax is never 0",
+        reason="log-probabilities are cut at -64 (docs/upstream/paddle_loss_cut_at_64.py): a gradient of 0 becomes "
+        "1e-28 times the value, which rules that divide by the size of a gradient make steps of, and 0 times infinity "
+        "infinity",
+        backends=("paddle",),
+        values=("huge", "infinite"),
+        quantities=("gradients", "losses", "parameters"),
     ),
     Difference(
         name="denormals are 0",
@@ -114,8 +124,10 @@ DIFFERENCES = (
 )
 
 
-def known_difference(subject: str, values: str, precision: str, kinds: set[str], class_count: int) -> Difference | None:
-    """The known difference that applies to a network of these kinds of layers, if one does.
+def known_difference(
+    subject: str, values: str, precision: str, kinds: set[str], class_count: int, quantity: str = ""
+) -> Difference | None:
+    """The known difference that applies to a quantity of a network of these kinds of layers, if one does.
 
     ``subject`` is a backend, perhaps with its version and manner: "torch", "torch@2.9.0, expert".
     """
@@ -130,6 +142,7 @@ def known_difference(subject: str, values: str, precision: str, kinds: set[str],
             and precision in one.precisions
             and class_count >= one.least_classes
             and (not one.kinds or not kinds.isdisjoint(one.kinds))
+            and (not one.quantities or quantity in one.quantities)
         ),
         None,
     )

@@ -8,11 +8,9 @@ from harness.conformance.drawing import Draw
 from harness.conformance.drawn_layers import example
 from harness.conformance.drawn_networks import chain, graph
 from harness.conformance.layer_cases import isolated
-from harness.hunting.trial import Trial, Values
+from harness.hunting.trial import Trial, Values, least_batch, may_be_even
 from specs.architecture import Architecture
-from specs.layers import BatchNorm, BatchNorm1d, GroupNorm, LayerNorm
 from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from specs.shapes import infer
 
 # A layer alone is cheap and shows most; what several do together needs chains and graphs.
 _NETWORKS: tuple[str, ...] = ("layer", "layer", "chain", "graph")
@@ -30,21 +28,16 @@ def drawn_trial(seed: int, number: int) -> Trial:
         architecture = isolated(layer, shape)
     else:
         architecture = (chain if kind == "chain" else graph)(draw)
-    if any(isinstance(node.layer, BatchNorm1d) for node in infer(architecture)):
-        batch = max(batch, 4)  # as many values as a feature has: of one there is no variance, of two only signs
+    batch = max(batch, least_batch(architecture))
     optimizer, values = _optimizer(draw), _values(draw, architecture)
     return Trial(architecture=architecture, optimizer=optimizer, values=values, batch=batch, steps=5)
 
 
 def _values(draw: Draw, architecture: Architecture) -> Values:
-    """Two times in three normal: nothing else takes part in training and its kinks.
-
-    Of images that hardly vary a norm leaves their rounding and nothing else, in float64 too.
-    """
-    normed = any(isinstance(node.layer, BatchNorm | LayerNorm | GroupNorm) for node in infer(architecture))
+    """Two times in three normal: nothing else takes part in training and its kinks."""
     special = draw.choice(_SPECIAL)
-    even = special in ("constant", "denormal") and normed
-    return "normal" if draw.integer(1, 3) < 3 or even else special
+    refused = special in ("constant", "denormal") and not may_be_even(architecture)
+    return "normal" if draw.integer(1, 3) < 3 or refused else special
 
 
 def _optimizer(draw: Draw) -> Optimizer:

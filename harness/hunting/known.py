@@ -11,4 +11,5 @@ from specs.shapes import infer
 def known(backend: str, trial: Trial, found: Disagreement) -> Difference | None:
     """The known difference that a disagreement of a shrunk trial is an instance of."""
     kinds = {node.layer.kind for node in infer(trial.architecture)}
-    return known_difference(backend, trial.values, found.precision, kinds, trial.architecture.classes)
+    classes = trial.architecture.classes
+    return known_difference(backend, trial.values, found.precision, kinds, classes, found.quantity)

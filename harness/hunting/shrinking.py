@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields, replace
 from typing import Any
 
 from harness.conformance.layer_cases import isolated
-from harness.hunting.trial import Trial
+from harness.hunting.trial import Trial, least_batch
 from harness.planning.trainable import check_batches
 from specs.architecture import Architecture
 from specs.errors import FieldError, RequestError
@@ -62,7 +62,7 @@ def simpler_trials(trial: Trial) -> Iterator[Trial]:
 def _valid(architecture: Architecture, batch: int) -> bool:
     with suppress(RequestError, FieldError, ValueError):
         check_batches(architecture, samples=batch, batch_size=batch)
-        return any(node.parameters for node in infer(architecture))
+        return batch >= least_batch(architecture) and any(node.parameters for node in infer(architecture))
     return False
 
 

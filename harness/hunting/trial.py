@@ -15,7 +15,7 @@ from harness.conformance.case import Masks, NetworkCase, Observation, cast, draw
 from harness.conformance.kinks import CLEARANCE, DRAWS, margin
 from specs.architecture import Architecture
 from specs.codec import to_plain
-from specs.layers import MaxPool2d
+from specs.layers import BatchNorm, BatchNorm1d, Flatten, GroupNorm, LayerNorm, Linear, MaxPool2d, Rows
 from specs.optimizers import Optimizer
 from specs.shapes import infer
 
@@ -57,7 +57,7 @@ class TrialCase(NetworkCase):
 
     ``step_images`` float32[steps * batch, C, H, W], ``step_labels`` int64, in the order of training; ``step_masks``
     bool[steps, batch, *shape] per dropout layer. ``gradients_tell``: whether the order of a sum cannot decide where a
-    gradient goes.
+    gradient goes, nor how a formula is written.
     """
 
     optimizer: Optimizer
@@ -132,8 +132,29 @@ def case_of(trial: Trial) -> TrialCase | None:
         step_images=np.concatenate([batch[0] for batch in later]) if later else images[:0],
         step_labels=np.concatenate([batch[1] for batch in later]) if later else labels[:0],
         step_masks={name: np.stack([batch[2][name] for batch in later]) for name in masks} if later else {},
-        gradients_tell=normal or not any(isinstance(node.layer, MaxPool2d) for node in infer(architecture)),
+        gradients_tell=normal or _gradients_tell(trial),
     )
+
+
+def _gradients_tell(trial: Trial) -> bool:
+    """Of special values. Equal maxima, as of a constant image, may be broken in any way by rounding.
+
+    A derivative of 0 times NaN is 0 or NaN by how it is written, so that NaN tells in a layer alone.
+    """
+    layers = [node.layer for node in infer(trial.architecture)]
+    if any(isinstance(layer, MaxPool2d) for layer in layers):
+        return False
+    return trial.finite or sum(not isinstance(layer, Flatten | Rows | Linear) for layer in layers) <= 1
+
+
+def least_batch(architecture: Architecture) -> int:
+    """Batch norm on features takes as many values as the batch has: of one there is no variance, of two only signs."""
+    return 4 if any(isinstance(node.layer, BatchNorm1d) for node in infer(architecture)) else 1
+
+
+def may_be_even(architecture: Architecture) -> bool:
+    """Whether images may hardly vary. Of such a norm leaves their rounding and nothing else, in float64 too."""
+    return not any(isinstance(node.layer, BatchNorm | LayerNorm | GroupNorm) for node in infer(architecture))
 
 
 def _images(trial: Trial, generator: np.random.Generator) -> NDArray[np.float32]:
