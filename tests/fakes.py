@@ -164,6 +164,8 @@ class FakeSession(Session):
     ) -> NDArray[np.float64]:
         losses = np.empty(len(batch_indices))
         for k in range(len(batch_indices)):
+            while (hold := self.behaviour.get("held_by")) and Path(hold).exists():
+                time.sleep(0.05)
             losses[k] = 1 / (self.step + 1)
             self.step += 1
             if self.step == 5:  # warm-up has two steps at the most, and is undone

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ from harness.execution.cluster.place import Place
 from harness.execution.engine import Interrupted
 from harness.execution.orders import Keep, Order
 from harness.execution.sweep import Sweep
-from results.record import Record
 from tests.harness.execution.clusters import (
     Watch,
     comparison,
@@ -36,9 +36,10 @@ from tests.harness.execution.clusters import (
     trainers,
 )
 from tests.harness.plans import dataset
-from tests.reliability.test_stopping import gone, wait_for
+from tests.reliability.test_stopping import ctrl_c, gone, wait_for
 
 STEP_S = 0.05
+__all__ = ["ctrl_c"]
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +49,38 @@ def intervals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(intervals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def hold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """While this file is there no training goes on."""
+    return tmp_path_factory.mktemp("hold") / "hold"
+
+
+@contextmanager
+def two_machines(intervals: Path, hold: Path, folders: pytest.TempPathFactory) -> Iterator[Any]:
     """A client of two machines, whose caches are their own."""
-    behaviour = {"step_s": STEP_S, "intervals_to": str(intervals)}
-    caches = [str(tmp_path_factory.mktemp(f"cache-{number}")) for number in range(2)]
+    behaviour = {"step_s": STEP_S, "intervals_to": str(intervals), "held_by": str(hold)}
+    caches = [str(folders.mktemp(f"cache-{number}")) for number in range(2)]
     with small_cluster(*(machine(behaviour, XDG_CACHE_HOME=cache) for cache in caches)) as found:
         yield found
 
 
+@pytest.fixture(scope="module")
+def client(intervals: Path, hold: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Machines that every test leaves as they were."""
+    with two_machines(intervals, hold, tmp_path_factory) as found:
+        yield found
+
+
+@pytest.fixture
+def mortal(intervals: Path, hold: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Machines one of which will be killed; it may come back or not."""
+    with two_machines(intervals, hold, tmp_path_factory) as found:
+        yield found
+
+
 @pytest.fixture(autouse=True)
-def fresh(intervals: Path) -> None:
-    for file in intervals.iterdir():
-        file.unlink()
+def fresh(intervals: Path, hold: Path) -> None:
+    for file in (*intervals.iterdir(), hold):
+        file.unlink(missing_ok=True)
 
 
 def carried_out(client: Any, folder: Path, count: int, watch: Watch | None = None, **more: Any) -> Sweep:
@@ -127,8 +148,13 @@ def test_a_set_made_on_a_cluster_has_the_form_of_a_local_one(client: Any, tmp_pa
 
 def kill_worker_of(name: str, client: Any) -> int:
     """SIGKILL the process of Dask's worker of this name; its process id."""
-    (pid,) = client.run(os.getpid, workers=[address_of(name, client)]).values()
+    pid = worker_of(name, client)
     os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def worker_of(name: str, client: Any) -> int:
+    (pid,) = client.run(os.getpid, workers=[address_of(name, client)]).values()
     return int(pid)
 
 
@@ -136,48 +162,53 @@ def address_of(name: str, client: Any) -> str:
     return next(address for address, worker in workers_of(client).items() if worker["name"] == name)
 
 
-def test_a_machine_that_dies_in_mid_run_takes_nothing_with_it(client: Any, tmp_path: Path) -> None:
-    watch, killed = Watch(), threading.Event()
+def test_a_machine_that_dies_in_mid_run_takes_nothing_with_it(mortal: Any, hold: Path, tmp_path: Path) -> None:
+    """Its unit goes elsewhere, and nothing of what it was doing goes on: a training that would have had no end."""
+    watch = Watch()
     training: list[str] = []
+    ended: list[bool] = []
 
     def on_note(name: str, doing: str, note: str) -> None:
         if note == "training" and not training:
+            hold.touch()
             training.append(name)
             threading.Thread(target=kill).start()
 
     def kill() -> None:
-        before = trainers()
-        kill_worker_of(training[0], client)
-        killed.set()
-        ended.extend(before)
+        try:
+            pid = worker_of(training[0], mortal)
+            below = psutil.Process(pid).children(recursive=True)
+            assert [process for process in below if process in trainers()]
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: all(map(gone, below)), 20)
+            ended.append(True)
+        finally:
+            hold.unlink()
 
-    ended: list[psutil.Process] = []
     watch.on_note = on_note
-    carried_out(client, tmp_path / "set", 6, watch)
-    assert killed.is_set()
+    carried_out(mortal, tmp_path / "set", 6, watch)
+    assert ended == [True]
     assert [loss[0] for loss in watch.losses] == training
     assert watch.losses[0][1] is not None, "it had a unit, which went elsewhere"
-    for process in ended:
-        wait_for(lambda process=process: gone(process), 10)
 
 
 def test_a_machine_that_dies_in_mid_transfer_is_sent_it_again(
-    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mortal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask, killed = Members.ask, []
 
     def dying(self: Members, member: Member, order: Order, unit: str, blob: bytes | None = None) -> None:
         ask(self, member, order, unit, blob)
         if isinstance(order, Keep) and not killed:
-            killed.append(kill_worker_of(member.name, client))
+            killed.append(kill_worker_of(member.name, mortal))
 
     monkeypatch.setattr(Members, "ask", dying)
-    carried_out(client, tmp_path / "set", 4, data=dataset(24))
+    carried_out(mortal, tmp_path / "set", 4, data=dataset(24))
     assert killed, "a data set of its own was sent"
 
 
 def test_a_machine_that_dies_with_its_answer_has_its_unit_made_again(
-    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mortal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called, killed = Members._called, []
 
@@ -186,13 +217,13 @@ def test_a_machine_that_dies_with_its_answer_has_its_unit_made_again(
 
         def done(future: Any) -> None:
             if member.unit == 1 and not killed:
-                killed.append(kill_worker_of(member.name, client))
+                killed.append(kill_worker_of(member.name, mortal))
             put(future)
 
         return done
 
     monkeypatch.setattr(Members, "_called", dying)
-    carried_out(client, tmp_path / "set", 4)
+    carried_out(mortal, tmp_path / "set", 4)
     assert killed
 
 
@@ -220,19 +251,27 @@ def test_two_comparisons_share_machines_and_nothing_is_timed_beside_another(
     assert check_never_two_at_once(intervals) == 2
 
 
-def test_ctrl_c_ends_what_runs_elsewhere_and_keeps_what_is_finished(client: Any, tmp_path: Path) -> None:
-    finished: list[Record] = []
+def test_ctrl_c_ends_what_runs_elsewhere_and_keeps_what_is_finished(
+    client: Any, hold: Path, tmp_path: Path, ctrl_c: None
+) -> None:
+    carried_out(client, tmp_path / "set", 2)
+    hold.touch()
 
-    def stop_after_the_second(record: Record) -> None:
-        finished.append(record)
-        if len(finished) == 2:
-            raise KeyboardInterrupt
+    def interrupt() -> None:
+        try:
+            wait_for(trainers)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
 
     with comparison(tmp_path / "set", rounds(6)) as sweep:
+        thread = threading.Thread(target=interrupt)
+        thread.start()
         with pytest.raises(Interrupted):
-            sweep.run(ignore, stop_after_the_second, engine=engine_of(client, sweep, Watch()))
-        wait_for(lambda: not trainers(), 15)
-        assert [row.run_id for row in sweep.results.rows()[0]] == [record.run_id for record in finished]
+            sweep.run(ignore, ignore, engine=engine_of(client, sweep, Watch()))
+        thread.join()
+        wait_for(lambda: not trainers(), 30)
+        assert len(sweep.results.rows()[0]) == 4
+    hold.unlink()
     carried_out(client, tmp_path / "set", 6)
 
 

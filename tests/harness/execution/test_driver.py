@@ -72,16 +72,20 @@ def commands(tmp_path: Path) -> Iterator[Commands]:
 
 
 def test_a_driver_that_is_killed_leaves_no_training_and_is_resumed(commands: Commands, tmp_path: Path) -> None:
-    behaviour = {"step_s": 0.5}
+    hold = tmp_path / "hold"
+    behaviour = {"step_s": 0.3, "held_by": str(hold)}
     with small_cluster(*[machine(behaviour, XDG_CACHE_HOME=str(tmp_path / "theirs"))] * 2) as client:
         address = client.scheduler.address
         words = f"compare --backends fake --repeats 4 --no-race --name mine --cluster {address} {CHOICES}"
         driver = commands.start("tests.reliability.cli_with_fakes", "{}", *shlex.split(words))
         records = tmp_path / "results" / "runs" / "mine" / "records.jsonl"
-        wait_for(lambda: driver.poll() is not None or (records.exists() and trainers()))
+        wait_for(lambda: driver.poll() is not None or records.exists())
+        hold.touch()  # what trains now has no end of its own
+        wait_for(lambda: driver.poll() is not None or trainers())
         assert driver.poll() is None, driver.communicate()
         driver.send_signal(signal.SIGKILL)
         wait_for(lambda: not trainers(), 30)
+        hold.unlink()
         status, _, err = commands.run("tests.reliability.cli_with_fakes", "{}", *shlex.split(words), "--resume")
     assert status == 0, err
     rows, damaged = ResultSet.open(records.parent).rows()
