@@ -32,7 +32,7 @@ from harness.conformance.tolerances import PRECISIONS
 from harness.datasets import Dataset
 from specs.layers import JOINS, LAYERS
 from specs.loading import architecture_names, default_recipe, load_architecture
-from specs.optimizers import OPTIMIZERS
+from specs.optimizers import OPTIMIZERS, SGD, Adam
 
 T = TypeVar("T")
 
@@ -54,13 +54,16 @@ class Check:
 class Scope:
     """How much of everything is judged.
 
-    ``layers_per_kind`` cuts the fixed cases short (None keeps all), ``every_option`` asks for all options of every
-    optimizer and for both precisions of layers and optimizers too. ``dropout`` are the probabilities that the
-    framework's own masks are judged at: 0.999 shows how many random bits decide.
+    ``layers_per_kind`` cuts the fixed cases short (None keeps all), ``layers_in_float64`` those in float64.
+    ``every_option`` asks for all options of every optimizer, for recurrent layers and fifty steps under each of them,
+    and for both precisions of drawn networks and optimizers too. ``recipes`` name the bundled architectures as well.
+    ``dropout`` are the probabilities that the framework's own masks are judged at: 0.999 shows how many random bits
+    decide.
     """
 
     name: str
     layers_per_kind: int | None
+    layers_in_float64: int | None
     drawn_layers_per_kind: int
     drawn_networks: int
     drawn_graphs: int
@@ -73,6 +76,7 @@ class Scope:
 FULL = Scope(
     name="full",
     layers_per_kind=None,
+    layers_in_float64=None,
     drawn_layers_per_kind=3,
     drawn_networks=24,
     drawn_graphs=40,
@@ -84,9 +88,10 @@ FULL = Scope(
 QUICK = Scope(
     name="quick",
     layers_per_kind=3,
+    layers_in_float64=1,
     drawn_layers_per_kind=0,
     drawn_networks=4,
-    drawn_graphs=4,
+    drawn_graphs=2,
     every_option=False,
     recipes=("mlp", "lenet5"),
     dropout=(0.25, 0.5, 0.999),
@@ -137,17 +142,18 @@ class Suite:
 
     def _layers(self) -> Iterator[Check]:
         cases = _Lazy(self._layer_cases)
-        for precision in self._precisions:
+        for precision, most in (("float32", self.scope.layers_per_kind), ("float64", self.scope.layers_in_float64)):
             for kind in LAYERS | JOINS:
-                yield self._check("layers", kind, precision, partial(_of_kind, cases, kind))
+                yield self._check("layers", kind, precision, partial(_of_kind, cases, kind, most))
 
-    def _layer_cases(self) -> dict[str, tuple[ConformanceCase, ...]]:
+    def _layer_cases(self) -> dict[str, tuple[Sequence[ConformanceCase], Sequence[ConformanceCase]]]:
+        """Of every kind those written by hand and those drawn."""
         fixed = layer_cases.fixed_cases() | join_cases.fixed_cases()
         drawn = drawn_layers.drawn_cases(self.scope.drawn_layers_per_kind)
-        return {kind: fixed[kind][: self.scope.layers_per_kind] + drawn.get(kind, ()) for kind in LAYERS | JOINS}
+        return {kind: (fixed[kind], drawn.get(kind, ())) for kind in LAYERS | JOINS}
 
     def _networks(self) -> Iterator[Check]:
-        bundled = _Lazy(network_cases.bundled_cases)
+        bundled = _Lazy(partial(network_cases.bundled_cases, self.scope.recipes))
         for precision in PRECISIONS:
             yield self._check("networks", "bundled architectures", precision, bundled)
         drawn = _Lazy(partial(network_cases.drawn_cases, self.scope.drawn_networks))
@@ -167,8 +173,12 @@ class Suite:
             recurrent = [optimizer_cases.probe(optimizer, optimizer_cases.RECURRENT_NETWORK) for optimizer in options]
             for precision in self._precisions:
                 yield self._check("optimizers", f"{kind} probe", precision, partial(list, probes))
-                yield self._check("optimizers", f"{kind} probe, recurrent layers", precision, partial(list, recurrent))
-                yield self._check("optimizers", f"{kind} 50 steps", precision, partial(list, fifties))
+                if self.scope.every_option or kind == Adam.kind:
+                    yield self._check(
+                        "optimizers", f"{kind} probe, recurrent layers", precision, partial(list, recurrent)
+                    )
+                if self.scope.every_option or kind == SGD.kind:
+                    yield self._check("optimizers", f"{kind} 50 steps", precision, partial(list, fifties))
             yield self._check("optimizers", f"{kind} probe, linear layers", "float64", partial(list, linear))
 
     def _trajectories(self) -> Iterator[Check]:
@@ -228,8 +238,13 @@ class Suite:
         return Check(level=level, name=name, precision=precision, run=run)
 
 
-def _of_kind(cases: Callable[[], Mapping[str, Sequence[ConformanceCase]]], kind: str) -> Sequence[ConformanceCase]:
-    return cases()[kind]
+def _of_kind(
+    cases: Callable[[], Mapping[str, tuple[Sequence[ConformanceCase], Sequence[ConformanceCase]]]],
+    kind: str,
+    most: int | None,
+) -> Sequence[ConformanceCase]:
+    fixed, drawn = cases()[kind]
+    return [*fixed[:most], *drawn]
 
 
 def _one(make: Callable[..., ConformanceCase], *arguments: object) -> Sequence[ConformanceCase]:

@@ -25,7 +25,7 @@ from specs import nest
 from specs.architecture import Architecture
 from specs.codec import to_plain
 from specs.layers import JOINS, LAYERS, Flatten, Linear, MaxPool2d, ReLU
-from specs.loading import default_recipe, load_architecture
+from specs.loading import architecture_names, default_recipe, load_architecture
 from specs.nodes import INPUT
 from specs.optimizers import OPTIMIZERS as KINDS
 from specs.optimizers import SGD, Adam
@@ -46,7 +46,11 @@ def test_every_layer_and_optimizer_is_judged() -> None:
 def test_case_names_are_unique() -> None:
     layers = [case for found in (layer_cases, join_cases) for cases in found.fixed_cases().values() for case in cases]
     drawn = [case for cases in drawn_layers.drawn_cases(3).values() for case in cases]
-    networks = [*network_cases.bundled_cases(), *network_cases.corner_cases(), *network_cases.drawn_cases(24)]
+    networks = [
+        *network_cases.bundled_cases(architecture_names()),
+        *network_cases.corner_cases(),
+        *network_cases.drawn_cases(24),
+    ]
     graphs = graph_cases.graph_cases(4)
     optimizers = [make(optimizer) for optimizer in OPTIMIZERS for make in (probe, fifty_steps)]
     cases: list[ConformanceCase] = [*layers, *drawn, *networks, *graphs, *optimizers]
