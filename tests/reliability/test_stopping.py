@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,13 @@ class Parent:
         self.seen = psutil.Process(self.process.pid)
 
     def workers(self) -> list[psutil.Process]:
-        """Its children that are workers."""
-        return [child for child in self.seen.children() if "harness.worker" in child.cmdline()]
+        """Its children that are workers; not those that have ended and were not waited for yet."""
+        found = []
+        for child in self.seen.children():
+            with suppress(psutil.NoSuchProcess):  # a zombie is one
+                if "harness.worker" in child.cmdline():
+                    found.append(child)
+        return found
 
     def wait_for_hang(self, hung: Path) -> psutil.Process:
         """Wait until its worker says that it hangs."""

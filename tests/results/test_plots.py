@@ -84,7 +84,7 @@ def test_losses_are_compared_from_the_same_start(tmp_path: Path) -> None:
     ]  # fmt: skip
     made = study_of(tmp_path, records)
     (case,) = made.cases
-    assert common_start(case) == (1, 0)
+    assert common_start(case) == (1, 0, "A")
     chosen = made.selection.at_common_start(case)
     assert [(s.backend, r.seed) for s, r in chosen] == [("torch", 1), ("keras", 1), ("paddle", 1)]
     figure = curves.loss(made, made.selection, case)

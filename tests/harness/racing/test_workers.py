@@ -59,7 +59,7 @@ def test_one_is_at_work_and_the_others_are_stopped() -> None:
 
 @pytest.mark.parametrize("fault", ["segfault", "raise", "sigkill"])
 def test_one_that_fails_is_named(fault: str) -> None:
-    endless = replace(EVERY_TURN, target=1e-6, budget_s=30)  # an opening lasts until it fails
+    endless = replace(EVERY_TURN, target=1e-6, budget_s=300)  # an opening lasts until it fails
     with registered(step_s=0.001), rival(step_s=0.001, train=fault, after_steps=1200):  # warm-up takes a second
         plans = [plan(FAKE, epochs=500), plan(RIVAL, epochs=500)]
         race = run_race(plans, dataset(), endless, lambda race: None, baseline="fake")
