@@ -112,12 +112,12 @@ def check_never_two_at_once(intervals: Path) -> int:
 
 def test_every_unit_once_and_its_pair_on_one_machine_at_a_time(client: Any, intervals: Path, tmp_path: Path) -> None:
     watch = Watch()
-    sweep = carried_out(client, tmp_path / "set", 8, watch)
+    sweep = carried_out(client, tmp_path / "set", 4, watch)
     assert sorted(watch.joined_) == ["here-1", "here-2"]
     assert {row.status for row in sweep.results.rows()[0]} == {"ok"}
     assert check_never_two_at_once(intervals) == 2
     places = {(doing, name) for name, doing, _ in watch.notes if not doing.startswith(("setup", "data"))}
-    for number in range(8):
+    for number in range(4):
         own = {name for run, name in places if run.endswith(f"-r{number}")}
         assert len(own) == 1, "a pair is made on one machine"
 
@@ -186,7 +186,7 @@ def test_a_machine_that_dies_in_mid_run_takes_nothing_with_it(mortal: Any, hold:
             hold.unlink()
 
     watch.on_note = on_note
-    carried_out(mortal, tmp_path / "set", 6, watch)
+    carried_out(mortal, tmp_path / "set", 4, watch)
     assert ended == [True]
     assert [loss[0] for loss in watch.losses] == training
     assert watch.losses[0][1] is not None, "it had a unit, which went elsewhere"
@@ -232,7 +232,7 @@ def test_two_comparisons_share_machines_and_nothing_is_timed_beside_another(
 ) -> None:
     """Each machine is given to one driver at a time, by the resource that Dask counts."""
     failed: list[BaseException] = []
-    with comparison(tmp_path / "a", rounds(5)) as first, comparison(tmp_path / "b", rounds(5)) as second:
+    with comparison(tmp_path / "a", rounds(3)) as first, comparison(tmp_path / "b", rounds(3)) as second:
 
         def run(sweep: Sweep) -> None:
             try:
