@@ -39,7 +39,7 @@ def perform(request: bytes, blob: bytes | None = None) -> bytes:
         return known is not None and known.state == "executing"
 
     with _one_at_a_time:
-        _now.update(comparison=asked["comparison"], unit=asked["unit"], since=time.time())
+        _now.update(comparison=asked["comparison"], unit=asked["unit"], since=time.monotonic())
         try:
             return _process.ask(asked["order"].encode(), blob, tell, wanted)
         except MachineDied as death:
@@ -60,4 +60,4 @@ def standing() -> dict[str, Any]:
     from harness.execution.cluster.having import what_is_here
 
     now = dict(_now)
-    return {**what_is_here(), "now": now, "busy_s": time.time() - now["since"] if now else 0.0}
+    return {**what_is_here(), "now": now, "busy_s": time.monotonic() - now["since"] if now else 0.0}
