@@ -82,11 +82,15 @@ def check_forms(files: Iterable[Path | None]) -> None:
     from results.files import StoreError, explained
     from specs.errors import RequestError
 
+    taken: set[Path] = set()
     for file in files:
         if file is None:
             continue
         if file.is_dir():
             raise RequestError(f"{file} is a folder: name the file to write")
+        if file.resolve() in taken:
+            raise RequestError(f"{file} is named for two forms: give each a file of its own")
+        taken.add(file.resolve())
         with explained("write", file):
             file.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(file.parent, os.W_OK):

@@ -152,6 +152,8 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(gate: Gat
     with registered():
         with pytest.raises(RequestError, match="is a folder"):
             gate(f"fake fake --junit {tmp_path}")
+        with pytest.raises(RequestError, match="is named for two forms"):
+            gate(f"fake fake --junit {tmp_path}/one --markdown {tmp_path}/one")
         with pytest.raises(RequestError, match="cannot write"):
             gate(f"fake fake --markdown {tmp_path}/file/summary.md")
     assert not (tmp_path / "sets").exists()
