@@ -73,10 +73,10 @@ def parts(node: Node, *, policy: keras.DTypePolicy, seed: int, channels_first: b
             return _group_norm(node, layer, common)
         case L.ToTokens():
             return [keras.layers.Reshape(node.output_shape, **common)]  # whose channels are last already
-        case L.ClassToken():
-            return [tokens.ClassToken(**common)]
+        case L.ClassToken():  # Keras saves the arguments of a layer of one's own as they are: a name, not a policy
+            return [tokens.ClassToken(**common | {"dtype": policy.name})]
         case L.PositionEmbedding():
-            return [tokens.PositionEmbedding(**common)]
+            return [tokens.PositionEmbedding(**common | {"dtype": policy.name})]
         case L.MultiHeadAttention():
             double = policy.compute_dtype == "float64"
             attention = tokens.DoubleAttention if double else keras.layers.MultiHeadAttention
