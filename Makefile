@@ -50,7 +50,7 @@ bench: setup
 
 # Writes the table in the READMEs. A study that has a failed run does not keep the others from running.
 reference: setup
-	-for study in mnist mnist-alexnet mnist-seeds; do \
+	-for study in $(basename $(notdir $(sort $(wildcard results/reference/*.yaml)))); do \
 		$(BIN)/python -m harness compare results/reference/$$study.yaml --out results/reference --resume; done
 	$(BIN)/python -m tests.benchmarks.reference
 

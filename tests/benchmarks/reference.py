@@ -25,7 +25,7 @@ def table(runs: pd.DataFrame, epochs: pd.Series) -> str:
 
     Runs of several seeds are shown as mean ± standard deviation; the spread is that of the frameworks' means. Of a
     training that was run with fewer epochs and with more, the longer counts; one shorter than the recipe says so in its
-    cell, and is left out of the spread.
+    cell, and is left out of the spread where others trained longer.
     """
     lines = [
         "| model | epochs | seeds | target | before training | "
@@ -45,13 +45,13 @@ def table(runs: pd.DataFrame, epochs: pd.Series) -> str:
             count=("test_accuracy", "count"),
             trained=("trained", "min"),
         )
-        means = of_backend["mean"][of_backend["trained"] == recipe.epochs]
+        means = of_backend["mean"][of_backend["trained"] == of_backend["trained"].max()]
         seeds = sorted(set(of_backend["count"]))
         cells = [
             model,
             str(recipe.epochs),
             " to ".join(str(count) for count in (seeds if len(seeds) == 1 else (seeds[0], seeds[-1]))),
-            f"{recipe.targets['test_accuracy']:g}",
+            f"{target:g}" if (target := recipe.targets.get("test_accuracy")) else "none",
             f"{mine['initial_test_accuracy'].median():.3f}",
             *(_cell(of_backend, backend, recipe.epochs) for backend in BACKENDS),
             f"{100 * (means.max() - means.min()):.2f}" if len(means) > 1 else "",
