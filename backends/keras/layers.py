@@ -121,21 +121,22 @@ def _activation(layer: L.Operation, policy: keras.DTypePolicy, common: dict[str,
 
 
 def _convolution(node: Node, layer: L.Conv2d, policy: keras.DTypePolicy) -> list[Part]:
-    """Keras takes no dilation together with a stride: then every place is computed, and those between left out."""
+    """A group per channel is ``DepthwiseConv2D``, which is 50 times faster than ``Conv2D`` with groups on a CPU.
+
+    Keras takes no dilation together with a stride: then every place is computed, and those between left out.
+    """
     dilated = layer.dilation != (1, 1)
     padding, before = ("valid", _outside(node, layer, policy)) if dilated else _padding(node, layer, policy)
-    convolution = keras.layers.Conv2D(
-        layer.out_channels,
-        layer.kernel_size,
-        strides=(1, 1) if dilated else layer.stride,
-        padding=padding,
-        dilation_rate=layer.dilation,
-        groups=layer.groups,
-        use_bias=layer.bias,
-        name=node.name,
-        dtype=policy,
-        **IMAGE,
-    )
+    strides = (1, 1) if dilated else layer.stride
+    common = {"strides": strides, "padding": padding, "dilation_rate": layer.dilation, "use_bias": layer.bias}
+    common |= {"name": node.name, "dtype": policy, **IMAGE}
+    channels = node.input_shape[0]
+    convolution: keras.layers.Layer
+    if layer.groups == channels > 1 and strides[0] == strides[1]:  # the only strides that TensorFlow's kernel takes
+        multiplier = layer.out_channels // channels
+        convolution = keras.layers.DepthwiseConv2D(layer.kernel_size, depth_multiplier=multiplier, **common)
+    else:
+        convolution = keras.layers.Conv2D(layer.out_channels, layer.kernel_size, groups=layer.groups, **common)
     if not dilated or layer.stride == (1, 1):
         return [*before, convolution]
     down, across = layer.stride

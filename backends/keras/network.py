@@ -59,8 +59,8 @@ class Weight:
     def native(self, array: NDArray[Any]) -> NDArray[Any]:
         """A canonical array (of the variable, its gradient or its optimizer state) in the variable's layout."""
         match self.layout:
-            case (L.Conv2d.kind, "weight"):
-                return oihw_to_hwio(array)
+            case (L.Conv2d.kind, "weight"):  # of a depthwise one [H, W, I, O / I]
+                return oihw_to_hwio(array).reshape(self.variable.shape)
             case (L.Linear.kind, "weight"):
                 kernel = transposed(array)
                 return kernel if self.rows is None else kernel[self.rows]
@@ -78,7 +78,8 @@ class Weight:
         array: NDArray[Any] = np.array(ops.convert_to_numpy(tensor))
         match self.layout:
             case (L.Conv2d.kind, "weight"):
-                return hwio_to_oihw(array)
+                _, per_group, height, width = self.shape
+                return hwio_to_oihw(array.reshape(height, width, per_group, -1))
             case (L.Linear.kind, "weight"):
                 return transposed(array if self.rows is None else array[np.argsort(self.rows)])
             case (L.LSTM.kind | L.GRU.kind, "weight" | "recurrent_weight"):

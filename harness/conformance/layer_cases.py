@@ -97,6 +97,8 @@ def _convolutions() -> tuple[NetworkCase, ...]:
         layer_case(L.Conv2d(out_channels=7, kernel_size=(5, 3)), (3, 5, 3)),
         layer_case(L.Conv2d(out_channels=4, kernel_size=(3, 3), padding=(1, 1), groups=4, bias=False), (4, 6, 5)),
         layer_case(L.Conv2d(out_channels=6, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), groups=3), (3, 7, 8)),
+        layer_case(L.Conv2d(out_channels=6, kernel_size=(3, 2), stride=(2, 1), groups=3), (3, 7, 6)),
+        layer_case(L.Conv2d(out_channels=4, kernel_size=(2, 3), padding=(1, 1), groups=4, dilation=(2, 2)), (4, 7, 6)),
         layer_case(L.Conv2d(out_channels=3, kernel_size=(3, 3), stride=(2, 1), dilation=(2, 3)), (2, 9, 8)),
         layer_case(L.Conv2d(out_channels=3, kernel_size=(3, 3), dilation=(2, 2), padding=(2, 2)), (2, 6, 7), batch=1),
         layer_case(L.Conv2d(out_channels=3, kernel_size=(4, 3), padding=((1, 2), (0, 1))), (2, 6, 7)),
