@@ -50,6 +50,8 @@ def records_of(unit: Unit, made: Made, versions: Accepts) -> list[Record]:
         if not versions.accepts(plan.backend.subject, record.framework_version):
             raise Unsound(f"{record.run_id} was made with {plan.backend.title} {record.framework_version}")
         found.append(record.model_copy(update={"command": utf8(plan.command(record.fingerprints.training))}))
+    if strays := made.logs.keys() - {record.run_id for record in found}:
+        raise Unsound(f"a log of another run than was asked for: {min(strays)[:80]!r}")
     return found
 
 
@@ -71,7 +73,10 @@ def race_of(task: RaceTask, made: Made) -> Race:
 
 
 def keep_logs(made: Made, folder_of: FolderOf) -> None:
-    """Put the logs of runs where they would be, had these been carried out here. Raises StoreError."""
+    """Put the logs of runs that ``records_of`` took where they would be, had these been carried out here.
+
+    Raises StoreError.
+    """
     for run_id, text in made.logs.items():
         file = folder_of(run_id) / "worker.log"
         with explained("write", file, safe=SAFE):
