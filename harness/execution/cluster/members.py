@@ -16,6 +16,10 @@ from specs.errors import RequestError
 
 FETCH_S = 5.0
 """How long an answer that is there is waited for at one time."""
+UNREACHABLE_S = 60.0
+"""How long in all, while its machine is still there."""
+
+_GONE = "the cluster's scheduler is gone; finished units are safe: continue with --resume when it is back"
 
 
 @dataclass(eq=False)
@@ -31,6 +35,7 @@ class Member:
     lacking: list[str] = field(default_factory=list)
     future: Future | None = None
     unit: int | None = None
+    unfetched_s: float = 0.0
 
 
 class Members:
@@ -59,18 +64,21 @@ class Members:
         return come, gone
 
     def _workers(self) -> dict[str, dict[str, Any]]:
-        gone = "the cluster's scheduler is gone; finished units are safe: continue with --resume when it is back"
         try:
             found = workers_of(self._client)
         except OSError:
-            raise RequestError(gone) from None
-        if self._client.status != "running":
-            raise RequestError(gone)
+            raise RequestError(_GONE) from None
+        self._check_scheduler()
         return found
+
+    def _check_scheduler(self) -> None:
+        if self._client.status != "running":
+            raise RequestError(_GONE)
 
     def ask(self, member: Member, order: Order, unit: str, blob: bytes | None = None) -> None:
         """Give a machine an order; it carries it out when it is free. ``blob`` comes with it."""
         self._asked += 1
+        member.unfetched_s = 0.0
         request = request_bytes(order_bytes(order), topic=self._topic, comparison=self._comparison, unit=unit)
         try:
             data = () if blob is None else (self._client.scatter(blob, workers=[member.address], hash=False),)
@@ -107,9 +115,15 @@ class Members:
             try:
                 answer = done.result(timeout=FETCH_S) if isinstance(done, Future) else done
             except TimeoutError:  # the machine went with its answer, which ``look`` will tell; or the network is slow
-                self._done.put((member, done))
-                return
+                member.unfetched_s += FETCH_S
+                if member.unfetched_s < UNREACHABLE_S:
+                    self._done.put((member, done))
+                    return
+                answer = TimeoutError(
+                    f"its answer cannot be fetched: the scheduler does not reach it at {member.address} (a firewall?)"
+                )
             except Exception as error:  # whatever Dask met
+                self._check_scheduler()
                 answer = error
             self.forget(member)
             yield member, answer

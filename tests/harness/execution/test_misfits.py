@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("distributed", reason="the extra 'cluster' (Dask) is not installed")
 
 from harness.execution.cluster import engine as engine_module
+from harness.execution.cluster import members
 from harness.execution.shipping import packed
 from specs.errors import RequestError
 from tests.harness.execution.clusters import Watch, comparison, engine_of, ignore, machine, rounds, small_cluster
@@ -64,3 +65,18 @@ def test_data_that_were_damaged_on_the_way_are_refused(
                 sweep.run(ignore, ignore, engine=engine)
             assert sweep.results.rows()[0] == []
         assert "data set" in watch.out["here-1"]
+
+
+def test_a_machine_whose_port_the_scheduler_does_not_reach_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes orders, as one behind a firewall or at the other end of a tunnel does."""
+    monkeypatch.setattr(members, "FETCH_S", 0.5)
+    monkeypatch.setattr(members, "UNREACHABLE_S", 1.0)
+    walled = {**machine(XDG_CACHE_HOME=str(tmp_path / "cache")), "contact_address": "tcp://127.0.0.1:1"}
+    with small_cluster(walled) as client, comparison(tmp_path / "set", rounds(1)) as sweep:
+        with pytest.raises(
+            RequestError, match=r"the scheduler does not reach it at tcp://127.0.0.1:1 \(a firewall\?\)"
+        ):
+            sweep.run(ignore, ignore, engine=engine_of(client, sweep, Watch()))
+        assert sweep.results.rows()[0] == []
