@@ -48,7 +48,7 @@ def ratio_over_openings(openings: Sequence[Pairs]) -> Ratio:
     if not pairs:
         return ratio(pairs)
     if len(openings) >= LEAST_OPENINGS:
-        found = _student([float(np.median(np.log([first / second for first, second in own]))) for own in openings])
+        found = _student([_middle(own) for own in openings])
         assert found.estimate is not None
         return replace(found, estimate=replace(found.estimate, n=len(pairs)))
     found = _widened(ratio(pairs))
@@ -57,6 +57,21 @@ def ratio_over_openings(openings: Sequence[Pairs]) -> Ratio:
         size = Estimate(found.estimate.median, None, None, len(pairs))
         return Ratio(size, Verdict.NOT_COMPARABLE, "few_rounds")
     return found
+
+
+def ratio_through(first: Sequence[Pairs], second: Sequence[Pairs]) -> Ratio:
+    """The ratio of two that never met, each by its pairs with the same third in the same openings.
+
+    It has no estimate where fewer than LEAST_OPENINGS have pairs of both.
+    """
+    both = [(mine, its) for mine, its in zip(first, second, strict=True) if mine and its]
+    if len(both) < LEAST_OPENINGS:
+        return Ratio(None, Verdict.NOT_COMPARABLE, "few_rounds" if both else "no_pair")
+    return _student([_middle(mine) - _middle(its) for mine, its in both])
+
+
+def _middle(pairs: Pairs) -> float:
+    return float(np.median(np.log([first / second for first, second in pairs])))
 
 
 def _student(logs: list[float]) -> Ratio:

@@ -7,7 +7,7 @@ interval (Georges et al. 2007, Kalibera & Jones 2013): see ``results.openings`` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from itertools import accumulate
 from statistics import median
@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from results.columns import SubjectKey
-from results.openings import ratio_over_openings
+from results.openings import ratio_over_openings, ratio_through
 from results.record import Count, Fraction, MachineRecord, Manner, Name, PathName, Positive, Seconds, Text
 from results.statistics import Ratio
 
@@ -98,18 +98,28 @@ class Race(_Part):
         return len(self.racers[0].rates)
 
     def ratio(self, racer: Racer, to: Racer | None = None) -> Ratio:
-        """Of a racer's speed to another's, the baseline's if none is named, from the rounds in which both count."""
-        return ratio_over_openings(self.pairs(racer, self.racers[self.baseline] if to is None else to))
+        """Of a racer's speed to another's, the baseline's if none is named, from the rounds in which both count.
+
+        Two that memory kept in different groups have no such round: theirs is from what each is of the baseline.
+        """
+        base = self.racers[self.baseline]
+        peer = base if to is None else to
+        met = self.pairs(racer, peer)
+        if met or base in (racer, peer):
+            return ratio_over_openings(met)
+        return ratio_through(self._by_opening(racer, base), self._by_opening(peer, base))
 
     def pairs(self, racer: Racer, peer: Racer) -> list[list[tuple[float, float]]]:
         """Both rates of each round in which both count, by the openings that have such a round."""
+        return [pairs for pairs in self._by_opening(racer, peer) if pairs]
+
+    def _by_opening(self, racer: Racer, peer: Racer) -> list[list[tuple[float, float]]]:
         both = list(zip(racer.rates, peer.rates, strict=True))
         ends = (*self.openings[1:], self.rounds)
-        found = [
+        return [
             [(mine, its) for mine, its in both[begin:end] if mine and its]
             for begin, end in zip(self.openings, ends, strict=True)
         ]
-        return [pairs for pairs in found if pairs]
 
     @property
     def rivals(self) -> tuple[Racer, ...]:
@@ -129,6 +139,18 @@ class Race(_Part):
         sizes = {racer: self.ratio(racer).estimate for racer in self.rivals}
         told = {racer: found.median for racer, found in sizes.items() if found is not None and found.low is not None}
         return tuple(sorted([base, *told], key=lambda racer: -told.get(racer, 1.0))) if told else ()
+
+    def without(self, keys: Collection[SubjectKey], why: str) -> Race:
+        """The race with these out of it: the first of the others is the baseline in place of one that is."""
+        racers = tuple(
+            racer.model_copy(update={"rates": (None,) * self.rounds, "disturbed": 0, "taken": None, "error": why})
+            if racer.key in keys
+            else racer
+            for racer in self.racers
+        )
+        left = [place for place, racer in enumerate(racers) if racer.key not in keys]
+        baseline = self.baseline if self.baseline in left or not left else left[0]
+        return self.model_copy(update={"racers": racers, "baseline": baseline})
 
     def summary(self) -> list[dict[str, object]]:
         """Of each but the baseline, who it is and its ratio: ``ratio``, ``low``, ``high``, ``rounds``, or why none."""
@@ -163,7 +185,7 @@ def pooled(races: Iterable[Race]) -> list[Race]:
     """Races of one training under the same conditions as one: further openings narrow its intervals.
 
     Conditions are device, precision, threads and the kind of machine. Racers are the same where backend, version and
-    manner are; the last race says how it ended.
+    manner are. The last race says how it ended; the budget is what all of them used of theirs.
     """
     groups: dict[tuple[object, ...], list[Race]] = {}
     for race in races:
@@ -186,6 +208,7 @@ def _joined(races: list[Race]) -> Race:
             "racers": racers,
             "baseline": place,
             "seconds": sum(race.seconds for race in races),
+            "budget_s": sum(race.budget_s if race.ended == "budget" else race.seconds for race in races),
             "openings": tuple(first + own for first, race in zip(before, races, strict=False) for own in race.openings),
             "busiest": tuple(dict.fromkeys(name for race in reversed(races) for name in race.busiest))[:BUSIEST],
         }

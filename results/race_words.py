@@ -14,17 +14,15 @@ from results.words import Words
 Name = Callable[[Racer], str]
 
 
-def sentences(
-    race: Race, words: Words, name: Name, unranked: Callable[[Racer], bool] = lambda racer: False
-) -> Iterator[str]:
-    """Who is fastest in each manner, but for those ``unranked``; how the race ended, and what kept it from more."""
-    ranked = [racer for racer in race.ranked if not unranked(racer)]
+def sentences(race: Race, words: Words, name: Name) -> Iterator[str]:
+    """Who is fastest in each manner, or which manner is; how the race ended, and what kept it from more."""
+    ranked = race.ranked
     if not ranked:
         yield words("race_none")
-    for manner in sorted({racer.manner for racer in ranked}, key=rung):
-        own = [racer for racer in ranked if racer.manner == manner]
-        if len(own) > 1:
-            yield _verdict(race, own, words, name)
+    manners = sorted({racer.manner for racer in ranked}, key=rung)
+    groups = [own for manner in manners if len(own := [one for one in ranked if one.manner == manner]) > 1]
+    for own in groups or ([[*ranked]] if ranked else []):  # where each manner has but one, they are ranked
+        yield _verdict(race, own, words, name)
     few = [name(racer) for racer in race.rivals if racer not in race.ranked and racer.quiet and racer.error is None]
     if ranked and few:
         yield words("race_few", backends=words.join(few))
@@ -34,7 +32,7 @@ def sentences(
         f"race_{ended}", rounds=race.rounds, openings=len(race.openings), time=duration(seconds),
         target=f"{100 * race.target:g}",
     )  # fmt: skip
-    if ranked and len(race.openings) < LEAST_OPENINGS:
+    if any(len(race.pairs(racer, race.racers[race.baseline])) < LEAST_OPENINGS for racer in ranked):
         yield words("race_few_openings", least=LEAST_OPENINGS, share=f"{100 * (OPENINGS_DIFFER - 1):.0f}")
     yield from _disturbed(race, words, name)
     for racer in race.racers:
@@ -43,7 +41,8 @@ def sentences(
 
 
 def _verdict(race: Race, ranked: list[Racer], words: Words, name: Name) -> str:
-    best, *others = ranked
+    best = _unbeaten(race, ranked)
+    others = [racer for racer in ranked if racer is not best]
     ratios = [(other, race.ratio(best, other)) for other in others]
     slower = [_times(found, name(other), words) for other, found in ratios if found.verdict is Verdict.FASTER]
     level = [(other, found) for other, found in ratios if found.verdict is not Verdict.FASTER]
@@ -56,6 +55,13 @@ def _verdict(race: Race, ranked: list[Racer], words: Words, name: Name) -> str:
         "others": words.join(slower),
     }
     return words("race_level_ahead" if slower else "race_level", **values)
+
+
+def _unbeaten(race: Race, ranked: list[Racer]) -> Racer:
+    """The first that none is faster than round by round: its ratio to the baseline may be of other rounds."""
+    slower = ({race.ratio(one, other).verdict for other in ranked if other is not one} for one in ranked)
+    found = (one for one, verdicts in zip(ranked, slower, strict=True) if Verdict.SLOWER not in verdicts)
+    return next(found, ranked[0])
 
 
 def _times(found: Ratio, backend: str, words: Words) -> str:

@@ -80,15 +80,24 @@ class Analysis:
 
     @cached_property
     def races(self) -> dict[CaseKey, Race]:
-        """The race of each case, all that were run of it on one kind of machine in one."""
+        """The race of each case, all that were run of it on one kind of machine in one.
+
+        Who failed conformance, or the proof of the case, is out of it.
+        """
         trained = {
             (name, row.fingerprints.training): training
             for (name, row), training in zip(self.results.rows, self.results.runs["training"], strict=True)
         }
-        return {
+        found = {
             CaseKey(trained[name, race.training], race.device, race.precision, race.threads, name, kind): race
             for name, kind, race in self.results.races
             if (name, race.training) in trained
+        }
+        disproved = {case.key: {one.key for one in case.subjects if one.disproved} for case in self.cases}
+        why = self.words.reason("disproved")
+        return {
+            key: race.without({*disproved.get(key, ()), *filter(self.nonconforming, (r.key for r in race.racers))}, why)
+            for key, race in found.items()
         }
 
     @cached_property
@@ -112,6 +121,11 @@ class Analysis:
             and (not key.version or status.framework_version == key.version)
         )
         return next(fitting, None)
+
+    def nonconforming(self, key: SubjectKey) -> bool:
+        """Whether a backend in this version and manner failed conformance."""
+        status = self.conformance(key)
+        return status is not None and bool(status.failures)
 
     @cached_property
     def subjects(self) -> list[SubjectKey]:

@@ -157,10 +157,7 @@ def _spread(rates: pd.Series[float], machines: pd.Series[str]) -> float:
 
 def nonconforming(analysis: Analysis, subject: Subject) -> bool:
     """Whether it failed conformance, or its proof of the case: it has no rank."""
-    if subject.disproved:
-        return True
-    status = analysis.conformance(subject.key)
-    return status is not None and bool(status.failures)
+    return subject.disproved or analysis.nonconforming(subject.key)
 
 
 def ladder(analysis: Analysis) -> Iterator[Finding]:

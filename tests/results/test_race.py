@@ -10,6 +10,7 @@ import pytest
 
 import results
 from results.findings import Analysis, collect
+from results.manifest import BackendConformance
 from results.race import Race, Racer
 from results.report import build
 from results.report.terminal import as_json
@@ -104,6 +105,26 @@ def test_the_report_opens_with_the_race_and_its_picture(made: ResultSet) -> None
     assert race["case"] == "lenet5 on mnist"
     assert [one["backend"] for one in race["ratios"]] == ["keras", "paddle", "mindspore"]
     assert race["ratios"][0]["low"] < 0.43 < race["ratios"][0]["high"]
+
+
+def test_who_does_not_compute_the_same_is_out_of_the_race_everywhere(made: ResultSet) -> None:
+    failures = ("recommended: layers: conv2d (logits, float32)",)
+    standing = BackendConformance(
+        framework_version=VERSIONS["torch"], checked_at="2026-01-01T00:00:00Z", passed=1, unsupported=0,
+        failures=failures, backend="torch", tuning="recommended",
+    )  # fmt: skip
+    made.save_conformance({"torch": standing})
+    made.save_race(race_of(made))
+    loaded = results.load(made.path)
+    [race] = Analysis(loaded, loaded.baseline(), Words("en")).races.values()
+    assert race.racers[race.baseline].backend == "keras"
+    assert [racer.backend for racer in race.ranked] == ["paddle", "keras", "mindspore"]
+    assert race.ratio(race.racers[0]).estimate is None
+    [sentence] = said(made, "raced")
+    assert sentence.startswith("lenet5 on mnist: By turns, paddle is fastest: ")
+    assert "torch went out: does not compute the same" in sentence
+    told = json.loads(as_json(build([made.path])))["races"][0]["ratios"][0]
+    assert (told["backend"], told["ratio"], told["low"]) == ("torch", None, None)
 
 
 def test_races_of_a_training_count_together_and_a_broken_one_is_named(made: ResultSet) -> None:

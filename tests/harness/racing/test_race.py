@@ -192,6 +192,61 @@ def test_groups_share_the_baseline() -> None:
     assert race.racers[0].quiet == race.racers[1].quiet + race.racers[2].quiet
 
 
+def test_those_of_different_groups_are_told_apart_by_the_baseline_they_share() -> None:
+    races = [
+        raced({"one": 1.0, "two": 2.0, "three": 2.5}, Machine(seed), Rules(), groups=[[1], [2]], spread=0.03)
+        for seed in range(200)
+    ]
+    found = [race.ratio(race.racers[2], race.racers[1]) for race in races]
+    assert sum(one.verdict is Verdict.FASTER for one in found) >= 180
+    covered = sum(one.estimate is not None and one.estimate.low <= 1.25 <= one.estimate.high for one in found)  # type: ignore[operator]
+    assert covered >= 186
+    said = " ".join(sentences(races[0], Words(), lambda racer: racer.backend))
+    assert "three is fastest" in said and "times as fast as two" in said
+    one = races[0].model_copy(update={"openings": (0,)})
+    assert one.ratio(one.racers[2], one.racers[1]).reason == "few_rounds"
+
+
+def test_nobody_is_first_who_is_slower_than_another_round_by_round() -> None:
+    """Ratios to the baseline are of the rounds that both share with it, and those differ."""
+    base = (100.0,) * 12 + (200.0,) * 12
+    one, two = ((101.0,) * 12 + (None,) * 12) * 1, ((105.0,) * 12 + (150.0,) * 12)
+    race = start(["base", "one", "two"], Rules()).model_copy(update={"openings": (0, 4, 8, 12, 16, 20)})
+    racers = tuple(
+        racer.model_copy(update={"rates": rates}) for racer, rates in zip(race.racers, (base, one, two), strict=True)
+    )
+    race = race.model_copy(update={"racers": racers})
+    assert race.ratio(racers[1]).verdict is Verdict.FASTER
+    assert race.ratio(racers[1], racers[2]).verdict is Verdict.SLOWER
+    said = next(sentences(race, Words(), lambda racer: racer.backend))
+    assert not said.startswith("By turns, one ")
+
+
+def test_one_backend_in_several_manners_has_a_verdict_too() -> None:
+    race = raced({"one": 1.0, "two": 2.0}, Machine(0), Rules())
+    manners = ("recommended", "expert")
+    racers = tuple(
+        racer.model_copy(update={"backend": "torch", "manner": manner})
+        for racer, manner in zip(race.racers, manners, strict=True)
+    )
+    race = race.model_copy(update={"racers": racers})
+    said = next(sentences(race, Words(), lambda racer: f"{racer.backend} ({racer.manner})"))
+    assert said.startswith("By turns, torch (expert) is fastest: 2")
+
+
+def test_openings_without_a_quiet_round_do_not_count_as_openings() -> None:
+    race = raced({"one": 1.0, "two": 2.0}, Machine(0), Rules())
+    assert len(race.openings) >= LEAST_OPENINGS
+    second = race.openings[1]
+    racers = tuple(
+        racer.model_copy(update={"rates": racer.rates[:second] + (None,) * (race.rounds - second)})
+        for racer in race.racers
+    )
+    said = " ".join(sentences(race.model_copy(update={"racers": racers}), Words(), lambda racer: racer.backend))
+    assert "10 % wider" in said
+    assert "10 % wider" not in " ".join(sentences(race, Words(), lambda racer: racer.backend))
+
+
 def test_who_was_busy_while_turns_were_disturbed_is_named() -> None:
     machine = Machine(0, others=lambda moment: 0.5 if 30 < moment < 40 else 0.0)
 
@@ -223,6 +278,8 @@ def test_further_races_narrow_the_intervals() -> None:
     assert width(one) < 0.7 * min(map(width, races))
     other = races[0].model_copy(update={"training": "1" * 64})
     assert len(pooled([*races, other])) == 2
+    assert one.ended == "budget"
+    assert "The budget of 1 min 0 s ended it" in " ".join(sentences(one, Words(), lambda racer: racer.backend))
 
 
 def test_a_race_comes_back_as_it_was_kept() -> None:
