@@ -29,7 +29,10 @@ def prove(plan: RunPlan, python: Path) -> Proof:
 
     A worker that fails is a proof that failed. Raises RequestError where the backend refuses what was asked.
     """
-    return remembered(plan, python, partial(_proved, plan, python))
+    try:
+        return remembered(plan, python, partial(_proved, plan, python))
+    except MemoryError:  # there may be more of it the next time
+        return Proof(status="unsupported", precision=plan.precision, reason="NumPy has not the memory for it")
 
 
 def _proved(plan: RunPlan, python: Path) -> Proof:

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.measuring.machine import instruction_sets
+from harness.measuring.machine import gpus, instruction_sets
 from harness.planning.plan import RunPlan
 from results.files import write_atomic
 from results.record import Proof
 from specs.identity import architecture_sha256, recipe_sha256
 from specs.program import CODE
 
+_LIST = """
+import os, sys
+places = filter(os.path.isdir, sys.path)
+print(sys.version, *sorted(name for place in places for name in os.listdir(place) if name.endswith("-info")), sep="\\n")
+"""
+
 
 def remembered(plan: RunPlan, python: Path, prove: Callable[[], Proof]) -> Proof:
     """The proof of a plan's case that was made before, else a new one. What a worker's death broke is not kept."""
-    file = _file(plan, python)
+    packages = _packages(python)
+    if not packages:  # its proof says what is wrong with it
+        return prove()
+    file = _file(plan, packages)
     if file.is_file():
         try:
             return Proof.model_validate_json(file.read_bytes())
@@ -32,26 +43,37 @@ def remembered(plan: RunPlan, python: Path, prove: Callable[[], Proof]) -> Proof
     return proof
 
 
-def _file(plan: RunPlan, python: Path) -> Path:
+def _file(plan: RunPlan, packages: list[str]) -> Path:
     import platformdirs
 
     content = [
         architecture_sha256(plan.architecture),
         recipe_sha256(plan.recipe),
         *(plan.backend.name, plan.tuning, plan.precision, plan.threads, plan.device),
-        *_packages(python),
-        instruction_sets(),
+        *packages,
+        *_machine(plan.device),
         _code(),
     ]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
     return Path(platformdirs.user_cache_dir("framework-harness")) / "proofs" / f"{plan.backend.name}-{digest}.json"
 
 
-def _packages(python: Path) -> Iterator[str]:
-    """The interpreter and every package that is installed beside it, by name and version."""
-    yield str(python)
-    places = (python.parent.parent / "lib").glob("python*/site-packages/*.dist-info")
-    yield from sorted(place.name for place in places)
+def _machine(device: str) -> list[str | None]:
+    """By what libraries choose their kernels, and which libraries: a cache may be shared by machines."""
+    accelerator = [] if device == "cpu" else [gpus(), os.environ.get("CUDA_VISIBLE_DEVICES")]
+    return [instruction_sets(), os.environ.get("LD_LIBRARY_PATH"), *accelerator]
+
+
+def _packages(python: Path) -> list[str]:
+    """The interpreter, its version and every package that it finds, by name and version; none where it does not start.
+
+    It is asked, because it may be a script that starts another, or take packages from several places.
+    """
+    try:
+        said = subprocess.run([python, "-I", "-c", _LIST], capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(python), *said.stdout.splitlines()]
 
 
 @cache

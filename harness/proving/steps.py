@@ -39,7 +39,7 @@ _LATEST: dict[tuple[str, str], Steps] = {}
 def steps_of(architecture: Architecture, recipe: Recipe) -> Steps:
     """The steps of a case; those of the latest are kept for the backends that are proved one after another.
 
-    Raises Unprovable.
+    Raises Unprovable, and MemoryError.
     """
     key = architecture_sha256(architecture), recipe_sha256(recipe)
     if key not in _LATEST:
@@ -56,8 +56,8 @@ def _made(architecture: Architecture, recipe: Recipe) -> Steps:
             case = on_random_data(architecture, recipe, steps=steps, epochs=EPOCHS, name="proof")
             observed = made.observe(case)
             within = [np.isfinite(array.astype(np.float32)) for part in observed.values() for array in part.values()]
-    except (RuntimeError, RequestError, MemoryError) as error:
-        raise Unprovable(str(error) or "NumPy has not the memory for it") from error
+    except (RuntimeError, RequestError) as error:
+        raise Unprovable(str(error)) from error
     if not all(finite.all() for finite in within):
         raise Unprovable(f"in NumPy float64 it diverges within {steps} steps, beyond what float32 can hold")
     return Steps(case, made)

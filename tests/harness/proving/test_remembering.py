@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,12 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """``made(plan, proof)``: how many proofs had to be made until the plan was proved."""
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
     count = 0
+    environment = tmp_path / "env" / "bin" / "python"
+    environment.parent.mkdir(parents=True)
+    environment.symlink_to(sys.executable)
+    (tmp_path / "env" / "pyvenv.cfg").write_text(f"home = {Path(sys.base_prefix) / 'bin'}\n")
 
-    def ask(planned: RunPlan, proof: Proof = PROVED, python: Path = tmp_path / "env" / "bin" / "python") -> int:
+    def ask(planned: RunPlan, proof: Proof = PROVED, python: Path = environment) -> int:
         def prove() -> Proof:
             nonlocal count
             count += 1
@@ -74,13 +79,47 @@ def test_another_package_instruction_set_or_code_is_proved_anew(
     made: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert made(PLAN) == 1
-    (tmp_path / "env" / "lib" / "python3.11" / "site-packages" / "numpy-2.4.0.dist-info").mkdir(parents=True)
+    packages = tmp_path / "env" / "lib" / "python{}.{}".format(*sys.version_info) / "site-packages"
+    (packages / "numpy-2.4.0.dist-info").mkdir(parents=True)
     assert made(PLAN) == 2
     monkeypatch.setattr(remembering, "instruction_sets", lambda: "sse2")
     assert made(PLAN) == 3
     monkeypatch.setattr(remembering, "_code", lambda: "edited")
     assert made(PLAN) == 4
     assert made(PLAN) == 4
+
+
+def test_another_gpu_or_path_of_libraries_is_proved_anew(
+    made: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache lies in a home that machines may share."""
+    on_gpu = replace(PLAN, device="cuda")
+    assert (made(PLAN), made(on_gpu)) == (1, 2)
+    monkeypatch.setattr(remembering, "gpus", lambda: "NVIDIA V100")
+    assert (made(PLAN), made(on_gpu)) == (2, 3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert (made(PLAN), made(on_gpu)) == (3, 4)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/blas")
+    assert (made(PLAN), made(on_gpu)) == (5, 6)
+
+
+def test_the_packages_are_those_of_the_interpreter_that_a_script_starts(
+    made: Callable[..., int], tmp_path: Path
+) -> None:
+    """Beside a script that starts an interpreter lie no packages, and they change all the same."""
+    packages = tmp_path / "elsewhere"
+    (packages / "torch-2.13.0.dist-info").mkdir(parents=True)
+    script = tmp_path / "activated"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.path.append({str(packages)!r}); $3"\n')
+    script.chmod(0o755)
+    assert made(PLAN, python=script) == 1
+    assert made(PLAN, python=script) == 1
+    (packages / "torch-2.13.0.dist-info").rename(packages / "torch-2.14.0.dist-info")
+    assert made(PLAN, python=script) == 2
+
+
+def test_of_an_interpreter_that_does_not_start_nothing_is_remembered(made: Callable[..., int], tmp_path: Path) -> None:
+    assert [made(PLAN, python=tmp_path / "none") for _ in range(2)] == [1, 2]
 
 
 def test_a_failure_of_the_worker_is_tried_again(made: Callable[..., int]) -> None:
