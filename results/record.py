@@ -441,6 +441,11 @@ class Row(_Row):
     environment: MachineRecord = MachineRecord()
 
     @property
+    def disproved(self) -> bool:
+        """Whether its proof failed."""
+        return self.proof is not None and self.proof.status == "failed"
+
+    @property
     def identity(self) -> Identity | None:
         """What the run is a repeat of. None where it ended before its inputs were prepared, and before schema 3."""
         training = self.fingerprints.training

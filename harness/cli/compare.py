@@ -61,7 +61,6 @@ def compare(
     from harness.execution.sweep import Sweep
     from harness.planning.study import plans_of
     from results.store import ResultSet
-    from specs.errors import unknown
 
     check_form(json=json, csv=csv)
     sets = out or options.SETS
@@ -72,8 +71,7 @@ def compare(
         given = here(given)
     results = _to_resume(sets, given) if resume else None
     asked = _study(given, results)
-    if "baseline" in chosen.given and asked.baseline not in asked.backends:
-        raise unknown("baseline", asked.baseline, asked.backends, where="--baseline")
+    check_baseline(asked, chosen.given)
     plans = plans_of(asked)
     tell(Sweep.check(plans, elsewhere=cluster is not None))
     place = sets / asked.name
@@ -103,7 +101,7 @@ def compare(
         print_report(report, json=json, csv=csv)
     rows, _ = results.rows()
     whole = report is not None and not runs.remaining()
-    return 0 if whole and all(row.status in ("ok", "unsupported") for row in rows) else 1
+    return 0 if whole and all(row.status in ("ok", "unsupported") and not row.disproved for row in rows) else 1
 
 
 def _carry_out_here(runs: Sweep, *, quiet: bool) -> None:
@@ -179,6 +177,14 @@ def here(given: Mapping[str, Any]) -> dict[str, Any]:
     there, missing = installed()
     tell([f"left out: {why}" for why in missing])
     return {**given, "backends": (*there, *(backend for backend in wanted if backend != "all"))}
+
+
+def check_baseline(study: Study, given: Mapping[str, Any]) -> None:
+    """Raise RequestError for a baseline that was named and takes no part."""
+    from specs.errors import unknown
+
+    if "baseline" in given and study.baseline not in study.backends:
+        raise unknown("baseline", study.baseline, study.backends, where="--baseline")
 
 
 def check_name(name: str) -> None:

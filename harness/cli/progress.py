@@ -149,6 +149,8 @@ def sameness(proof: Proof) -> str:
         case "proved":
             double = "" if proof.float64_error is None else f" (float64 {proof.float64_error:.0e})"
             return f"proved: {proof.steps} steps, worst {proof.error:.0e}{double}"
+        case "failed" if proof.error is None:
+            return f"NOT proved: {proof.told}"
         case "failed":
             return f"NOT the same as NumPy float64: {proof.told}"
         case "unsupported":

@@ -10,11 +10,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.progress import console
+from harness.cli.progress import console, sameness
 from harness.planning.plan import RunPlan
 from results.formatting import ABSENT, cell, duration, interval, plain
 from results.race import Race, Racer
 from results.race_words import sentences
+from results.record import Proof
 from results.words import Words
 
 COLUMNS = ("backend", "samples/s", "ratio", "95 % interval", "quiet turns", "disturbed")
@@ -69,9 +70,11 @@ class RaceDisplay:
             self._live = None
 
 
-def print_race(race: Race) -> None:
-    """Ranks, ratios and how it ended, on stdout."""
+def print_race(race: Race, proofs: Sequence[Proof]) -> None:
+    """Ranks, ratios, who computes the same and how it ended, on stdout; the proofs are those of the racers."""
     print_ranks(race)
+    for racer, proof in zip(race.racers, proofs, strict=True):
+        print(f"- {name(race, racer)}: sameness {plain(sameness(proof))}")
     for sentence in sentences(race, Words(), lambda racer: name(race, racer)):
         print(f"- {sentence}")
 
@@ -80,7 +83,9 @@ def print_ranks(race: Race, machine: str = "", *, rates: bool = True) -> None:
     """The table of a race, on stdout. Of several machines in one there are no ``rates``."""
     from harness.cli.tables import print_table
 
-    conditions = f"{race.device}, {race.precision}, {race.threads} threads" + (f", {machine}" if machine else "")
+    conditions = f"{race.device}, {race.precision}, {race.threads} thread{'s' * (race.threads > 1)}" + (
+        f", {machine}" if machine else ""
+    )
     title = f"Race by turns: {plain(race.model)} on {plain(race.dataset)}, {conditions}"
     told = [[row[0], row[1] if rates else ABSENT, *row[2:]] for row in rows(race)]
     print_table(title, COLUMNS, told, right=COLUMNS[1:])

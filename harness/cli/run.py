@@ -41,4 +41,4 @@ def run(chosen: Chosen[RunChoices], json: options.Json = False, quiet: options.Q
     if record.status == "interrupted":
         return 130
     kept = save_to is None or save_to.exists()
-    return 0 if record.status == "ok" and kept else 1
+    return 0 if record.status == "ok" and kept and not record.disproved else 1

@@ -12,11 +12,12 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from harness.cli.progress import console, shown
+from harness.cli.progress import console, sameness, shown
 from harness.execution.sweep import Sweep
 from harness.planning.estimate import Estimator
 from harness.planning.finished import Planned
-from harness.planning.study import Study
+from harness.planning.study import Study, plans_of
+from harness.racing.cases import cases
 from harness.running.events import Begun, RunEvent, Sized, Trouble
 from harness.worker.reports import Phase
 from harness.worker.reports import Progress as Advance
@@ -82,7 +83,7 @@ class SweepDisplay:
         if record.attempt == 1:
             self._left.pop(record.run_id, None)
             self._overall.advance(self._all)
-        if record.status != "ok" or not (self._quiet or self._live.is_started):
+        if record.status != "ok" or record.disproved or not (self._quiet or self._live.is_started):
             console.print(_line(record))
 
     @property
@@ -163,7 +164,9 @@ def print_plan(study: Study, plans: list[Planned], place: Path) -> None:
         )
     out = stdout_console()
     out.print(table)
-    out.print(f"{len(plans)} runs, about {duration(total)}; records would go to {shown(str(place))}")
+    raced = len(cases(plan for _, plan in plans_of(study))) if study.race else 0
+    races = f", then races ({raced}) of {duration(study.budget)} of turns at most" if raced else ""
+    out.print(f"{len(plans)} runs, about {duration(total)}{races}; records would go to {shown(str(place))}")
 
 
 def duration(seconds: float) -> str:
@@ -182,7 +185,8 @@ def _median(values: list[float | None], form: str) -> str:
 def _line(record: Record) -> str:
     if record.status == "ok":
         rate = record.throughput.train_samples_per_second
-        speed = f"{rate:,.0f} samples/s" if rate else ""
-        return f"{shown(record.run_id)}: test accuracy {record.test_accuracy:.4f}  {speed}"
+        speed = f"  {rate:,.0f} samples/s" if rate else ""
+        wrong = f"  [red]{shown(sameness(record.proof))}[/]" if record.proof and record.disproved else ""
+        return f"{shown(record.run_id)}: test accuracy {record.test_accuracy:.4f}{speed}{wrong}"
     message = record.error.message.splitlines()[0] if record.error and record.error.message else ""
     return f"{shown(record.run_id)}: [red]{record.status}[/] {shown(message[:200])}"

@@ -59,8 +59,7 @@ def _peaks(
     asked = [plan.backend for plan in plans]
     peaks: dict[tuple[Registration | None, str], float | None] = {}
     for row in rows:
-        proved = row.proof is None or row.proof.status != "failed"
-        if row.status == "ok" and proved and row.fingerprints.training == training:
+        if row.status == "ok" and not row.disproved and row.fingerprints.training == training:
             key = (subject_of(row.backend, row.framework_version, asked), row.tuning.manner)
             known = [peak for peak in (peaks.get(key), row.memory.peak_rss_mb) if peak is not None]
             peaks[key] = max(known, default=None)
@@ -71,7 +70,8 @@ def _decided(results: ResultSet, training: str, racing: Sequence[RunPlan], study
     """Whether the races kept, taken together, are already as precise as the study wants it for all of these."""
     base = racing[baseline_of(racing, study.baseline)]
     asked = [plan.backend for plan in racing]
-    for race in pooled(results.races()[0]):
+    for kept in pooled(results.races()[0]):
+        race = kept.model_copy(update={"target": rules_of(study).target})
         racers = [(subject_of(one.backend, one.framework_version, asked), one.manner) for one in race.racers]
         here = (race.training, race.device, race.precision, race.threads, racers[race.baseline])
         wanted = (training, base.device, base.precision, base.threads, (base.backend, base.tuning))

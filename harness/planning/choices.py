@@ -71,6 +71,7 @@ class RaceChoices(Choices):
     baseline: options.Baseline = "torch"
     budget: options.Budget = 60.0
     precision_target: options.PrecisionTarget = 5.0
+    proof: options.Proof = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,6 @@ class ComparisonChoices(RaceChoices):
     name: options.SetName
     seeds: options.Seeds = (0,)
     repeats: options.Repeats = 3
-    proof: options.Proof = True
     race: options.Race = True
     retry_noisy: options.RetryNoisy = 0
 

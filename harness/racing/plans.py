@@ -34,15 +34,16 @@ def run_race(
     *,
     baseline: str,
     needs_mb: Mapping[int, float] | None = None,
+    out: Mapping[int, str] | None = None,
 ) -> Race:
     """Race plans.
 
     ``needs_mb`` maps places among the plans to the memory that their training took at most; of others the largest of
     those already open is assumed. Where they do not all fit they race in groups, each with the baseline, and share the
-    budget. Raises RequestError and StoreError for inputs that cannot be made, RaceInterrupted for KeyboardInterrupt; a
-    worker that fails is out of the race.
+    budget. ``out`` maps the places of those that take no part to the reason. Raises RequestError and StoreError for
+    inputs that cannot be made, RaceInterrupted for KeyboardInterrupt; a worker that fails is out of the race.
     """
-    start = before_the_start(plans, dataset, rules, baseline=baseline)
+    start = before_the_start(plans, dataset, rules, baseline=baseline, out=out or {})
     with arrays(plans[0], dataset) as (data, inputs):
         workers = Workers(plans, start.baseline, data, inputs, needs_mb or {})
         course = Course(start, rules, usage=used_by_command)
@@ -53,9 +54,13 @@ def run_race(
         return course.standing
 
 
-def before_the_start(plans: Sequence[RunPlan], dataset: Dataset, rules: Rules, *, baseline: str) -> Race:
-    """The race of these plans without any round."""
+def before_the_start(
+    plans: Sequence[RunPlan], dataset: Dataset, rules: Rules, *, baseline: str, out: Mapping[int, str]
+) -> Race:
+    """The race of these plans without any round; those in ``out`` take no part."""
     first = plans[0]
+    there = [place for place in range(len(plans)) if place not in out]
+    base = baseline_of([plans[place] for place in there], baseline)
     return Race(
         started_at=now(),
         model=first.architecture.name,
@@ -65,14 +70,17 @@ def before_the_start(plans: Sequence[RunPlan], dataset: Dataset, rules: Rules, *
         precision=first.precision,
         threads=first.threads,
         machine=machine(),
-        baseline=baseline_of(plans, baseline),
+        baseline=there[base] if there else 0,
         turn_s=rules.turn_s,
         share=rules.share,
         target=rules.target,
         budget_s=rules.budget_s,
         seconds=0.0,
         ended="interrupted",
-        racers=tuple(Racer(backend=plan.backend.name, manner=plan.tuning) for plan in plans),
+        racers=tuple(
+            Racer(backend=plan.backend.name, manner=plan.tuning, error=out.get(place))
+            for place, plan in enumerate(plans)
+        ),
     )
 
 

@@ -17,7 +17,7 @@ def sameness(analysis: Analysis) -> Iterator[Finding]:
     for case in analysis.cases:
         for subject in case.subjects:
             if subject.disproved:
-                yield analysis.say("disproved", "sameness", case, subject, **_worst(subject, "failed"))
+                yield _disproved(analysis, case, subject)
     proved = {case.key: _with(case, "proved") for case in analysis.cases}
     names = {analysis.names(subjects) for subjects in proved.values() if subjects}
     if len(names) == 1 and all(proved.values()):
@@ -29,6 +29,8 @@ def sameness(analysis: Analysis) -> Iterator[Finding]:
                 figures = _figures(subjects)
                 yield analysis.say("proved_case", "sameness", case, backends=analysis.names(subjects), **figures)
     for case in analysis.cases:
+        if subjects := [s for s in case.subjects if len(_statuses(s)) > 1 and not s.disproved]:
+            yield analysis.say("proof_partly", "sameness", case, backends=analysis.names(subjects))
         if subjects := _with(case, "skipped"):
             yield analysis.say("proof_skipped", "sameness", case, backends=analysis.names(subjects))
         if subjects := _with(case, "unsupported"):
@@ -36,9 +38,15 @@ def sameness(analysis: Analysis) -> Iterator[Finding]:
             yield analysis.say("proof_unsupported", "sameness", case, backends=analysis.names(subjects), reason=reason)
 
 
-def _with(case: Case, status: str) -> list[Subject]:
-    """The subjects all of whose runs have a proof of this status."""
-    return [subject for subject in case.subjects if len(subject.runs) and (subject.runs["proof"] == status).all()]
+def _with(case: Case, *statuses: str) -> list[Subject]:
+    """The subjects whose runs have proofs of these statuses, each of them at least once."""
+    return [subject for subject in case.subjects if _statuses(subject) == {*statuses}]
+
+
+def _statuses(subject: Subject) -> set[str]:
+    """Those of its runs; a run that failed before its proof says nothing."""
+    runs = subject.runs[subject.runs["proof"].notna() | (subject.runs["status"] == "ok")]
+    return {*runs["proof"].fillna("skipped" if runs["proof"].notna().any() else "unknown")}
 
 
 def _figures(subjects: list[Subject]) -> dict[str, Any]:
@@ -50,7 +58,11 @@ def _figures(subjects: list[Subject]) -> dict[str, Any]:
     }
 
 
-def _worst(subject: Subject, status: str) -> dict[str, Any]:
-    run = subject.runs[subject.runs["proof"] == status].iloc[0]
-    layer = "" if is_absent(run["proof_reason"]) else plain(run["proof_reason"], 300)
-    return {"steps": run["proof_steps"], "what": layer}
+def _disproved(analysis: Analysis, case: Case, subject: Subject) -> Finding:
+    """What it computes otherwise; where its proofs have no figure, that its worker failed in them."""
+    failed = subject.runs[subject.runs["proof"] == "failed"]
+    measured = failed[failed["proof_error"].notna()]
+    run = (measured if len(measured) else failed).iloc[0]
+    what = "" if is_absent(run["proof_reason"]) else plain(run["proof_reason"], 300)
+    key = "disproved" if len(measured) else "proof_broke"
+    return analysis.say(key, "sameness", case, subject, steps=run["proof_steps"], what=what)

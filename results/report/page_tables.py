@@ -119,6 +119,7 @@ def summary(analysis: Analysis) -> Table:
         *(figure_column(analysis, name) for name in figures),
         Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_")),
         figure_column(analysis, "peak_rss_mb"),
+        _time_to_highest(analysis),
     ]
     return Table.of("summary", analysis.words("about_terminal"), columns, _summary(analysis))
 
@@ -421,8 +422,32 @@ def _time_to(analysis: Analysis, target: str) -> Column:
         bounds = _detail(analysis, f"time_to_{target}_s", row)
         return Cell(cell("s", value), some or bounds, sort=_number(value))
 
-    title = words("column_time_to", target=f"{cell('accuracy', float(target)).removesuffix('.00')} %")
-    return Column(title, fill, unit="s", css="number")
+    return Column(words("column_time_to", target=_percent(target)), fill, unit="s", css="number")
+
+
+def _time_to_highest(analysis: Analysis) -> Column:
+    """Of each case the highest of the accuracies that any subject reached, and when each of them did."""
+    highest: dict[tuple[Any, ...], str] = {}
+    for row in _summary(analysis):
+        reached = [name.removeprefix("reached_") for name in row if name.startswith("reached_") and row[name] > 0]
+        best = [*reached, *filter(None, [highest.get(_case_key(row))])]
+        highest.update({_case_key(row): max(best, key=float)} if best else {})
+
+    def fill(row: Mapping[str, Any]) -> Cell:
+        if (target := highest.get(_case_key(row))) is None:
+            return Cell(ABSENT)
+        made = _time_to(analysis, target).fill(row)
+        return (
+            made
+            if made.text == ABSENT
+            else replace(made, detail="; ".join(filter(None, (_percent(target), made.detail))))
+        )
+
+    return Column(analysis.words("column_time_to_highest"), fill, unit="s", css="number")
+
+
+def _percent(target: str) -> str:
+    return f"{cell('accuracy', float(target)).removesuffix('.00')} %"
 
 
 def _verdict(analysis: Analysis, row: Mapping[str, Any], prefix: str) -> Cell:

@@ -145,6 +145,10 @@ TEXTS = {
     ),
     "finding_proved": "计算相同：已对 {backends} 证明；每个案例 {steps} 步，最大偏差 {error}。",
     "finding_proved_case": "{case}：已证明 {backends} 计算相同；{steps} 步，最大偏差 {error}。",
+    "finding_proof_broke": (
+        "{case}：未能证明 {backend} 与 NumPy float64 计算相同，其速度不参加排名。证明时运行失败：{what}。"
+    ),
+    "finding_proof_partly": "{case}：仅 {backends} 的部分运行已证明计算相同，其余没有证明。",
     "finding_proof_skipped": "{case}：按 --no-proof 的要求，未证明 {backends} 计算相同。",
     "finding_proof_unsupported": "{case}：无法证明 {backends} 计算相同：{reason}。",
     "finding_nonconforming": (
@@ -323,6 +327,7 @@ TEXTS = {
     "column_macro_recall": "召回率",
     "column_macro_f1": "F1",
     "column_test_loss": "损失",
+    "column_time_to_highest": "达到准确率用时",
     "column_time_to": "达到 {target} 用时",
     "column_train_samples_per_second": "训练",
     "column_train_samples_per_second_before": "之前",

@@ -169,6 +169,11 @@ TEXTS = {
     ),
     "finding_proved": "Sameness: proved for {backends}; {steps} steps of each case, worst {error}.",
     "finding_proved_case": "{case}: sameness proved for {backends}; {steps} steps, worst {error}.",
+    "finding_proof_broke": (
+        "{case}: {backend} has no proof that it computes the same as NumPy float64, so its speed is not ranked. "
+        "It failed while it was proved: {what}."
+    ),
+    "finding_proof_partly": "{case}: sameness proved for some runs of {backends} alone; the others have no proof.",
     "finding_proof_skipped": "{case}: sameness not proved for {backends}, as --no-proof asked.",
     "finding_proof_unsupported": "{case}: sameness cannot be proved for {backends}: {reason}.",
     "finding_nonconforming": (
@@ -376,6 +381,7 @@ TEXTS = {
     "column_macro_recall": "Recall",
     "column_macro_f1": "F1",
     "column_test_loss": "Loss",
+    "column_time_to_highest": "Time to accuracy",
     "column_time_to": "Time to {target}",
     "column_train_samples_per_second": "Training",
     "column_train_samples_per_second_before": "Before",

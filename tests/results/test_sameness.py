@@ -92,6 +92,39 @@ def test_cases_that_differ_are_told_one_by_one(tmp_path: Path) -> None:
     ]
 
 
+def test_a_worker_that_fails_in_its_proof_is_not_said_to_compute_something_else(tmp_path: Path) -> None:
+    broke = Proof(status="failed", steps=10, reason="crashed: the worker was ended by SIGSEGV")
+    found = said(tmp_path, with_proofs({"torch": broke, "keras": PROVED}))
+    assert found[0] == (
+        "proof_broke",
+        "mlp on mnist: torch has no proof that it computes the same as NumPy float64, so its speed is not ranked. "
+        "It failed while it was proved: crashed: the worker was ended by SIGSEGV.",
+    )
+    assert "does not compute" not in " ".join(sentence for _, sentence in found)
+
+
+def test_runs_made_with_and_without_a_proof_are_told(tmp_path: Path) -> None:
+    """A set made with --no-proof, and continued with proofs."""
+    before = with_proofs({"torch": Proof(status="skipped"), "keras": PROVED})
+    after = [
+        one.model_copy(update={"run_id": f"{one.run_id}-later", "round": one.round + 3, "proof": PROVED})
+        for one in before
+    ]
+    found = dict(said(tmp_path, [*before, *after]))
+    assert found["proved"].startswith("Sameness: proved for keras;")
+    assert found["proof_partly"] == (
+        "mlp on mnist: sameness proved for some runs of torch alone; the others have no proof."
+    )
+
+
+def test_a_run_that_failed_before_its_proof_hides_no_other(tmp_path: Path) -> None:
+    records = with_proofs({"torch": PROVED, "keras": PROVED})
+    failed = record("torch", "mlp", repeat=3, status="crashed")
+    assert failed.status == "crashed"
+    found = dict(said(tmp_path, [*records, failed]))
+    assert found["proved"].startswith("Sameness: proved for torch and keras;")
+
+
 def test_without_proofs_it_stands_that_nothing_was_checked(tmp_path: Path) -> None:
     records = with_proofs({"torch": None, "keras": None})
     assert "unchecked" in dict(said(tmp_path, records))

@@ -117,7 +117,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Parent]]:
         parent.process.communicate()
 
 
-RACE = "race --backends numpy,fake --baseline numpy --models mlp --datasets digits --batch-size 20 --limit-train 200"
+PROVED_RACE = (
+    "race --backends numpy,fake --baseline numpy --models mlp --datasets digits --batch-size 20 --limit-train 200"
+)
+RACE = f"{PROVED_RACE} --no-proof"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
@@ -146,12 +149,23 @@ def test_its_outcome_is_given_as_data(start: Callable[..., Parent]) -> None:
     assert race["ended"] in ("precision", "budget")
 
 
+def test_who_does_not_compute_the_same_takes_no_part(start: Callable[..., Parent]) -> None:
+    status, out, err = start(f"{PROVED_RACE} --budget 2 --quiet", step_s=0.001).end()
+    assert status == 1, err
+    assert "- numpy: sameness proved: 10 steps, worst" in out
+    assert "- fake: sameness NOT the same as NumPy float64: " in out
+    assert "The race gives no verdict." in out
+    assert "fake went out: " in out
+
+
 def test_a_race_of_one_is_refused(start: Callable[..., Parent]) -> None:
     status, _, err = start("race --backends numpy --models mlp --datasets digits").end()
     assert status == 2
     assert "a race takes two at the least" in err
     status, _, err = start(f"{RACE} --budget 0").end()
     assert (status, "budget must be from 1" in err) == (2, True)
+    status, _, err = start(RACE.replace("--baseline numpy", "--baseline torch")).end()
+    assert (status, "--baseline" in err and "'torch'" in err) == (2, True), err
 
 
 @pytest.mark.parametrize(
@@ -204,7 +218,12 @@ def test_a_comparison_keeps_its_races_and_races_again_what_is_not_precise(
     status, _, err = start(f"{words} --resume", step_s=0.001).end()
     assert status == 0, err
     assert len(results.races()[0]) == 2
+    coarse, fine = (words.replace("0.1%", target) for target in ("50%", "0.2%"))
+    status, _, err = start(f"{coarse} --resume", step_s=0.001).end()
+    assert (status, len(results.races()[0])) == (0, 2), "by this target the races kept are precise enough"
+    status, _, err = start(f"{fine} --resume", step_s=0.001).end()
+    assert (status, len(results.races()[0])) == (0, 3)
     (results.path / "races" / "0001.json").write_text("{}")
     races, damaged = results.races()
-    assert len(races) == 1
+    assert len(races) == 2
     assert "not a race" in str(damaged[0])
