@@ -19,6 +19,7 @@ from harness.worker.timing import Clock, quiet_garbage_collection
 Emit = Callable[[Event], None]
 
 CHUNK_S = 0.5  # aim of one train_steps call: long enough to hide its overhead, short enough to show progress
+THREADS_LEAST_S = 0.1  # of training, for its threads to be told: reading them takes a few ms, more on a busy machine
 
 
 class Diverged(Exception):
@@ -63,7 +64,7 @@ class Epochs:
         spans = []
         weighted = 0.0
         with quiet_garbage_collection():
-            threads, start = ThreadTimes.now(), self._clock()
+            start, threads = self._clock(), ThreadTimes.now()
             for begin, steps, size in self._calls():
                 batches = order[begin : begin + steps * size].reshape(steps, size)
                 span, losses = self._span(epoch, begin, batches)
@@ -98,10 +99,15 @@ class Epochs:
 
     @property
     def wanted_threads(self) -> float | None:
-        """Threads that ran or waited for a CPU while training, on average; None where the kernel does not tell."""
+        """Threads that ran or waited for a CPU while training, on average.
+
+        None where the kernel does not tell, and of a training so short that reading it takes a part of it.
+        """
         seconds = sum(seconds for _, seconds in self._wanted)
+        if seconds < THREADS_LEAST_S:
+            return None
         thread_seconds = [wanted for wanted, _ in self._wanted if wanted is not None]
-        return sum(thread_seconds) / seconds if seconds and len(thread_seconds) == len(self._wanted) else None
+        return sum(thread_seconds) / seconds if len(thread_seconds) == len(self._wanted) else None
 
     def _set_training_data(self, epoch: int) -> None:
         start = self._clock()

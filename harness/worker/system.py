@@ -14,6 +14,8 @@ from harness.worker.reports import Disturbance
 _STAT = Path("/proc/stat")
 _TASKS = Path("/proc/self/task")
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+LEAST_TICKS = 20
+"""Of the kernel's clock, over all processors, in which one more or less is 5 % and decides nothing."""
 # Columns of the first line of /proc/stat (proc(5)).
 _IDLE, _IOWAIT, _STEAL = 3, 4, 7
 
@@ -45,9 +47,14 @@ class Counters:
         return cls(total * _TICK_S, (total - idle - steal) * _TICK_S, steal * _TICK_S, own, switches)
 
     def since(self, before: Counters) -> Disturbance:
-        """Between two readings: shares of the machine's CPU time stolen and used by others, and context switches."""
+        """Between two readings: shares of the machine's CPU time stolen and used by others, and context switches.
+
+        No shares of less than LEAST_TICKS.
+        """
         switches = self.involuntary_context_switches - before.involuntary_context_switches
-        if self.total_s is not None and before.total_s is not None and self.total_s > before.total_s:
+        if self.total_s is None or before.total_s is None:
+            return Disturbance(involuntary_context_switches=switches)
+        if self.total_s - before.total_s > (LEAST_TICKS - 0.5) * _TICK_S:
             assert self.busy_s is not None and before.busy_s is not None
             assert self.steal_s is not None and before.steal_s is not None
             total = self.total_s - before.total_s

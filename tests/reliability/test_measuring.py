@@ -70,5 +70,7 @@ def test_shares_are_those_of_the_kernels_counters() -> None:
     after = Counters(120.0, 55.0, 3.0, 22.0, 9)
     assert after.since(before) == Disturbance(steal=0.1, other_cpu=0.15, involuntary_context_switches=4)
     assert Counters(None, None, None, 1.0, 5).since(before).steal is None
-    waiting_went_back = Counters(100.01, 40.02, 1.02, 10.0, 5)
+    waiting_went_back = Counters(100.2, 40.4, 1.4, 10.0, 5)
     assert waiting_went_back.since(before).steal == 1.0
+    too_short = Counters(100.05, 40.05, 1.0, 10.0, 6)
+    assert too_short.since(before) == Disturbance(involuntary_context_switches=1)

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from backends.contract import Description, SessionSpec
+from backends.registry import find
 from harness.cli.progress import console, summary
 from harness.inputs.prepare import prepare_data, run_inputs
 from harness.planning.plan import RunPlan
@@ -266,6 +267,14 @@ def test_a_backend_that_ignores_threads_is_flagged(tmp_path: Path, burnt: int, f
     sentence = f"fake had {record.wanted_threads:.1f} threads at work or waiting for a CPU, and 1 allowed"
     assert (sentence in " ".join(shown.get().split())) is flagged
     assert (sentence in report_text(tmp_path / "set")) is flagged
+
+
+def test_of_a_training_of_milliseconds_neither_threads_nor_others_are_told(tmp_path: Path) -> None:
+    """The kernel counts others in ticks of 10 ms, and reading threads takes longer than such a training."""
+    record, _ = run(find("numpy"), tmp_path)
+    assert record.phases.train_s is not None and record.phases.train_s < 0.1
+    assert record.wanted_threads is None
+    assert (record.noise.other_cpu, record.noise.noisy) == (None, False)
 
 
 def report_text(folder: Path) -> str:
