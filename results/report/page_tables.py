@@ -112,12 +112,17 @@ class Table:
 
 
 def summary(analysis: Analysis) -> Table:
-    """The chief figures alone, for the terminal."""
-    figures = ("test_accuracy", "train_samples_per_second", "train_ratio")
+    """The chief figures alone, for the terminal; no ratios of cases that a race ranks."""
+    raced = {part.key for key, race in analysis.races.items() if race.ranked for part in analysis.machines_of(key)}
+
+    def unraced(column: Column) -> Column:
+        return replace(column, fill=lambda row: Cell(ABSENT) if _case_key(row) in raced else column.fill(row))
+
     columns = [
         *_who(analysis),
-        *(figure_column(analysis, name) for name in figures),
-        Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_")),
+        *(figure_column(analysis, name) for name in ("test_accuracy", "train_samples_per_second")),
+        unraced(figure_column(analysis, "train_ratio")),
+        unraced(Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_"))),
         figure_column(analysis, "peak_rss_mb"),
         _time_to_highest(analysis),
     ]

@@ -279,7 +279,7 @@ TEXTS = {
         "Figures are medians with 95 % intervals. Ratios are taken between runs of the same round and seed. No "
         "difference means that the whole interval lies within 10 % of 1; one that holds 1 and is wider cannot be told."
     ),
-    "about_terminal": "Medians, with 95 % intervals in brackets",
+    "about_terminal": "Training runs: medians, with 95 % intervals in brackets",
     "about_changes": (
         "{after} against {before}: a ratio above 1 means that {after} trains faster. The sets were measured at "
         "different times, so only runs that had the same inputs are compared, and their rounds are not paired."

@@ -13,7 +13,7 @@ from results.findings import Analysis, collect
 from results.manifest import BackendConformance
 from results.race import Race, Racer
 from results.report import build
-from results.report.terminal import as_json
+from results.report.terminal import as_json, text_tables
 from results.store import ResultSet
 from results.words import Words
 from tests.results.records import VERSIONS, study, write
@@ -105,6 +105,23 @@ def test_the_report_opens_with_the_race_and_its_picture(made: ResultSet) -> None
     assert race["case"] == "lenet5 on mnist"
     assert [one["backend"] for one in race["ratios"]] == ["keras", "paddle", "mindspore"]
     assert race["ratios"][0]["low"] < 0.43 < race["ratios"][0]["high"]
+
+
+def test_the_terminal_has_one_ratio_of_a_case(made: ResultSet) -> None:
+    def table() -> list[dict[str, str]]:
+        loaded = results.load(made.path)
+        found = next(text_tables(Analysis(loaded, loaded.baseline(), Words("en"))))
+        return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+    before = table()
+    made.save_race(race_of(made))
+    after = table()
+    for old, new in zip(before, after, strict=True):
+        raced = new["Case"].startswith("lenet5")
+        assert raced == (new["Ratio"] == "–"), new
+        assert raced or new == old
+        assert {**new, "Ratio": "", "Verdict": ""} == {**old, "Ratio": "", "Verdict": ""}
+        assert "%" in new["Time to accuracy (s)"]
 
 
 def test_who_does_not_compute_the_same_is_out_of_the_race_everywhere(made: ResultSet) -> None:
