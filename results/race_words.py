@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from results.columns import rung
 from results.formatting import cell, duration, interval, plain
-from results.openings import LEAST_OPENINGS, OPENINGS_DIFFER
+from results.openings import LEAST_OPENINGS, LEAST_ROUNDS, OPENINGS_DIFFER
 from results.race import Race, Racer
 from results.statistics import Ratio, Verdict
 from results.words import Words
@@ -19,6 +19,9 @@ def sentences(race: Race, words: Words, name: Name) -> Iterator[str]:
     ranked = race.ranked
     if not ranked:
         yield words("race_none")
+        base = race.racers[race.baseline]
+        if any(race.pairs(racer, base) for racer in race.rivals):
+            yield words("race_too_few", openings=LEAST_OPENINGS, rounds=LEAST_ROUNDS)
     manners = sorted({racer.manner for racer in ranked}, key=rung)
     groups = [own for manner in manners if len(own := [one for one in ranked if one.manner == manner]) > 1]
     for own in groups or ([[*ranked]] if ranked else []):  # where each manner has but one, they are ranked

@@ -26,18 +26,19 @@ def counters(workers: Iterable[int]) -> Counters:
     return replace(now, own_s=now.own_s + workers_s)
 
 
-def used_by_command(proc: Path = Path("/proc")) -> dict[str, float]:
-    """Seconds of CPU time that processes use that are neither this one nor started by it, by their commands' names.
+def used_by_others(proc: Path = Path("/proc")) -> dict[int, tuple[str, float]]:
+    """The command's name and the seconds of CPU time of each process that is neither this one nor started by it.
 
-    The name alone, as the kernel has it (15 characters): arguments may hold what is nobody's business.
+    The name alone, as the kernel has it (15 characters): arguments may hold what is nobody's business. It is no key: a
+    kernel thread is called by what it does at the moment.
     """
     own = os.getpid()
-    used: dict[str, float] = {}
+    used: dict[int, tuple[str, float]] = {}
     for file in proc.glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):  # it has just ended
             pid, _, rest = file.read_bytes().decode(errors="replace").partition(" (")
             name, _, fields = rest.rpartition(") ")
             parent, ticks = int(fields.split()[1]), sum(map(int, fields.split()[11:13]))
             if own not in (int(pid), parent):
-                used[name] = used.get(name, 0.0) + ticks / os.sysconf("SC_CLK_TCK")
+                used[int(pid)] = name, ticks / os.sysconf("SC_CLK_TCK")
     return used

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.datasets import Dataset
 from harness.inputs.prepare import run_inputs, training_sha256
 from harness.measuring.machine import machine
-from harness.measuring.others import used_by_command
+from harness.measuring.others import used_by_others
 from harness.planning.plan import RunPlan
 from harness.planning.trainable import prepared_data
 from harness.racing.race import Course, Listen, Rules
@@ -46,7 +46,7 @@ def run_race(
     start = before_the_start(plans, dataset, rules, baseline=baseline, out=out or {})
     with arrays(plans[0], dataset) as (data, inputs):
         workers = Workers(plans, start.baseline, data, inputs, needs_mb or {})
-        course = Course(start, rules, usage=used_by_command)
+        course = Course(start, rules, usage=used_by_others)
         try:
             course.race(workers, listen)
         except KeyboardInterrupt:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from statistics import median
 from typing import Protocol
 
@@ -89,8 +89,8 @@ class _Entry:
 
 
 Listen = Callable[[Race], None]
-Usage = Callable[[], Mapping[str, float]]
-"""Seconds of CPU time that others have used so far, by the names of their commands."""
+Usage = Callable[[], Mapping[int, tuple[str, float]]]
+"""The names of others' commands and the seconds of CPU time that they have used so far, by process."""
 
 
 class Course:
@@ -107,7 +107,7 @@ class Course:
         self._seconds = 0.0
         self._openings: list[int] = []
         self._usage = usage
-        self._used: Counter[str] = Counter()  # in rounds that had disturbed turns
+        self._used: defaultdict[str, float] = defaultdict(float)  # in rounds that had disturbed turns
         self._ended: Ended = "interrupted"
 
     @property
@@ -183,8 +183,8 @@ class Course:
             self._round(racing, entrants, begun + seconds)
             self._seconds = before + self._clock() - begun
             if self._disturbed > disturbed:
-                now = self._usage()
-                self._used.update({name: max(0.0, now[name] - used.get(name, 0.0)) for name in now})
+                for process, (name, seconds_used) in self._usage().items():
+                    self._used[name] += max(0.0, seconds_used - used.get(process, ("", 0.0))[1])
             listen(self.standing)
 
     @property
@@ -224,9 +224,9 @@ class Course:
         return True
 
 
-def _busiest(used: Counter[str]) -> tuple[str, ...]:
+def _busiest(used: Mapping[str, float]) -> tuple[str, ...]:
     """Who used most; not those who used little beside them."""
-    most = used.most_common(BUSIEST)
+    most = sorted(used.items(), key=itemgetter(1), reverse=True)[:BUSIEST]
     return tuple(name for name, seconds in most if seconds > 0.1 * most[0][1])
 
 

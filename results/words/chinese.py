@@ -57,6 +57,7 @@ TEXTS = {
     "race_ratio": "{backend} 的速度为 {other} 的 {ratio} 倍（{interval}）",
     "race_few": "不受干扰的轮数太少，无法下结论：{backends}。",
     "race_none": "轮流比速没有得出结论。",
+    "race_too_few": "至少需要 {openings} 次启动各有计入的一轮，或共 {rounds} 轮计入：可增大 --budget。",
     "race_precision": "共 {rounds} 轮（启动次数：{openings}），用时 {time}，所有比值的区间都在其 {target} % 以内。",
     "race_took": "共 {rounds} 轮（启动次数：{openings}），用时 {time}。",
     "race_budget": "{rounds} 轮（启动次数：{openings}）后用完了 {time} 的时间预算：并非所有区间都在 {target} % 以内。",

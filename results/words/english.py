@@ -57,6 +57,9 @@ TEXTS = {
     "race_ratio": "{backend} at {ratio} of {other} ({interval})",
     "race_few": "Too few quiet rounds for a verdict: {backends}.",
     "race_none": "The race gives no verdict.",
+    "race_too_few": (
+        "It takes {openings} openings with a round that counts, or {rounds} such rounds: a larger --budget has more."
+    ),
     "race_precision": (
         "It took {rounds} rounds (openings: {openings}) and {time} until every interval was within {target} % of its "
         "ratio."

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from harness.measuring.others import used_by_command
+from harness.measuring.others import used_by_others
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -19,7 +19,7 @@ def stat(place: Path, pid: int, name: str, parent: int, user: int, system: int) 
     )
 
 
-def test_time_is_summed_by_command_without_this_process_and_its_workers(tmp_path: Path) -> None:
+def test_time_is_told_of_each_without_this_process_and_its_workers(tmp_path: Path) -> None:
     own = os.getpid()
     stat(tmp_path, own, "harness", 1, 100, 1)
     stat(tmp_path, own + 1, "worker", own, 100, 1)
@@ -27,13 +27,15 @@ def test_time_is_summed_by_command_without_this_process_and_its_workers(tmp_path
     stat(tmp_path, own + 3, "cc1plus", 1, 2, 0)
     stat(tmp_path, own + 4, "odd) R (name", 1, 7, 0)
     (tmp_path / "7").mkdir()  # has ended
-    assert used_by_command(tmp_path) == {"cc1plus": 6.0, "odd) R (name": 7.0}
+    assert used_by_others(tmp_path) == {
+        own + 2: ("cc1plus", 4.0), own + 3: ("cc1plus", 2.0), own + 4: ("odd) R (name", 7.0),
+    }  # fmt: skip
 
 
 def test_one_that_is_there_is_seen() -> None:
     with subprocess.Popen(["sh", "-c", "sleep 60 & echo; wait"], stdout=subprocess.PIPE, process_group=0) as shell:
         assert shell.stdout is not None
         shell.stdout.readline()
-        assert "sleep" in used_by_command()
-        assert "pytest" not in used_by_command()
+        assert "sleep" in {name for name, _ in used_by_others().values()}
+        assert os.getpid() not in used_by_others()
         os.killpg(shell.pid, 9)
