@@ -50,7 +50,7 @@ def race(chosen: Chosen[RaceChoices], json: options.Json = False, quiet: options
             with RaceDisplay(quiet=quiet) as display:
                 display.begun(group)
                 proofs.append(_proofs(group))
-                out = {place: proof.told for place, proof in enumerate(proofs[-1]) if proof.status == "failed"}
+                out = _disproved(proofs[-1])
                 races.append(
                     run_race(group, dataset, rules_of(asked), display.standing, baseline=asked.baseline, out=out)
                 )
@@ -65,8 +65,15 @@ def race(chosen: Chosen[RaceChoices], json: options.Json = False, quiet: options
             for race, own in zip(races, proofs, strict=True)
         ]
         print(json_module.dumps(told, indent=2))
-    same = not any(proof.status == "failed" for own in proofs for proof in own)
-    return 0 if same and all(one.ranked for one in races) else 1
+    return 0 if not any(map(_disproved, proofs)) and all(one.ranked for one in races) else 1
+
+
+def _disproved(proofs: Sequence[Proof]) -> dict[int, str]:
+    """Who takes no part, by place, and why."""
+    from results.words import Words
+
+    why = Words().reason("disproved")
+    return {place: f"{why}: {proof.told}" for place, proof in enumerate(proofs) if proof.status == "failed"}
 
 
 def _proofs(plans: Sequence[RunPlan]) -> list[Proof]:

@@ -155,7 +155,7 @@ def test_who_does_not_compute_the_same_takes_no_part(start: Callable[..., Parent
     assert "- numpy: sameness proved: 10 steps, worst" in out
     assert "- fake: sameness NOT the same as NumPy float64: " in out
     assert "The race gives no verdict." in out
-    assert "fake went out: " in out
+    assert "fake went out: does not compute the same: " in out
 
 
 def test_a_race_of_one_is_refused(start: Callable[..., Parent]) -> None:
