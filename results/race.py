@@ -156,6 +156,13 @@ class Race(_Part):
         """Of each but the baseline, who it is and its ratio: ``ratio``, ``low``, ``high``, ``rounds``, or why none."""
         return [_summary(racer.key, self.ratio(racer)) for racer in self.rivals]
 
+    def standings(self) -> list[dict[str, object]]:
+        """Of each, who it is and what its turns came to: ``rate``, ``quiet``, ``disturbed``, and why it went out."""
+        return [
+            {**one.key._asdict(), "rate": one.rate, "quiet": one.quiet, "disturbed": one.disturbed, "error": one.error}
+            for one in self.racers
+        ]
+
     def to_json(self) -> str:
         """The whole of it."""
         return self.model_dump_json(by_alias=True)

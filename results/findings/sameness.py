@@ -49,6 +49,24 @@ def _statuses(subject: Subject) -> set[str]:
     return {*runs["proof"].fillna("skipped" if runs["proof"].notna().any() else "unknown")}
 
 
+def proof_of(subject: Subject) -> dict[str, Any]:
+    """As data: ``proof``, which is "mixed" of runs with and without; ``steps``, ``error`` and, of one that failed, why.
+
+    None stands for what there is not.
+    """
+    found = _statuses(subject) - {"unknown"}
+    status = "failed" if subject.disproved else "mixed" if len(found) > 1 else next(iter(found), None)
+    runs = subject.runs[subject.runs["proof"] == status]
+    error, steps = runs["proof_error"].max(), runs["proof_steps"].max()
+    reasons = runs["proof_reason"] if status in ("failed", "unsupported") else []
+    return {
+        "proof": status,
+        "steps": None if is_absent(steps) else int(steps),
+        "error": None if is_absent(error) else float(error),
+        "reason": next((plain(reason, 300) for reason in reasons if not is_absent(reason)), None),
+    }
+
+
 def _figures(subjects: list[Subject]) -> dict[str, Any]:
     runs = pd.concat([subject.runs for subject in subjects])
     steps = runs["proof_steps"].dropna()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from results.findings import Analysis, collect
+from results.findings.sameness import proof_of
 from results.formatting import plain
 from results.report.machine_tables import agreement
 from results.report.page_tables import Table, ladder, summary
@@ -41,7 +42,10 @@ def _as_text(table: Table) -> TextTable:
 
 
 def as_json(made: Report) -> str:
-    """The findings with what they are about, the summary's rows, and where the report is; absent figures are null."""
+    """The findings with what they are about, the proofs, the summary's rows, the races, and where the report is.
+
+    Absent figures are null.
+    """
     analysis = made.analysis
     findings = [
         {
@@ -58,14 +62,18 @@ def as_json(made: Report) -> str:
         {
             "case": analysis.labels.case(key),
             **race.model_dump(by_alias=True, exclude={"racers"}),
+            "racers": race.standings(),
             "ratios": race.summary(),
         }
         for key, race in analysis.races.items()
     ]
-    return (
-        json.dumps({"findings": findings, "summary": summary, "races": races, "report": str(made.html)}, indent=2)
-        + "\n"
-    )
+    proofs = [
+        {"case": analysis.labels.case(case.key), **subject.key._asdict(), **proof_of(subject)}
+        for case in analysis.cases
+        for subject in case.subjects
+    ]
+    whole = {"findings": findings, "proofs": proofs, "summary": summary, "races": races, "report": str(made.html)}
+    return json.dumps(whole, indent=2) + "\n"
 
 
 def chief_findings(analysis: Analysis, levels: Container[str]) -> list[str]:

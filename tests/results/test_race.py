@@ -101,7 +101,10 @@ def test_the_report_opens_with_the_race_and_its_picture(made: ResultSet) -> None
     assert summary.index("By turns, ") < summary.index('id="plot-race"')
     assert html.count('id="plot-race"') == 1
     assert (made.path / "plots" / "race.svg").is_file()
-    [race] = json.loads(as_json(report))["races"]
+    document = json.loads(as_json(report))
+    assert {(one["case"], one["proof"]) for one in document["proofs"]} >= {("lenet5 on mnist", None)}
+    [race] = document["races"]
+    assert [(one["backend"], one["quiet"], one["error"]) for one in race["racers"]][:1] == [("torch", 40, None)]
     assert race["case"] == "lenet5 on mnist"
     assert [one["backend"] for one in race["ratios"]] == ["keras", "paddle", "mindspore"]
     assert race["ratios"][0]["low"] < 0.43 < race["ratios"][0]["high"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,8 @@ import pytest
 import results
 from results.findings import Analysis, collect
 from results.record import Proof, Record
+from results.report import build
+from results.report.terminal import as_json
 from results.words import Words
 from tests.results.records import record, write
 
@@ -123,6 +126,17 @@ def test_a_run_that_failed_before_its_proof_hides_no_other(tmp_path: Path) -> No
     assert failed.status == "crashed"
     found = dict(said(tmp_path, [*records, failed]))
     assert found["proved"].startswith("Sameness: proved for torch and keras;")
+
+
+def test_proofs_are_given_as_data(tmp_path: Path) -> None:
+    records = with_proofs({"torch": FAILED, "keras": PROVED, "paddle": Proof(status="skipped")})
+    report = build([write(tmp_path / "set", records).path])
+    told = json.loads(as_json(report))["proofs"]
+    assert [(one["backend"], one["proof"], one["steps"], one["error"]) for one in told] == [
+        ("torch", "failed", 10, 0.3), ("keras", "proved", 10, 2e-7), ("paddle", "skipped", 0, None),
+    ]  # fmt: skip
+    assert "batch_norm2d_1 differs first" in told[0]["reason"]
+    assert told[1]["reason"] is None
 
 
 def test_without_proofs_it_stands_that_nothing_was_checked(tmp_path: Path) -> None:
