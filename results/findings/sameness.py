@@ -58,7 +58,7 @@ def proof_of(subject: Subject) -> dict[str, Any]:
     status = "failed" if subject.disproved else "mixed" if len(found) > 1 else next(iter(found), None)
     runs = subject.runs[subject.runs["proof"] == status]
     error, steps = runs["proof_error"].max(), runs["proof_steps"].max()
-    reasons = runs["proof_reason"] if status in ("failed", "unsupported") else []
+    reasons = runs["proof_reason"].tolist() if status in ("failed", "unsupported") else []
     return {
         "proof": status,
         "steps": None if is_absent(steps) else int(steps),
