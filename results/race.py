@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from itertools import accumulate
 from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from results.columns import SubjectKey
 from results.openings import ratio_over_openings, ratio_through
@@ -91,6 +91,17 @@ class Race(_Part):
     openings: Annotated[tuple[Count, ...], Field(max_length=MOST_ROUNDS)] = (0,)
     busiest: Annotated[tuple[Name, ...], Field(max_length=BUSIEST)] = ()
     racers: Annotated[tuple[Racer, ...], Field(max_length=100, min_length=1)]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """A file may be a stranger's."""
+        if self.baseline >= len(self.racers):
+            raise ValueError("the baseline is none of the racers")
+        if any(len(racer.rates) != self.rounds for racer in self.racers):
+            raise ValueError("the racers have different numbers of rounds")
+        if self.openings[:1] != (0,) or [*self.openings, self.rounds] != sorted([*self.openings, self.rounds]):
+            raise ValueError("the openings are no rounds in order")
+        return self
 
     @property
     def rounds(self) -> int:

@@ -79,6 +79,20 @@ def test_without_a_quiet_turn_there_is_no_verdict_and_training_runs_are_told(mad
     assert any("lenet5" in one for one in said(made, "fastest") + said(made, "level") + said(made, "ahead"))
 
 
+@pytest.mark.parametrize(
+    "broken", [{"baseline": 4}, {"openings": [0, 50]}, {"openings": [3]}, {"openings": []}, {"rates": [1.0]}]
+)
+def test_a_race_that_does_not_fit_together_is_named_and_left_out(made: ResultSet, broken: dict[str, object]) -> None:
+    made.save_race(race_of(made))
+    file = made.path / "races" / "0001.json"
+    kept = json.loads(file.read_text())
+    (kept["racers"][1] if "rates" in broken else kept).update(broken)
+    file.write_text(json.dumps(kept))
+    races, damaged = made.races()
+    assert races == []
+    assert "not a race" in str(damaged[0])
+
+
 def test_who_had_too_few_quiet_rounds_is_named(made: ResultSet) -> None:
     raced = race_of(made, ended="budget")
     rarely = tuple(rate if number % 20 == 0 else None for number, rate in enumerate(raced.racers[1].rates))
