@@ -148,7 +148,7 @@ def sameness(proof: Proof) -> str:
     match proof.status:
         case "proved":
             double = "" if proof.float64_error is None else f" (float64 {proof.float64_error:.0e})"
-            return f"proved: {proof.steps} steps, worst {proof.error:.0e}{double}"
+            return f"proved: {proof.steps} steps, worst {proof.error:.0e} in {proof.precision}{double}"
         case "failed" if proof.error is None:
             return f"NOT proved: {proof.told}"
         case "failed":

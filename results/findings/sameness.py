@@ -22,11 +22,12 @@ def sameness(analysis: Analysis) -> Iterator[Finding]:
     names = {analysis.names(subjects) for subjects in proved.values() if subjects}
     if len(names) == 1 and all(proved.values()):
         everyone = [subject for subjects in proved.values() for subject in subjects]
-        yield analysis.say("proved", "sameness", None, None, backends=names.pop(), **_figures(everyone))
+        figures = _figures(analysis, everyone)
+        yield analysis.say("proved", "sameness", None, None, backends=names.pop(), **figures)
     else:
         for case in analysis.cases:
             if subjects := proved[case.key]:
-                figures = _figures(subjects)
+                figures = _figures(analysis, subjects)
                 yield analysis.say("proved_case", "sameness", case, backends=analysis.names(subjects), **figures)
     for case in analysis.cases:
         if subjects := [s for s in case.subjects if len(_statuses(s)) > 1 and not s.disproved]:
@@ -67,12 +68,13 @@ def proof_of(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _figures(subjects: list[Subject]) -> dict[str, Any]:
+def _figures(analysis: Analysis, subjects: list[Subject]) -> dict[str, Any]:
     runs = pd.concat([subject.runs for subject in subjects])
     steps = runs["proof_steps"].dropna()
     return {
         "steps": f"{steps.min()}" if steps.nunique() == 1 else f"{steps.min()}–{steps.max()}",
         "error": f"{runs['proof_error'].max():.0e}",
+        "note": analysis.words("proof_in_float32") if (runs["precision"] == "bfloat16").any() else "",
     }
 
 

@@ -144,8 +144,9 @@ TEXTS = {
     "finding_disproved": (
         "{case}：{backend} 的计算与 NumPy float64 不同，因此不给速度名次。以这一训练本身的 {steps} 步检验：{what}。"
     ),
-    "finding_proved": "计算相同：已对 {backends} 证明；每个案例 {steps} 步，最大偏差 {error}。",
-    "finding_proved_case": "{case}：已证明 {backends} 计算相同；{steps} 步，最大偏差 {error}。",
+    "finding_proved": "计算相同：已对 {backends} 证明；每个案例 {steps} 步，最大偏差 {error}。{note}",
+    "finding_proved_case": "{case}：已证明 {backends} 计算相同；{steps} 步，最大偏差 {error}。{note}",
+    "proof_in_float32": "（以 float32 证明：bfloat16 舍入太大，无法区分公式。）",
     "finding_proof_broke": (
         "{case}：未能证明 {backend} 与 NumPy float64 计算相同，其速度不参加排名。证明时运行失败：{what}。"
     ),

@@ -170,8 +170,9 @@ TEXTS = {
         "{case}: {backend} does not compute the same as NumPy float64, so its speed is not ranked. "
         "{steps} steps of this very training: {what}."
     ),
-    "finding_proved": "Sameness: proved for {backends}; {steps} steps of each case, worst {error}.",
-    "finding_proved_case": "{case}: sameness proved for {backends}; {steps} steps, worst {error}.",
+    "finding_proved": "Sameness: proved for {backends}; {steps} steps of each case, worst {error}. {note}",
+    "finding_proved_case": "{case}: sameness proved for {backends}; {steps} steps, worst {error}. {note}",
+    "proof_in_float32": "In float32: bfloat16 rounds too much to tell formulas apart.",
     "finding_proof_broke": (
         "{case}: {backend} has no proof that it computes the same as NumPy float64, so its speed is not ranked. "
         "It failed while it was proved: {what}."

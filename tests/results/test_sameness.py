@@ -128,6 +128,12 @@ def test_a_run_that_failed_before_its_proof_hides_no_other(tmp_path: Path) -> No
     assert found["proved"].startswith("Sameness: proved for torch and keras;")
 
 
+def test_what_stands_for_bfloat16_is_said(tmp_path: Path) -> None:
+    records = [one.model_copy(update={"precision": "bfloat16"}) for one in with_proofs({"torch": PROVED})]
+    [sentence] = [sentence for key, sentence in said(tmp_path, records) if key == "proved"]
+    assert sentence.endswith("worst 2e-07. In float32: bfloat16 rounds too much to tell formulas apart.")
+
+
 def test_proofs_are_given_as_data(tmp_path: Path) -> None:
     records = with_proofs({"torch": FAILED, "keras": PROVED, "paddle": Proof(status="skipped")})
     report = build([write(tmp_path / "set", records).path])
