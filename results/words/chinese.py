@@ -69,6 +69,8 @@ TEXTS = {
     "race_busiest": "其间最忙的其他进程：{names}。",
     "race_out": "{backend} 退出：{why}",
     # findings
+    "finding_unraced": "{case}：没有轮流比速：至少需要两个训练成功且计算相同的后端，而只有：{left}。",
+    "nobody": "无",
     "finding_raced": "{case}：{said}",
     "finding_no_runs": "这里还没有任何运行记录。",
     "change_faster": "{case} 的 {backend}，速度为 {ratio} 倍（{interval}）",

@@ -84,6 +84,8 @@ TEXTS = {
     "race_out": "{backend} went out: {why}",
     # findings
     "finding_raced": "{case}: {said}",
+    "finding_unraced": "{case}: no race: it takes two that trained well and compute the same; there was {left}.",
+    "nobody": "none",
     "finding_no_runs": "There is no record of any run here yet.",
     "change_faster": "{backend} for {case} {ratio} times ({interval})",
     "change_slower": "{backend} for {case} {ratio} times ({interval})",

@@ -13,6 +13,7 @@ from results.findings import Analysis, collect
 from results.record import Proof, Record
 from results.report import build
 from results.report.terminal import as_json
+from results.store import ResultSet
 from results.words import Words
 from tests.results.records import record, write
 
@@ -132,6 +133,19 @@ def test_what_stands_for_bfloat16_is_said(tmp_path: Path) -> None:
     records = [one.model_copy(update={"precision": "bfloat16"}) for one in with_proofs({"torch": PROVED})]
     [sentence] = [sentence for key, sentence in said(tmp_path, records) if key == "proved"]
     assert sentence.endswith("worst 2e-07. In float32: bfloat16 rounds too much to tell formulas apart.")
+
+
+def test_why_there_is_no_race_is_said(tmp_path: Path) -> None:
+    records = with_proofs({"torch": FAILED, "keras": PROVED})
+    made = ResultSet.create(tmp_path / "set", name="set", study={"race": True})
+    for one in records:
+        made.append(one)
+    loaded = results.load(made.path)
+    found = {one.key: one.sentence(Words("en")) for one in collect(Analysis(loaded, None, Words("en")))}
+    assert found["unraced"] == (
+        "mlp on mnist: no race: it takes two that trained well and compute the same; there was keras."
+    )
+    assert "unraced" not in dict(said(tmp_path / "not asked for", records))
 
 
 def test_proofs_are_given_as_data(tmp_path: Path) -> None:
