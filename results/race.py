@@ -203,14 +203,27 @@ def pooled(races: Iterable[Race]) -> list[Race]:
     """Races of one training under the same conditions as one: further openings narrow its intervals.
 
     Conditions are device, precision, threads and the kind of machine. Racers are the same where backend, version and
-    manner are. The last race says how it ended; the budget is what all of them used of theirs.
+    manner are. The last race says how it ended and which the baseline is; the budget is what all used of theirs.
     """
     groups: dict[tuple[object, ...], list[Race]] = {}
     for race in races:
         kind = race.machine and race.machine.hardware
-        key = (race.training, race.device, race.precision, race.threads, kind, race.racers[race.baseline].key)
+        key = (race.training, race.device, race.precision, race.threads, kind)
         groups.setdefault(key, []).append(race)
-    return [_joined(members) for members in groups.values()]
+    return [_joined(_versions_known(members)) for members in groups.values()]
+
+
+def _versions_known(races: list[Race]) -> list[Race]:
+    """A racer that was never opened has no version: it is given that of the others of its backend and manner."""
+    known: dict[SubjectKey, set[str]] = {}
+    for key in (racer.key for race in races for racer in race.racers if racer.framework_version):
+        known.setdefault(key._replace(version=""), set()).add(key.version)
+
+    def named(racer: Racer) -> Racer:
+        versions = known.get(racer.key, ())
+        return racer.model_copy(update={"framework_version": min(versions)}) if len(versions) == 1 else racer
+
+    return [race.model_copy(update={"racers": tuple(map(named, race.racers))}) for race in races]
 
 
 def _joined(races: list[Race]) -> Race:

@@ -292,6 +292,31 @@ def test_further_races_narrow_the_intervals() -> None:
     assert "The budget of 1 min 0 s ended it" in " ".join(sentences(one, Words(), lambda racer: racer.backend))
 
 
+def test_races_with_another_baseline_count_together() -> None:
+    first, second = (raced({"one": 1.0, "two": 1.3}, Machine(seed), Rules(budget_s=15)) for seed in range(2))
+    [one] = pooled([first, second.model_copy(update={"baseline": 1})])
+    assert (one.baseline, one.rounds, [racer.backend for racer in one.ranked]) == (
+        1,
+        first.rounds + second.rounds,
+        ["two", "one"],
+    )
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_race_that_one_could_not_be_opened_for_hides_no_other(place: int) -> None:
+    whole = raced({"one": 1.0, "two": 1.3}, Machine(0), Rules())
+    known = tuple(racer.model_copy(update={"framework_version": "1.0"}) for racer in whole.racers)
+    whole = whole.model_copy(update={"racers": known})
+    failed = start(["one", "two"], Rules()).model_copy(update={"ended": "failed"})
+    out = failed.racers[place].model_copy(update={"error": "no memory"})
+    opened = failed.racers[1 - place].model_copy(update={"framework_version": "1.0"})
+    failed = failed.model_copy(update={"racers": (out, opened) if place == 0 else (opened, out)})
+    [one] = pooled([whole, failed])
+    assert [(racer.backend, racer.framework_version) for racer in one.racers] == [("one", "1.0"), ("two", "1.0")]
+    assert [racer.backend for racer in one.ranked] == ["two", "one"]
+    assert one.racers[place].error == "no memory"
+
+
 def test_a_race_comes_back_as_it_was_kept() -> None:
     race = raced(SPEEDS, Machine(0), Rules())
     assert Race.model_validate_json(race.to_json()) == race
