@@ -44,7 +44,9 @@ def worker(
     has = what_is_here()
     made = ", ".join(has["backends"]) or "no environment yet: they are made when they are needed"
     print(f"{called}: {has['cpu']}, {has['cores']} CPUs, {has['ram_gb']} GiB; {made}", file=sys.stderr)
-    asyncio.run(serve(place, called))
+    takes = f"takes orders from {place.scheduler} until Ctrl-C"
+    asyncio.run(serve(place, called, lambda: print(takes, file=sys.stderr)))
+    print(f"the connection to {place.scheduler} has ended", file=sys.stderr)
     return 0
 
 
@@ -88,6 +90,9 @@ def _print(found: list[dict[str, Any]]) -> None:
 
     rows = []
     for one in found:
+        if "problem" in one:
+            rows.append([plain(one["name"]), "", "", "", plain(f"no answer: {one['problem']}"), ""])
+            continue
         now = one["now"]
         doing = f"{now.get('unit', '')}: {now.get('doing', '')} {now.get('note', '')}" if now else "free"
         rows.append(

@@ -6,19 +6,37 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from harness.execution.cluster.place import Place
     from harness.execution.sweep import Sweep
     from harness.execution.units import Unit
     from results.record import Row
 
 
-def check_cluster(address: str, *, insecure: bool) -> None:
-    """Raise RequestError for what is no cluster, for one that others could reach, and where Dask is not installed."""
-    from harness.execution.cluster.place import check_installed, check_secure, read_place
+def check_cluster(address: str | None, *, insecure: bool, reach: bool) -> None:
+    """Raise RequestError for what is no cluster, for one that others could reach, and where Dask is not installed.
 
+    ``reach``: also where no scheduler answers, before anything is made for a comparison that cannot begin.
+    """
+    from harness.execution.cluster.place import check_installed, check_secure, read_place
+    from specs.errors import RequestError
+
+    if address is None:
+        if insecure:
+            raise RequestError("--insecure is of a cluster: name it with --cluster")
+        return
     place = read_place(address)
     check_installed()
     if place.local_workers is None:
         check_secure(place.scheduler, insecure=insecure)
+        if reach:
+            _reach(place, insecure=insecure)
+
+
+def _reach(place: Place, *, insecure: bool) -> None:
+    from harness.execution.cluster.connecting import connected
+
+    with connected(place, insecure=insecure):
+        """It answers."""
 
 
 def carry_out(sweep: Sweep, address: str, *, insecure: bool, quiet: bool) -> None:

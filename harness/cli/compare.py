@@ -65,9 +65,8 @@ def compare(
     check_form(json=json, csv=csv)
     sets = out or options.SETS
     given = _given(study, chosen)
-    if cluster is not None:
-        check_cluster(cluster, insecure=insecure)
-    elif "backends" in given or not resume:
+    check_cluster(cluster, insecure=insecure, reach=not dry_run)
+    if cluster is None and ("backends" in given or not resume):
         given = here(given)
     results = _to_resume(sets, given) if resume else None
     asked = _study(given, results)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import dask
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster
 
+from harness.execution.cluster import tasks
 from harness.execution.cluster.place import Place, check_secure
-from harness.execution.cluster.tasks import RESOURCE
 from specs.errors import RequestError
 
 CONNECT_S = 10.0
+LOOPBACK = "127.0.0.1"
 LOGGED = logging.CRITICAL
 """What Dask says below that is told in the harness's own words, or is no matter of the user's."""
 PLAIN = ("msgpack",)
@@ -26,6 +28,9 @@ QUIET: dict[str, Any] = {
     "distributed.admin.system-monitor.interval": "5s",
 }
 """What Dask does on a machine beside what it is asked for, made less."""
+PATIENT: dict[str, Any] = {"distributed.deploy.lost-worker-timeout": "1h"}
+"""After so long Dask ends for good what watches over a worker process that was killed and is not there again yet: by
+default after 15 s, which starting it anew takes on a busy machine."""
 
 
 @contextmanager
@@ -34,36 +39,62 @@ def connected(place: Place, *, insecure: bool = False) -> Iterator[Client]:
 
     Raises RequestError where nobody answers, and where others can reach it and it does not speak TLS.
     """
-    logging.getLogger("distributed").setLevel(LOGGED)
+    be_quiet()
     with ExitStack() as stack:
         address = place.scheduler
         if place.local_workers is not None:
             address = stack.enter_context(local_cluster(place.local_workers)).scheduler_address
         check_secure(address, insecure=insecure)
+        shown = security(place)
         try:
             client = stack.enter_context(
-                Client(address, security=security(place), timeout=CONNECT_S, deserializers=PLAIN, set_as_default=False)
+                Client(address, security=shown, timeout=CONNECT_S, deserializers=PLAIN, set_as_default=False)
             )
             listens_at = str(client.scheduler_info()["address"])
         except (OSError, TimeoutError, ValueError) as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise RequestError(f"{address}: no scheduler answers: {reason}") from None
         check_secure(listens_at, insecure=insecure)
+        for topic in ("print", "warn"):  # Dask would write the one to stdout, and read the other as a pickle
+            client.subscribe_topic(topic, _ignore)
         yield client
 
 
+def be_quiet() -> None:
+    """Have Dask not speak of what the harness tells."""
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(LOGGED)
+
+
+def _ignore(event: object) -> None:
+    """Nothing comes of it."""
+
+
 def security(place: Place) -> Security:
-    """TLS by the files of the place, or by those of Dask's own configuration."""
+    """TLS by the files of the place, or by those of Dask's own configuration. Raises RequestError where it has none."""
     if not place.encrypted:
         return Security(require_encryption=False)
-    if place.ca is None:
-        return Security(require_encryption=True)
-    own = {f"tls_{role}_{part}": file for role in ("client", "worker") for part, file in _pair(place)}
+    if place.ca is None or place.certificate is None or place.key is None:
+        found = Security(require_encryption=True)
+        if found.get_connection_args("client").get("ssl_context") is None:
+            raise RequestError(f"{place.scheduler}: TLS takes certificates: name a YAML file (see docs/cluster.md)")
+        return found
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _load(context.load_verify_locations, place.ca)
+    _load(context.load_cert_chain, place.certificate, place.key)
+    own = {
+        f"tls_{role}_{part}": file
+        for role in ("client", "worker")
+        for part, file in (("cert", place.certificate), ("key", place.key))
+    }
     return Security(require_encryption=True, tls_ca_file=place.ca, **own)
 
 
-def _pair(place: Place) -> tuple[tuple[str, str | None], ...]:
-    return ("cert", place.certificate), ("key", place.key)
+def _load(take: Callable[..., None], *files: str) -> None:
+    try:
+        take(*files)
+    except OSError as error:
+        raise RequestError(f"{' and '.join(files)}: no certificates for TLS: {error.strerror or error}") from None
 
 
 def local_cluster(workers: int) -> AbstractContextManager[SpecCluster]:
@@ -74,20 +105,28 @@ def local_cluster(workers: int) -> AbstractContextManager[SpecCluster]:
 @contextmanager
 def cluster_of(workers: Sequence[Mapping[str, Any]]) -> Iterator[SpecCluster]:
     """The same of workers each with options of its own for Dask's Nanny."""
-    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}}
+    scheduler = {"cls": Scheduler, "options": {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"}}
     spec = {
-        f"here-{number}": {"cls": Nanny, "options": {**machine_options(), **options}}
+        f"here-{number}": {"cls": Nanny, "options": {**machine_options(alone=True), **options}}
         for number, options in enumerate(workers, start=1)
     }
-    with dask.config.set(QUIET), SpecCluster(workers=spec, scheduler=scheduler, silence_logs=LOGGED) as cluster:
+    with (
+        dask.config.set({**QUIET, **PATIENT}),
+        SpecCluster(workers=spec, scheduler=scheduler, silence_logs=LOGGED) as cluster,
+    ):
         yield cluster
 
 
-def machine_options() -> dict[str, Any]:
-    """What makes a worker of Dask's the one of a machine: a Nanny's options."""
+def machine_options(*, alone: bool) -> dict[str, Any]:
+    """What makes a worker of Dask's the one of a machine: a Nanny's options.
+
+    A worker listens too, and executes what it is told: on every interface, unless it is ``alone`` on this computer.
+    """
     return {
+        "host": LOOPBACK if alone else None,
+        "preload": tasks.__name__,
         "nthreads": 1,
-        "resources": {RESOURCE: 1},
+        "resources": {tasks.RESOURCE: 1},
         "memory_limit": 0,  # it is of Dask's own process, which holds nothing
         "config": QUIET,
         "silence_logs": LOGGED,

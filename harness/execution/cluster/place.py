@@ -56,6 +56,8 @@ def read_place(text: str) -> Place:
         raise RequestError(f"{text}: from 1 to {MOST_LOCAL} workers can be tried on one machine")
     if workers is None:
         _host(place.scheduler)
+    if not place.encrypted and place.ca is not None:
+        raise RequestError(f"{text}: certificates are of TLS, and {place.scheduler} does not speak it: tls://HOST:PORT")
     files = {"ca": place.ca, "certificate": place.certificate, "key": place.key}
     if place.encrypted and None in files.values() and set(files.values()) != {None}:
         missing = ", ".join(name for name, value in files.items() if value is None)
@@ -68,12 +70,21 @@ def check_secure(address: str, *, insecure: bool) -> None:
 
     Whoever reaches a scheduler without TLS can have its machines execute anything.
     """
-    if address.startswith("tls://") or insecure or _loopback(_host(address)):
+    if address.startswith("tls://") or insecure or on_loopback(address):
         return
     raise RequestError(
         f"{address}: a scheduler that other computers can reach must speak TLS (docs/cluster.md shows how); "
         "--insecure takes it as it is, for a network where nobody else is"
     )
+
+
+def on_loopback(address: str) -> bool:
+    """Whether only this computer can reach it."""
+    host = _host(address)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def check_installed() -> None:
@@ -109,10 +120,3 @@ def _host(address: str) -> str:
     except ValueError:
         pass
     raise RequestError(f"{address!r} is no cluster: {FORMS}")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -7,11 +7,12 @@ a machine to one driver at a time.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from typing import Any
 
-from distributed import get_worker
+from distributed import Status, Worker, get_worker
 
 from harness.execution.orders import Failed, answer_bytes
 from harness.execution.process import MachineDied, MachineProcess, Unwanted
@@ -22,6 +23,14 @@ RESOURCE = "machine"
 _process = MachineProcess()
 _one_at_a_time = threading.Lock()
 _now: dict[str, Any] = {}
+
+
+def dask_setup(worker: Worker) -> None:
+    """Dask calls this in a worker process that starts.
+
+    Ctrl-C at the terminal is for the process that started it, which ends it: alone it would end with a traceback.
+    """
+    os.setsid()
 
 
 def perform(request: bytes, blob: bytes | None = None) -> bytes:
@@ -36,7 +45,8 @@ def perform(request: bytes, blob: bytes | None = None) -> bytes:
 
     def wanted() -> bool:
         known = worker.state.tasks.get(task)
-        return known is not None and known.state == "executing"
+        there = worker.status in (Status.running, Status.paused)  # not where it lost its scheduler
+        return there and known is not None and known.state == "executing"
 
     with _one_at_a_time:
         _now.update(comparison=asked["comparison"], unit=asked["unit"], since=time.monotonic())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import threading
 from collections import Counter, defaultdict
@@ -18,6 +19,10 @@ import pytest
 
 pytest.importorskip("distributed", reason="the extra 'cluster' (Dask) is not installed")
 
+import dask
+from distributed import get_worker
+
+from harness.execution.cluster import serving
 from harness.execution.cluster.connecting import connected
 from harness.execution.cluster.looking import workers_of
 from harness.execution.cluster.members import Member, Members
@@ -146,6 +151,30 @@ def test_a_set_made_on_a_cluster_has_the_form_of_a_local_one(client: Any, tmp_pa
     assert files[0] == files[1]
 
 
+def test_a_machine_that_gives_no_answer_is_listed_with_the_reason(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = workers_of(client)
+    monkeypatch.setattr(serving, "workers_of", lambda _: {**there, "tcp://127.0.0.1:1": {"name": "unplugged"}})
+    with (
+        connected(Place(scheduler=client.scheduler.address)) as looking,
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+    ):
+        one, two, unplugged = serving.machines(looking)
+    assert (one["now"], two["now"]) == ({}, {})
+    assert unplugged == {"name": "unplugged", "problem": "ConnectionRefusedError: [Errno 111] Connection refused"}
+
+
+def test_nobody_else_reaches_the_workers_of_a_try_on_one_machine(client: Any) -> None:
+    """They execute what they are told, and without TLS by anybody."""
+    here = psutil.Process()
+    listening = {
+        connection.laddr.ip
+        for process in (here, *here.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
 def kill_worker_of(name: str, client: Any) -> int:
     """SIGKILL the process of Dask's worker of this name; its process id."""
     pid = worker_of(name, client)
@@ -190,6 +219,14 @@ def test_a_machine_that_dies_in_mid_run_takes_nothing_with_it(mortal: Any, hold:
     assert ended == [True]
     assert [loss[0] for loss in watch.losses] == training
     assert watch.losses[0][1] is not None, "it had a unit, which went elsewhere"
+
+
+def test_a_worker_process_that_was_killed_comes_back_however_long_that_takes() -> None:
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "100ms"}), small_cluster(machine()) as client:
+        killed = workers_of(client).keys()
+        kill_worker_of("here-1", client)
+        wait_for(lambda: workers_of(client).keys() - killed, 30)
+        assert list(client.cluster.workers) == ["here-1"], "Dask has not given it up meanwhile"
 
 
 def test_a_machine_that_dies_in_mid_transfer_is_sent_it_again(
@@ -285,11 +322,22 @@ class _Armed:
         return Path.touch, (self._file,)
 
 
+def _warn(file: Path) -> None:
+    """As Dask's own ``warn`` does, and then something that is heard after it."""
+    for topic, event in (("warn", {"message": pickle.dumps(_Armed(file))}), ("after", {})):
+        get_worker().log_event(topic, event)
+
+
 def test_a_driver_reads_no_pickle(client: Any, tmp_path: Path) -> None:
+    heard: list[object] = []
+    client.unsubscribe_topic("warn")  # this one is Dask's own
     with connected(Place(scheduler=client.scheduler.address)) as driver:
         future = driver.submit(_Armed, tmp_path / "executed", pure=False)
         with pytest.raises(TypeError, match="only able to deserialize data with"):
             future.result(timeout=30)
+        driver.subscribe_topic("after", heard.append)
+        driver.submit(_warn, tmp_path / "executed", pure=False).result(timeout=30)
+        wait_for(lambda: heard)
     assert not (tmp_path / "executed").exists()
 
 

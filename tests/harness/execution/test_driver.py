@@ -47,6 +47,7 @@ class Commands:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         self._started.append(process)
         return process
@@ -93,6 +94,18 @@ def test_a_driver_that_is_killed_leaves_no_training_and_is_resumed(commands: Com
     assert Counter(row.run_id for row in rows) == Counter(f"fake-mlp-digits-s0-r{number}" for number in range(4))
 
 
+def test_ctrl_c_at_the_terminal_of_a_try_ends_it_in_the_harness_own_words(commands: Commands) -> None:
+    """A terminal has every process of the group hear it, Dask's too."""
+    words = "--models mlp --datasets digits --epochs 10000 --no-proof --no-race --quiet --cluster local:1"
+    driver = commands.start(*shlex.split(f"harness compare --backends numpy {words}"))
+    wait_for(lambda: driver.poll() is not None or trainers())
+    assert driver.poll() is None, driver.communicate()
+    os.killpg(driver.pid, signal.SIGINT)
+    _, err = driver.communicate(timeout=60)
+    assert (driver.returncode, [line.split()[0] for line in err.splitlines()]) == (130, ["interrupted;", "python"]), err
+    wait_for(lambda: not trainers(), 30)
+
+
 def test_the_documented_try_on_one_machine(commands: Commands, tmp_path: Path) -> None:
     (line,) = re.findall(r"python -m (harness compare .*--cluster local:2)$", DOCUMENT, flags=re.MULTILINE)
     status, _, err = commands.run(*shlex.split(line), *shlex.split("--limit-train 100 --limit-test 20 --name mine"))
@@ -103,6 +116,50 @@ def test_the_documented_try_on_one_machine(commands: Commands, tmp_path: Path) -
     assert "takes part" in err
 
 
+def test_a_scheduler_that_is_killed_takes_driver_and_training_with_it(commands: Commands, tmp_path: Path) -> None:
+    address = f"127.0.0.1:{_free_port()}"
+    host, port = address.split(":")
+    scheduler = commands.start(*shlex.split(f"dask scheduler --host {host} --port {port} --no-dashboard"))
+    wait_for(lambda: _answers(host, int(port)))
+    worker = commands.start(*shlex.split(f"harness cluster worker --scheduler tcp://{address}"))
+    words = f"--models mlp --datasets digits --epochs 10000 --no-proof --no-race --quiet --cluster tcp://{address}"
+    driver = commands.start(*shlex.split(f"harness compare --backends numpy {words}"))
+    wait_for(lambda: driver.poll() is not None or trainers())
+    assert driver.poll() is None, driver.communicate()
+    scheduler.kill()
+    wait_for(lambda: not trainers(), 15)
+    _, err = driver.communicate(timeout=60)
+    assert (driver.returncode, err) == (
+        2,
+        "error: the cluster's scheduler is gone; finished units are safe: continue with --resume when it is back\n",
+    )
+    _, err = worker.communicate(timeout=60)
+    assert (worker.returncode, err.splitlines()[-1]) == (0, f"the connection to tcp://{address} has ended")
+
+
+def test_where_no_scheduler_answers_no_set_is_made(commands: Commands, tmp_path: Path) -> None:
+    status, _, err = commands.run(
+        *shlex.split(f"harness compare --backends numpy --cluster tcp://127.0.0.1:1 {CHOICES}")
+    )
+    assert (status, len(err.splitlines())) == (2, 1), err
+    assert "no scheduler answers" in err
+    assert not (tmp_path / "results").exists()
+
+
+def test_certificates_that_are_none_are_told_in_one_line(commands: Commands, tmp_path: Path) -> None:
+    for name in ("ca.pem", "certificate.pem", "key.pem"):
+        (tmp_path / name).touch()
+    text = "name: lab\nscheduler: tls://127.0.0.1:1\n"
+    (tmp_path / "bare.yaml").write_text(text)
+    (tmp_path / "empty.yaml").write_text(f"{text}ca: ca.pem\ncertificate: certificate.pem\nkey: key.pem\n")
+    for file, words in (("bare.yaml", "TLS takes certificates"), ("empty.yaml", "ca.pem: no certificates for TLS")):
+        for command in ("worker", "status"):
+            status, _, err = commands.run(*shlex.split(f"harness cluster {command} --scheduler {file}"))
+            assert status == 2
+            assert words in err.splitlines()[-1]
+            assert "Traceback" not in err
+
+
 def test_the_documented_way_with_certificates(commands: Commands, tmp_path: Path) -> None:
     """A scheduler, a machine, its status and a comparison, all by TLS; who has no certificate is not let in."""
     if shutil.which("openssl") is None:
@@ -110,9 +167,7 @@ def test_the_documented_way_with_certificates(commands: Commands, tmp_path: Path
     (script,) = re.findall(r"```sh\n(openssl .*?)```", DOCUMENT, flags=re.DOTALL)
     subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, check=True, capture_output=True)
     (text,) = re.findall(r"```yaml\n(name: .*?)```", DOCUMENT, flags=re.DOTALL)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{_free_port()}"
     (tmp_path / "cluster.yaml").write_text(text.replace("192.168.1.10:8786", address))
     host, port = address.split(":")
     (line,) = re.findall(r"dask (scheduler .*)$", DOCUMENT, flags=re.MULTILINE)
@@ -127,12 +182,34 @@ def test_the_documented_way_with_certificates(commands: Commands, tmp_path: Path
 
     (found,) = wait_for(machines)
     assert (found["name"], found["now"]) == ("bench-1", {})
+    status, _, err = commands.run("harness", *shlex.split("cluster worker --scheduler cluster.yaml --name bench-1"))
+    assert (status, err.splitlines()[1:]) == (
+        2,
+        [
+            f"error: tls://{address}: cannot take part: "
+            "a machine called 'bench-1' is there already: give this one another --name"
+        ],
+    )
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    subprocess.run(["sh", "-e", "-c", script], cwd=strange, check=True, capture_output=True)
+    shutil.copy(tmp_path / "cluster.yaml", strange)
+    status, _, err = commands.run(*shlex.split("harness cluster worker --scheduler strange/cluster.yaml"))
+    assert (status, len(err.splitlines())) == (2, 2), err
+    assert "cannot take part: [SSL: CERTIFICATE_VERIFY_FAILED]" in err
     words = f"compare --backends numpy --repeats 1 --no-race --name mine --cluster cluster.yaml {CHOICES}"
     status, _, err = commands.run("harness", *shlex.split(words))
     assert status == 0, err
     status, _, err = commands.run("harness", *shlex.split(f"cluster status --scheduler tcp://{address}"))
     assert (status, len(err.splitlines())) == (2, 1)
     assert "no scheduler answers" in err
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _answers(host: str, port: int) -> bool:

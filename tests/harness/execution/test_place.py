@@ -44,6 +44,9 @@ def test_a_file_names_what_lies_beside_it(tmp_path: Path) -> None:
     file.write_text("name: lab\nscheduler: tls://10.0.0.1:8786\nca: ca.pem\n")
     with pytest.raises(RequestError, match="certificate, key is missing"):
         read_place(str(file))
+    file.write_text("name: lab\nscheduler: tcp://127.0.0.1:8786\nca: ca.pem\ncertificate: c.pem\nkey: key.pem\n")
+    with pytest.raises(RequestError, match=r"cluster.yaml: certificates are of TLS, and tcp://127.0.0.1:8786 does not"):
+        read_place(str(file))
     file.write_text("name: lab\nsheduler: tls://10.0.0.1:8786\n")
     with pytest.raises(RequestError, match=r"cluster.yaml:2: unknown field of a cluster 'sheduler'.*'scheduler'"):
         read_place(str(file))
