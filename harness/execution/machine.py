@@ -163,7 +163,7 @@ def serve(channel: Channel) -> None:
             answer = here.carry_out(
                 read_order(message.arrays["order"].tobytes()), None if blob is None else blob.tobytes()
             )
-        except (RequestError, ValueError) as error:
+        except (RequestError, ValueError, OSError) as error:  # of the last, a disk that is full
             answer = Failed(reason=bounded(" ".join(str(error).split()), 2000))
         channel.send("result", arrays={"answer": np.frombuffer(answer_bytes(answer), np.uint8)})
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,8 +16,9 @@ from backends.registry import BACKENDS, Registration
 from harness.execution import machine as machine_module
 from harness.execution.identity import code_sha256
 from harness.execution.machine import Machine
-from harness.execution.orders import Survey, Surveyed
+from harness.execution.orders import Answer, Failed, Order, Survey, Surveyed, order_bytes, read_answer
 from harness.measuring.machine import available_cpus
+from harness.worker.protocol import Channel, ChannelClosed
 from specs.errors import RequestError
 from tests.fakes import FAKE
 
@@ -75,3 +80,26 @@ def test_who_would_compute_something_else_takes_no_part(said: list[tuple[str, st
     most = available_cpus()
     problem = surveyed(replace(SURVEY, threads=most + 1), said).problem
     assert problem == f"it has {most} CPUs: choose --threads {most} or less"
+
+
+def test_what_the_operating_system_refuses_is_told_and_the_machine_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Machine, order: Order, blob: bytes | None) -> Answer:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Machine, "carry_out", full)
+    (order_read, order_write), (answer_read, answer_write) = os.pipe(), os.pipe()
+    thread = threading.Thread(target=lambda: served(Channel(order_read, answer_write)))
+    thread.start()
+    driver = Channel(answer_read, order_write)
+    for _ in range(2):
+        driver.send("order", arrays={"order": np.frombuffer(order_bytes(SURVEY), np.uint8)})
+        answer = read_answer(driver.receive().arrays["answer"].tobytes())
+        assert answer == Failed(reason="[Errno 28] No space left on device")
+    driver.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def served(channel: Channel) -> None:
+    with contextlib.closing(channel), contextlib.suppress(ChannelClosed):
+        machine_module.serve(channel)
