@@ -20,7 +20,7 @@ from results.race import Race, Racer
 from results.store import ResultSet
 from tests.results.records import VERSIONS, record
 
-STUDY = Study(name="x", backends=("numpy", "torch"), models=("mlp",), datasets=("digits",), repeats=1, threads=2)
+STUDY = Study(name="x", backends=("numpy", "torch"), models=("mlp",), datasets=("digits",), repeats=1, threads=1)
 
 
 class Asked:
@@ -52,7 +52,7 @@ def test_a_case_is_raced_again_until_it_is_as_precise_as_is_asked_now(
         racers.append(Racer(backend=backend, framework_version=VERSIONS[backend], manner="recommended", rates=rates))
     race = Race(
         started_at="2026-01-01T00:00:00Z", model="mlp", dataset="digits", training=training, device="cpu",
-        precision="float32", threads=2, baseline=1, turn_s=0.3, share=0.1, target=0.05, budget_s=60, seconds=50,
+        precision="float32", threads=1, baseline=1, turn_s=0.3, share=0.1, target=0.05, budget_s=60, seconds=50,
         ended="precision", openings=(0, 10, 20), racers=tuple(racers),
     )  # fmt: skip
     assert race.precise
