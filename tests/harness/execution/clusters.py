@@ -125,10 +125,10 @@ def ignore(event: object) -> None:
     """Hear nothing."""
 
 
-def trainers() -> list[psutil.Process]:
-    """Workers of frameworks that processes below this one have started."""
+def trainers(below: int | None = None) -> list[psutil.Process]:
+    """Workers of frameworks that processes below this one, or below the one named, have started."""
     found = []
-    for process in psutil.Process().children(recursive=True):
+    for process in psutil.Process(below).children(recursive=True):
         with_words = _words(process)
         if "harness.worker" in with_words:
             found.append(process)

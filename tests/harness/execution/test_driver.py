@@ -98,12 +98,13 @@ def test_ctrl_c_at_the_terminal_of_a_try_ends_it_in_the_harness_own_words(comman
     """A terminal has every process of the group hear it, Dask's too."""
     words = "--models mlp --datasets digits --epochs 10000 --no-proof --no-race --quiet --cluster local:1"
     driver = commands.start(*shlex.split(f"harness compare --backends numpy {words}"))
-    wait_for(lambda: driver.poll() is not None or trainers())
+    wait_for(lambda: driver.poll() is not None or trainers(driver.pid))
     assert driver.poll() is None, driver.communicate()
+    own = trainers(driver.pid)
     os.killpg(driver.pid, signal.SIGINT)
     _, err = driver.communicate(timeout=60)
     assert (driver.returncode, [line.split()[0] for line in err.splitlines()]) == (130, ["interrupted;", "python"]), err
-    wait_for(lambda: not trainers(), 30)
+    wait_for(lambda: not any(process.is_running() for process in own), 30)
 
 
 def test_the_documented_try_on_one_machine(commands: Commands, tmp_path: Path) -> None:
