@@ -53,7 +53,7 @@ def compare(
     Example: `python -m harness compare --backends torch,keras --models lenet5 --datasets digits --epochs 2 --repeats 3`
     """
     from harness.cli.checkpoint_options import tell
-    from harness.cli.cluster_runs import carry_out, check_cluster
+    from harness.cli.cluster_runs import check_cluster
     from harness.cli.report import check_form, print_report
     from harness.cli.sweep_display import print_plan
     from harness.conformance.standing import standings
@@ -85,10 +85,7 @@ def compare(
             _keep_file(study, place / "study.yaml")
         runs = Sweep(asked, plans, results)
         try:
-            if cluster is None:
-                _carry_out_here(runs, quiet=quiet)
-            else:
-                carry_out(runs, cluster, insecure=insecure, quiet=quiet)
+            _carry_out(runs, cluster, insecure=insecure, quiet=quiet)
         except (Interrupted, KeyboardInterrupt):
             where = [] if cluster is None else ["--cluster", cluster, *(["--insecure"] if insecure else [])]
             print(f"interrupted; finished runs are safe in {place}. Continue with:", file=sys.stderr)
@@ -98,9 +95,23 @@ def compare(
         report = _report(place)
     if report is not None:
         print_report(report, json=json, csv=csv)
-    rows, _ = results.rows()
-    whole = report is not None and not runs.remaining()
-    return 0 if whole and all(row.status in ("ok", "unsupported") and not row.disproved for row in rows) else 1
+    return 0 if report is not None and _all_well(runs) else 1
+
+
+def _all_well(runs: Sweep) -> bool:
+    """Whether every run has a record, none failed, and none is of a backend that computes something else."""
+    rows, _ = runs.results.rows()
+    return not runs.remaining() and all(row.status in ("ok", "unsupported") and not row.disproved for row in rows)
+
+
+def _carry_out(runs: Sweep, cluster: str | None, *, insecure: bool, quiet: bool) -> None:
+    """On this machine, or on those of a cluster. Raises what the runs, the races and their set do."""
+    from harness.cli.cluster_runs import carry_out
+
+    if cluster is None:
+        _carry_out_here(runs, quiet=quiet)
+    else:
+        carry_out(runs, cluster, insecure=insecure, quiet=quiet)
 
 
 def _carry_out_here(runs: Sweep, *, quiet: bool) -> None:

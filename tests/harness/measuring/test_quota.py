@@ -100,11 +100,11 @@ def limited() -> Iterator[Path]:
         pytest.skip(f"no control group can be made here: {error}")
     try:
         (group / "cpu.cfs_quota_us").write_text("150000")
-        yield group
     except OSError as error:
-        pytest.skip(f"no quota can be set here: {error}")
-    finally:
         group.rmdir()
+        pytest.skip(f"no quota can be set here: {error}")
+    yield group
+    group.rmdir()
 
 
 @pytest.mark.alone  # side by side each test has one processor
