@@ -55,7 +55,7 @@ def tutorial(model: str, inputs: Path, threads: int) -> None:
 
 
 def bare(model: str, inputs: Path, threads: int) -> None:
-    """Data on the device, state donated, pooling by slices before ReLU; without convolutions an epoch in one scan.
+    """Data on the device, pooling by slices before ReLU; without convolutions an epoch in one scan, its state donated.
 
     The first steps come before the first epoch and are undone.
     """
@@ -66,7 +66,7 @@ def bare(model: str, inputs: Path, threads: int) -> None:
     def step(state: Any, batch: Any) -> Any:
         return update(state, images[batch], labels[batch])
 
-    one = jax.jit(step, donate_argnums=0)
+    one = jax.jit(step)
     many = jax.jit(lambda state, batches: jax.lax.scan(step, state, batches), donate_argnums=0)
     scanned = len(order[0]) // size if not any(layer[0] == CONV for layer in LAYERS[model]) else 0
 
