@@ -101,6 +101,13 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_rows_of_tables_stand_together(document: Path) -> None:
+    """The second line of every run of rows separates the head: rows behind an empty line are no table."""
+    for table in re.findall(r"(?:^\|.*\n)+", f"{document.read_text()}\n", flags=re.MULTILINE):
+        assert re.fullmatch(r"[|\s:-]+", "\n".join(table.splitlines()[1:2]) or "no row"), table.splitlines()[0]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_in_the_documents_are_commands(document: Path) -> None:
     import typer
 
