@@ -10,6 +10,7 @@ import typer
 from harness.planning import options
 
 if TYPE_CHECKING:
+    from backends.contract import Manner
     from harness.hunting.hunt import TrialRecord
     from harness.hunting.summary import Summary
 
@@ -43,6 +44,7 @@ def hunt(
 
     seconds = _seconds(budget)
     pythons, notes = judged_backends(backend, None)
+    chosen = manner(tuning)
     folder = out or HUNTS / f"seed-{seed}"
     console = Console(stderr=True, quiet=quiet)
     for note in notes:
@@ -54,12 +56,12 @@ def hunt(
             console.print(f"{name}, trial {record.number}: {what}", markup=False, highlight=False, soft_wrap=True)
 
     try:
-        hunt_all(pythons, folder, tuning=manner(tuning), seed=seed, seconds=seconds, progress=progress)
+        hunt_all(pythons, folder, tuning=chosen, seed=seed, seconds=seconds, progress=progress)
     except KeyboardInterrupt:
         console.print(f"interrupted; {folder} holds what was tried, the same command goes on")
         return 130
-    found = summaries({name: records(folder, name) for name in pythons})
-    _print(found, folder)
+    found = summaries({name: records(folder, name, chosen) for name in pythons})
+    _print(found, folder, chosen)
     return 1 if any(one.new for one in found) else 0
 
 
@@ -76,8 +78,9 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _print(found: list[Summary], folder: Path) -> None:
+def _print(found: list[Summary], folder: Path, tuning: Manner) -> None:
     from harness.cli.tables import print_table
+    from harness.hunting.hunt import finding_folder
 
     columns = ("backend", "trials", "agree", "unsupported", "near kinks", "known differences", "new", "slow")
     rows = [
@@ -91,7 +94,7 @@ def _print(found: list[Summary], folder: Path) -> None:
     print_table("Hunt", columns, rows, right=set(columns) - {"backend", "known differences"})
     for one in found:
         for record in one.new:
-            place = folder / "findings" / f"{one.backend}-{record.number}"
+            place = finding_folder(folder, one.backend, tuning, record.number)
             print(f"{one.backend}, {record.fault}: {record.text} ({place})")
         if one.slow:
             print(f"{one.backend} predicts over a hundred times slower than another: trials {one.slow}")

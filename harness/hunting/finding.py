@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from backends.contract import Manner
 from harness.hunting.judging import Disagreement
 from harness.hunting.reproduction import reproduction
 from harness.hunting.trial import Trial
@@ -14,13 +15,16 @@ from results.files import explained
 from specs.codec import to_plain
 
 
-def write_finding(folder: Path, backend: str, trial: Trial, found: Disagreement, *, seed: int, number: int) -> None:
+def write_finding(
+    folder: Path, backend: str, trial: Trial, found: Disagreement, *, tuning: Manner, seed: int, number: int
+) -> None:
     """network.yaml, finding.json and, where there is one, reproduction.py. Raises StoreError."""
     plain = to_plain(trial)
     network = plain.pop("architecture")
     source = reproduction(backend, trial, found, title=f"seed {seed}, trial {number} of a hunt")
     finding = {
         "backend": backend,
+        "tuning": tuning,
         "seed": seed,
         "number": number,
         "trial": plain,

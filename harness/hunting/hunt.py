@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from os import SEEK_END
 from pathlib import Path
 
+from backends.contract import Manner
 from harness.conformance.judge import Open
 from harness.hunting.drawing import drawn_trial
 from harness.hunting.finding import write_finding
@@ -40,26 +42,30 @@ def hunt(
     folder: Path,
     open_session: Open,
     *,
+    tuning: Manner,
     seed: int,
     until: float,
     progress: Callable[[str, TrialRecord], None],
 ) -> None:
-    """Trials in order from where ``folder`` has them, until ``time.monotonic()`` is ``until``. Raises StoreError."""
-    done = {record.number for record in records(folder, backend)}
+    """Trials in order from where ``folder`` has them, until ``time.monotonic()`` is ``until``. Raises StoreError.
+
+    Every manner has a file of its own: what one has tried says nothing of another.
+    """
+    done = {record.number for record in records(folder, backend, tuning)}
     for number in count(1):
         if time.monotonic() > until:
             return
         if number in done:
             continue
-        record = _tried(backend, folder, open_session, seed, number)
-        with explained("write", folder), _lines(folder, backend).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(to_plain(record)) + "\n")
+        record = _tried(backend, folder, open_session, tuning, seed, number)
+        with explained("write", folder):
+            _append(_lines(folder, backend, tuning), json.dumps(to_plain(record)))
         progress(backend, record)
 
 
-def records(folder: Path, backend: str) -> Iterator[TrialRecord]:
+def records(folder: Path, backend: str, tuning: Manner) -> Iterator[TrialRecord]:
     """What a hunt has written down. A torn last line, of a hunt that was killed, is left out and tried again."""
-    place = _lines(folder, backend)
+    place = _lines(folder, backend, tuning)
     if not place.exists():
         return
     with explained("read", place):
@@ -71,19 +77,34 @@ def records(folder: Path, backend: str) -> Iterator[TrialRecord]:
             continue
 
 
-def _lines(folder: Path, backend: str) -> Path:
-    return folder / f"{backend}.jsonl"
+def finding_folder(folder: Path, backend: str, tuning: Manner, number: int) -> Path:
+    """Where what a trial has found that is new is written."""
+    return folder / "findings" / f"{backend}-{tuning}-{number}"
 
 
-def _tried(backend: str, folder: Path, open_session: Open, seed: int, number: int) -> TrialRecord:
+def _lines(folder: Path, backend: str, tuning: Manner) -> Path:
+    return folder / f"{backend}-{tuning}.jsonl"
+
+
+def _append(place: Path, line: str) -> None:
+    """As a line of its own, behind a torn one too."""
+    with place.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, SEEK_END)
+            line = line if file.read() == b"\n" else f"\n{line}"
+        file.write(f"{line}\n".encode())
+
+
+def _tried(backend: str, folder: Path, open_session: Open, tuning: Manner, seed: int, number: int) -> TrialRecord:
     trial = drawn_trial(seed, number)
     verdict = judge_trial(trial, open_session)
     if verdict.disagreement is None:
         return TrialRecord(number=number, status=verdict.status, predict_s=verdict.predict_s)
     small, found = _smallest(trial, verdict.disagreement, open_session)
-    difference = known(backend, small, found)
+    difference = known(f"{backend}, {tuning}", small, found)
     if difference is None:
-        write_finding(folder / "findings" / f"{backend}-{number}", backend, small, found, seed=seed, number=number)
+        place = finding_folder(folder, backend, tuning, number)
+        write_finding(place, backend, small, found, tuning=tuning, seed=seed, number=number)
     return TrialRecord(
         number=number,
         status="disagrees",

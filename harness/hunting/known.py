@@ -8,8 +8,11 @@ from harness.hunting.trial import Trial
 from specs.shapes import infer
 
 
-def known(backend: str, trial: Trial, found: Disagreement) -> Difference | None:
-    """The known difference that a disagreement of a shrunk trial is an instance of."""
+def known(subject: str, trial: Trial, found: Disagreement) -> Difference | None:
+    """The known difference that a disagreement of a shrunk trial is an instance of.
+
+    ``subject`` is the backend and its manner: "torch, expert".
+    """
     kinds = {node.layer.kind for node in infer(trial.architecture)}
     classes = trial.architecture.classes
-    return known_difference(backend, trial.values, found.precision, kinds, classes, found.quantity)
+    return known_difference(subject, trial.values, found.precision, kinds, classes, found.quantity)

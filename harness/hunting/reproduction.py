@@ -19,8 +19,8 @@ from specs.nodes import INPUT, Node
 from specs.shapes import infer
 from specs.versioned import Versioned
 
-MOST_NUMBERS = 600
-"""Arrays are written out in the program; with more it is no program to read."""
+MOST_LINES, MOST_NUMBERS = 40, 600
+"""Arrays are written out in the program; with more of either it is no program to read."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,14 @@ def reproduction(backend: str, trial: Trial, found: Disagreement, *, title: str)
         *_arrays(case, found.precision, source),
         *("", "", f"def network({', '.join(map(_variable, arrays))}):"),
         *(f"    {line}" for line in _forward(nodes, source, training=training)),
-        *("    return logits", "", ""),
+        *("", ""),
         f"arrays = {', '.join(map(_variable, arrays))}",
         *(line.format(**where) for line in (source.gradients if training else source.logits)),
         f'print("expected:", {_number(found.expected)})',
         f'print("actual:  ", float(np.asarray(result)[{found.index!r}]))',
     ]
+    if len(lines) > MOST_LINES:
+        return NotWritten(f"it would have {len(lines)} lines, more than {MOST_LINES}")
     return "\n".join(lines) + "\n"
 
 
@@ -105,7 +107,7 @@ def _literal(array: NDArray[np.float32]) -> str:
 def _forward(nodes: tuple[Node, ...], source: FrameworkSource, *, training: bool) -> Iterator[str]:
     for node in nodes:
         parts = {name.rpartition(".")[2]: _variable(name) for name in (*node.parameters, *node.buffers)}
-        inputs = [_value(name, nodes) for name in node.inputs]
+        inputs = [_value(name) for name in node.inputs]
         words = {
             **asdict(node.layer),
             "bias": source.no_bias,
@@ -120,10 +122,8 @@ def _forward(nodes: tuple[Node, ...], source: FrameworkSource, *, training: bool
         }
         idle = isinstance(node.layer, Dropout) and not training
         expression = inputs[0] if idle else source.layers[node.layer.kind].format_map(words)
-        yield f"{_value(node.name, nodes)} = {expression}"
+        yield f"return {expression}" if node is nodes[-1] else f"{_value(node.name)} = {expression}"
 
 
-def _value(name: str, nodes: tuple[Node, ...]) -> str:
-    if name == INPUT:
-        return "x"
-    return "logits" if name == nodes[-1].name else f"after_{name}"
+def _value(name: str) -> str:
+    return "x" if name == INPUT else f"after_{name}"

@@ -32,7 +32,7 @@ def hunt_all(
 
     def one(backend: str) -> None:
         with workplaces[backend] as workplace:
-            hunt(backend, folder, workplace.open, seed=seed, until=until, progress=progress)
+            hunt(backend, folder, workplace.open, tuning=tuning, seed=seed, until=until, progress=progress)
 
     with threadpool_limits(1), ThreadPoolExecutor(max_workers=len(workplaces)) as pool:
         running = [pool.submit(one, backend) for backend in workplaces]

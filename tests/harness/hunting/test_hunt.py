@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, SessionSpec
+from backends.contract import Arrays, Manner, SessionSpec
 from backends.numpy.session import NumpySession
 from harness.conformance.judge import Open
 from harness.conformance.special_values import DIFFERENCES
@@ -20,7 +20,7 @@ from harness.hunting import hunt as hunting
 from harness.hunting import judging
 from harness.hunting.drawing import drawn_trial
 from harness.hunting.hunt import TrialRecord, hunt, records
-from harness.hunting.judging import judge_trial
+from harness.hunting.judging import Disagreement, Verdict, judge_trial
 from harness.hunting.known import known
 from harness.hunting.shrinking import shrunk, simpler_trials
 from harness.hunting.summary import summaries
@@ -154,21 +154,57 @@ def test_a_simpler_trial_keeps_the_batch_that_batch_norm_needs() -> None:
     assert min(one.batch for one in normed) >= 4
 
 
-def tried(folder: Path, open_session: Open, numbers: int) -> list[TrialRecord]:
+def tried(
+    folder: Path, open_session: Open, numbers: int, tuning: Manner = "recommended", backend: str = "numpy"
+) -> list[TrialRecord]:
     """A hunt of so many more trials."""
     seen: list[TrialRecord] = []
     clock = mock.Mock(side_effect=[*[0.0] * numbers, 2.0])
     with mock.patch.object(hunting, "time", mock.Mock(monotonic=clock)):
-        hunt("numpy", folder, open_session, seed=SEED, until=1.0, progress=lambda _, record: seen.append(record))
+        hunt(
+            backend,
+            folder,
+            open_session,
+            tuning=tuning,
+            seed=SEED,
+            until=1.0,
+            progress=lambda _, record: seen.append(record),
+        )
     return seen
 
 
 def test_a_hunt_goes_on_where_it_stopped_and_tries_a_torn_line_again(tmp_path: Path) -> None:
     assert [record.number for record in tried(tmp_path, NumpySession, 3)] == [1, 2, 3]
-    lines = (tmp_path / "numpy.jsonl").read_text().splitlines()
-    (tmp_path / "numpy.jsonl").write_text("\n".join([*lines[:2], lines[2][:10]]) + "\n")
+    place = tmp_path / "numpy-recommended.jsonl"
+    lines = place.read_text().splitlines()
+    place.write_text("\n".join([*lines[:2], lines[2][:10]]))
     assert [record.number for record in tried(tmp_path, NumpySession, 4)] == [3, 4]
-    assert [record.number for record in records(tmp_path, "numpy")] == [1, 2, 3, 4]
+    assert [record.number for record in records(tmp_path, "numpy", "recommended")] == [1, 2, 3, 4]
+
+
+def test_a_hunt_in_another_manner_begins_anew(tmp_path: Path) -> None:
+    assert [record.number for record in tried(tmp_path, NumpySession, 2)] == [1, 2]
+    assert [record.number for record in tried(tmp_path, NumpySession, 1, "expert")] == [1]
+    assert [record.number for record in records(tmp_path, "numpy", "recommended")] == [1, 2]
+
+
+def test_what_one_manner_alone_is_known_for_is_known_of_it(tmp_path: Path) -> None:
+    """In PyTorch's expert manner a ReLU of NaN is 0."""
+    trial = next(
+        trial
+        for trial in (drawn_trial(SEED, n) for n in range(1, 1000))
+        if trial.values == "nan" and "relu" in {node.layer.kind for node in infer(trial.architecture)}
+    )
+    hidden = Disagreement(fault="special value", precision="float32", text="logits", quantity="logits")
+    verdict = Verdict(status="disagrees", disagreement=hidden)
+    for tuning, name in (("expert", "relu hides NaN"), ("recommended", "")):
+        with (
+            mock.patch.object(hunting, "judge_trial", lambda trial, session: verdict),
+            mock.patch.object(hunting, "drawn_trial", lambda seed, number: trial),
+            mock.patch.object(hunting, "shrunk", lambda trial, shows, seconds: trial),
+        ):
+            (record,) = tried(tmp_path, NumpySession, 1, tuning, "torch")
+        assert record.known == name
 
 
 def test_what_is_new_is_written_as_a_folder(tmp_path: Path) -> None:
@@ -178,11 +214,12 @@ def test_what_is_new_is_written_as_a_folder(tmp_path: Path) -> None:
         (record,) = tried(tmp_path, computing(L.Conv2d, wrong.flipped_convolution), 1)
     assert record.status == "disagrees"
     assert not record.known
-    folder = tmp_path / "findings" / "numpy-1"
+    folder = tmp_path / "findings" / "numpy-recommended-1"
     found = json.loads((folder / "finding.json").read_text())
+    assert found["tuning"] == "recommended"
     assert found["reproduction"] == "backends/numpy has no source.py"
     assert "conv2d" in (folder / "network.yaml").read_text()
-    (summary,) = summaries({"numpy": records(tmp_path, "numpy")})
+    (summary,) = summaries({"numpy": records(tmp_path, "numpy", "recommended")})
     assert (summary.trials, [one.number for one in summary.new]) == (1, [1])
 
 

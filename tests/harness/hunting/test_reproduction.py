@@ -11,7 +11,7 @@ import pytest
 from backends.registry import frameworks
 from harness.conformance.reference import Reference
 from harness.hunting.judging import Disagreement
-from harness.hunting.reproduction import MOST_NUMBERS, NotWritten, reproduction
+from harness.hunting.reproduction import MOST_LINES, MOST_NUMBERS, NotWritten, reproduction
 from harness.hunting.trial import Trial, case_of
 from specs import layers as L
 from specs.architecture import Architecture
@@ -26,11 +26,10 @@ CHAIN = Architecture(
         L.Conv2d(out_channels=3, kernel_size=(3, 2), padding=(1, 1), stride=(1, 2)),
         L.LeakyReLU(negative_slope=0.1),
         L.MaxPool2d(kernel_size=(2, 2), stride=(2, 2), padding=(1, 1)),
-        Residual(layers=(L.Conv2d(out_channels=3, kernel_size=(1, 1), bias=False), L.Tanh())),
+        Residual(layers=(L.Conv2d(out_channels=3, kernel_size=(1, 1), bias=False),)),
         Branches(join="concat", paths=((L.ReLU(),), (L.Sigmoid(),))),
         L.Flatten(),
         L.Dropout(p=0.3),
-        L.Linear(out_features=4, bias=False),
         L.GELU(),
         L.Linear(out_features=3),
     ),
@@ -67,7 +66,7 @@ def test_a_program_prints_what_float64_expects(
         )  # fmt: skip
         program = reproduction(backend, trial, found, title="a test")
         assert isinstance(program, str), program
-        assert len(program.splitlines()) <= 45
+        assert len(program.splitlines()) <= MOST_LINES
         (tmp_path / "program.py").write_text(program)
         command = [str(backend_python(backend)), "-I", str(tmp_path / "program.py")]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
@@ -90,5 +89,12 @@ def test_why_there_is_no_program_is_said() -> None:
     assert why("torch", large, found) == "its arrays are too many numbers to be written out"
     assert why("mindspore", NORMED, found) == "backends/mindspore/source.py has no avg_pool2d, batch_norm2d"
     assert why("numpy", CHAIN, found) == "backends/numpy has no source.py"
+    deep = Architecture(
+        name="deep",
+        input=(1, 2, 2),
+        classes=2,
+        layers=(*(L.Tanh() for _ in range(20)), L.Flatten(), L.Linear(out_features=2)),
+    )
+    assert why("torch", deep, found) == "it would have 42 lines, more than 40"
     losses = Disagreement(fault="formula", precision="float64", text="t", quantity="losses", where="step 2")
     assert why("torch", CHAIN, losses) == "it shows in losses; programs show logits and gradients"
