@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.registry import BACKENDS, frameworks
+from backends.registry import BACKENDS, REFERENCE, frameworks
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("specs", "backends", "harness", "results")
@@ -33,7 +33,8 @@ def modules(backend: str) -> set[str]:
     return {BACKENDS[backend].framework, *BACKENDS[backend].modules}
 
 
-FRAMEWORKS = {module for name in frameworks() for module in modules(name)}
+# NumPy is everybody's.
+FRAMEWORKS = {module for name in frameworks() for module in modules(name)} - modules(REFERENCE)
 # What a worker process may import beside its framework.
 LIGHT = sorted(
     {

@@ -17,6 +17,11 @@ from tests.test_docs import ROOT, indented_blocks
 
 DOCUMENT = (ROOT / "docs" / "extending.md").read_text()
 REGISTRY = "backends/registry.py"
+OF_EVERY_BACKEND = (
+    *("tests/test_structure.py", "tests/test_constraints.py", "tests/harness/hunting/test_reproduction.py"),
+    "tests/conformance/test_adapter_mistakes.py",
+)
+"""Files of tests that take the backends from the registry."""
 
 
 def files() -> dict[str, str]:
@@ -37,9 +42,12 @@ def commands() -> list[str]:
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the source tree with the files of the page in it."""
     copy = tmp_path_factory.mktemp("tree")
-    for room in ("specs", "backends", "harness", "results"):
+    for room in ("specs", "backends", "harness", "results", "tests"):
         ignored = shutil.ignore_patterns("__pycache__", "runs", "reference")
         shutil.copytree(ROOT / room, copy / room, ignore=ignored)
+    for path in ("pyproject.toml", "constraints.txt", "docs/semantics.md"):
+        (copy / path).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / path, copy / path)
     for path, content in files().items():
         (copy / path).parent.mkdir(exist_ok=True)
         (copy / path).write_text(content if path != REGISTRY else registered(content))
@@ -85,6 +93,14 @@ def test_every_command_of_the_page_works(tree: Path) -> None:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     assert (tree / "digits-augmented.png").is_file()
     assert (tree / "bars-samples.png").is_file()
+
+
+def test_the_tests_hold_with_one_more_backend(tree: Path) -> None:
+    """But for those that start frameworks, which have enough to do in the real tree."""
+    files = shlex.join(OF_EVERY_BACKEND)
+    done = run(f"python -m pytest -q -p no:cacheprovider {files} -k 'not is_caught and not prints_what'", tree)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "tiny.constraints.txt" in done.stdout
 
 
 def test_the_example_backend_trains_as_numpy_does(tree: Path) -> None:
