@@ -236,6 +236,16 @@ def study(
     return records
 
 
+def ladder(backend: str = "torch", *, rounds: int = 3, **speeds: float) -> list[Record]:
+    """Runs of a backend in the manners named, each so many times as fast as usual."""
+    manners = [(name, speed, 0.02 + 0.01 * place) for place, (name, speed) in enumerate(speeds.items())]
+    return [
+        record(backend, tuning=name, speed=speed, spread=spread, repeat=repeat)
+        for repeat in range(rounds)
+        for name, speed, spread in manners
+    ]
+
+
 def write(path: Path, records: Iterable[Record], *, name: str = "demo", images: bool = False) -> ResultSet:
     """A result set of these records, the quick way: one write, no fsync per record."""
     records = list(records)

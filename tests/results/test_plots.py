@@ -15,12 +15,12 @@ from PIL import Image
 import results
 from results.findings import Analysis
 from results.palette import in_order, look
-from results.plots import Plot, curves, draw
+from results.plots import Plot, curves, draw, ladders
 from results.record import LearningCurve, Record
 from results.selection import common_start
 from results.trajectories import points
 from results.words import Words
-from tests.results.records import BACKENDS, fault, record, study, write
+from tests.results.records import BACKENDS, fault, ladder, record, study, write
 
 
 def drawn(path: Path, records: list[Record], **choices: bool) -> dict[str, Plot]:
@@ -101,6 +101,28 @@ def test_the_reference_is_numpy_where_it_ran(tmp_path: Path) -> None:
     figure = curves.loss(made, made.selection, made.cases[0])
     assert figure is not None
     assert "numpy" in figure.axes[1].get_ylabel()
+
+
+def test_the_ladder_has_a_marker_per_manner(tmp_path: Path) -> None:
+    records = ladder("torch", default=1, recommended=1.1, expert=2) + ladder("keras", default=1, expert=2)
+    made = study_of(tmp_path, records)
+    figure = ladders.ladder(made, made.cases)
+    assert figure is not None
+    figure.savefig(png := io.BytesIO(), format="png")
+    with Image.open(png) as image:
+        assert np.asarray(image.convert("L")).std() > 5, "it is blank"
+    (ax,) = figure.axes
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    points = [(line.get_marker(), *map(float, line.get_xydata()[0])) for line in ax.lines if line.get_marker() in "osD"]
+    assert sorted((names[int(place)], marker) for marker, _, place in points) == [
+        ("keras", "D"), ("keras", "o"), ("torch", "D"), ("torch", "o"), ("torch", "s"),
+    ]  # fmt: skip
+    rates = {marker: rate for marker, rate, place in points if names[int(place)] == "torch"}
+    assert {marker: rate / rates["s"] for marker, rate in rates.items()} == pytest.approx(
+        {"o": 0.6 / 1.1, "s": 1.0, "D": 2 / 1.1}, rel=0.1
+    )
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["default", "recommended", "expert"]
 
 
 def test_a_diverged_curve_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:

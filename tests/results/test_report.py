@@ -16,7 +16,7 @@ from results.record import Record, RunError
 from results.report import Report, build
 from results.store import ResultSet
 from specs.errors import RequestError
-from tests.results.records import fault, parse, record, study, write
+from tests.results.records import fault, ladder, parse, record, study, write
 from tests.results.timing import costs_at_most
 
 
@@ -172,6 +172,24 @@ def test_absent_figures_are_dashes(tmp_path: Path) -> None:
     rows = re.split(r"\s*keras-mlp-mnist-s0-r0\s*", seen.text["runs"])
     assert "–" in rows[1]
     assert not re.search(r"\b0\.00\b", rows[1])
+
+
+def test_the_ladder_is_a_table_with_its_ratios(tmp_path: Path) -> None:
+    """Each manner over the one before it, with an interval."""
+    report = build([write(tmp_path / "set", ladder(default=1, recommended=1.1, expert=2)).path])
+    assert "How the frameworks are used" in page(report).text["ladder"]
+    markdown = report.markdown.read_text()
+    assert "](plots/ladder." in markdown
+    table = re.findall(r"^\| [^-].*", markdown.partition("## How the frameworks are used")[2], re.MULTILINE)
+    head, row = ([cell.strip() for cell in line.split("|")] for line in table[:2])
+    cells = dict(zip(head, row, strict=True))
+    assert (cells["Backend"], cells["Runs"]) == ("torch", "9/9")
+    for manner, expected in (("recommended", 1.1 / 0.6), ("expert", 2 / 1.1)):
+        found = re.fullmatch(r"([\d.]+) \(([\d.]+)–([\d.]+); faster\)", cells[f"{manner} over the one before"])
+        assert found is not None, cells
+        ratio, low, high = map(float, found.groups())
+        assert low < ratio < high
+        assert ratio == pytest.approx(expected, rel=0.1)
 
 
 def test_chinese(demo: Report, tmp_path: Path) -> None:
