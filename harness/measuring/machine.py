@@ -95,12 +95,15 @@ def machine_id(system: Path = Path("/")) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of the harness's own checkout, with "-dirty" when files differ from it; of another, its version."""
+    """The commit of the harness's own checkout, with "-dirty" when files differ from it; of another, its version.
+
+    None where git does not say, or not in time on a busy machine: no run is lost for that.
+    """
     if not (CODE / ".git").exists():
         return f"v{VERSION}"
     command = ["git", "-C", str(CODE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None

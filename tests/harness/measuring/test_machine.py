@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from harness.measuring.machine import gpus, machine, machine_id
+from specs.program import CODE
 
 ID = "0123456789abcdef" * 2
 
@@ -47,3 +49,12 @@ def test_this_machine_says_what_it_is() -> None:
     assert found.hardware.cpu == found.cpu
     assert found.hardware.ram_gib
     assert found.hardware.ram_gib == pytest.approx((found.ram_mb or 0) / 1024, abs=0.5)
+
+
+@pytest.mark.skipif(not (CODE / ".git").exists(), reason="of a checkout alone git is asked")
+def test_git_that_is_late_on_a_busy_machine_costs_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(command: list[str], **options: float) -> None:
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+
+    monkeypatch.setattr(subprocess, "run", late)
+    assert machine.__wrapped__().git_commit is None
