@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo       environments, then all frameworks and NumPy on the embedded digits, ending in a report"
 	@echo "make test       environments, then every test and the conformance suite"
-	@echo "make test-full  what make test does, then what is long: full conformance, 11,000 malformed inputs, 1,000 kills, 2,000 runs, real races, other versions"
+	@echo "make test-full  what make test does, then what is long: every network and fault in every framework, full conformance, 11,000 malformed inputs, 1,000 kills, 2,000 runs, real races, other versions"
 	@echo "make check      formatting, lint and types alone"
 	@echo "make constraints  every environment's versions anew, in constraints.txt and backends/requirements/"
 	@echo "make bench      every manner beside tutorial loops and bare loops, in turn: an hour of a quiet machine, resumable"
@@ -29,11 +29,12 @@ demo: setup
 
 # First what can share the machine (tests/conftest.py says how); then what needs all of it: threads, true times.
 test: setup check
-	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --no-loadscope-reorder
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m "not alone and not long" --numprocesses auto --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "alone and not long"
 
 # Before a release. CI runs `make test`.
 test-full: test
+	$(BIN)/python -m pytest -m long
 	$(BIN)/python -m pytest tests/conformance --scope full
 	HARNESS_REAL_RACES=1 $(BIN)/python -m pytest tests/harness/racing/test_frameworks.py
 	HARNESS_REAL_VERSIONS=1 $(BIN)/python -m pytest tests/end_to_end/test_real_versions.py

@@ -97,8 +97,16 @@ class Place:
         return logits_of(session.predict, TEST_IMAGES, checkpoint.recipe.preprocessing)
 
 
+SOON = ("lenet5", "resnet20", "gru_rows", "vit_tiny")
+"""Networks of every kind of layer; the others come with ``make test-full``."""
 CASES = [
-    *((REFERENCE, name, model) for name in frameworks() for model in architecture_names()),
+    *((REFERENCE, name, model) for name in frameworks() for model in SOON),
+    *(
+        pytest.param(REFERENCE, name, model, marks=pytest.mark.long)
+        for name in frameworks()
+        for model in architecture_names()
+        if model not in SOON
+    ),
     *((name, REFERENCE, model) for name in frameworks() for model in ("lenet5", "mobilenet_mini")),
     *((*pair, "lenet5") for pair in zip(frameworks(), (*frameworks()[1:], frameworks()[0]), strict=True)),
 ]
@@ -167,7 +175,10 @@ def test_the_framework_reads_its_own_files(
     assert int(done.stdout.split()[-1]) - KEPT_TOO.get((backend, model), 0) == parameter_count(checkpoint.architecture)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "backend",
+    [name if name in (REFERENCE, "torch") else pytest.param(name, marks=pytest.mark.long) for name in BACKENDS],
+)
 def test_a_resumed_run_has_the_losses_of_one_that_never_stopped(
     backend: str, tmp_path: Path, backend_python: Callable[[str], Path]
 ) -> None:

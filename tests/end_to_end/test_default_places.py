@@ -11,9 +11,10 @@ from tests.harness.cli.commands import assert_one_line, harness
 
 RUN = "run --backend numpy --model mlp --dataset digits --epochs 1 --json"
 COMPARE = "compare --backends numpy --models mlp --datasets digits --epochs 1 --repeats 1 --name first --quiet"
+ORDERS = [(RUN, COMPARE, RUN), pytest.param((COMPARE, RUN, RUN), marks=pytest.mark.long)]
 
 
-@pytest.mark.parametrize("order", [(RUN, COMPARE, RUN), (COMPARE, RUN, RUN)], ids=["run first", "compare first"])
+@pytest.mark.parametrize("order", ORDERS, ids=["run first", "compare first"])
 def test_runs_and_comparisons_stand_side_by_side(order: tuple[str, ...], tmp_path: Path) -> None:
     for words in order:
         done = harness(*words.split(), cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"))

@@ -21,7 +21,13 @@ from tests.harness.checkpoints.test_checkpoints import write
 from tests.harness.cli.commands import harness
 from tests.harness.export.networks import EVERY_LAYER, GRAPH, NORMS, POOLED, RECURRENT, TOKENS, trained
 
-NETWORKS = [*map(load_architecture, architecture_names()), EVERY_LAYER, POOLED, GRAPH, RECURRENT, NORMS, TOKENS]
+NETWORKS = [
+    *(
+        pytest.param(load_architecture(name), id=name, marks=[] if name == "lenet5" else pytest.mark.long)
+        for name in architecture_names()
+    ),
+    *(pytest.param(a, id=a.name) for a in (EVERY_LAYER, POOLED, GRAPH, RECURRENT, NORMS, TOKENS)),
+]
 OWN = [name for name in forms() if name != "onnx"]
 
 
@@ -38,7 +44,7 @@ def workers(
         yield writer, RemoteWorker(process, timeout_s=None)
 
 
-@pytest.mark.parametrize("architecture", NETWORKS, ids=lambda a: a.name)
+@pytest.mark.parametrize("architecture", NETWORKS)
 def test_a_frameworks_own_form(
     architecture: Architecture, workers: tuple[RemoteWorker, RemoteWorker], tmp_path: Path
 ) -> None:

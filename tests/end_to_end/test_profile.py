@@ -58,6 +58,7 @@ def profile(words: str, folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_a_real_pair_is_profiled_side_by_side(tmp_path: Path, backend_python: Callable[[str], Path]) -> None:
     backend_python("torch")
     found = profile("--backend torch,numpy", tmp_path)

@@ -21,6 +21,7 @@ def run(script: Path, python: Path, folder: Path, *arguments: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder).stdout.splitlines()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("script", REPRODUCTIONS, ids=lambda script: script.stem)
 def test_a_fault_is_still_there(script: Path, backend_python: Callable[[str], Path], tmp_path: Path) -> None:
     framework = script.stem.partition("_")[0]
@@ -35,6 +36,7 @@ def test_a_fault_is_still_there(script: Path, backend_python: Callable[[str], Pa
     assert actual.startswith("actual:")
 
 
+@pytest.mark.long
 def test_pytorchs_convolution_is_the_nearest_to_float64(backend_python: Callable[[str], Path], tmp_path: Path) -> None:
     errors = {
         framework: float(run(ACCUSED, backend_python(ENVIRONMENTS.get(framework, framework)), tmp_path, framework)[-1])
