@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from harness.execution.orders import Made
 from harness.execution.units import Unit
 from harness.planning.plan import RunPlan
 from harness.racing.cases import RaceTask
+from harness.racing.plans import baseline_of
 from results.files import explained
 from results.race import Race
 from results.record import Record, utf8
@@ -28,7 +30,11 @@ class Accepts(Protocol):
         """Whether a record of this version may stand in the set."""
 
 
-def records_of(unit: Unit, made: Made, versions: Accepts) -> list[Record]:
+TrainingOf = Callable[[RunPlan], str]
+"""The fingerprint of what a plan trains: see ``harness.racing.plans.training_of``."""
+
+
+def records_of(unit: Unit, made: Made, versions: Accepts, training_of: TrainingOf) -> list[Record]:
     """The records of a unit, one of each run at the least and each of what was asked. Raises Unsound.
 
     The command in each is the driver's own: it knows which files of the user's the run came from.
@@ -45,7 +51,7 @@ def records_of(unit: Unit, made: Made, versions: Accepts) -> list[Record]:
     for record in records:
         run_id = record.run_id if record.attempt == 1 else record.run_id.removesuffix(f"-a{record.attempt}")
         plan = plans.get(run_id)
-        if plan is None or record.attempt > unit.retry_noisy + 1 or not _of(record, plan):
+        if plan is None or record.attempt > unit.retry_noisy + 1 or not _of(record, plan, training_of(plan)):
             raise Unsound(f"the record {record.run_id} is of another run than was asked for")
         if not versions.accepts(plan.backend.subject, record.framework_version):
             raise Unsound(f"{record.run_id} was made with {plan.backend.title} {record.framework_version}")
@@ -55,13 +61,18 @@ def records_of(unit: Unit, made: Made, versions: Accepts) -> list[Record]:
     return found
 
 
-def _of(record: Record, plan: RunPlan) -> bool:
-    theirs = (record.backend, record.dataset, record.seed, record.round, record.device, record.precision)
-    ours = (plan.backend.name, utf8(plan.dataset), plan.seed, plan.round, plan.device, plan.precision)
-    return theirs == ours and (record.threads, record.tuning.manner) == (plan.threads, plan.tuning)
+def _of(record: Record, plan: RunPlan, training: str) -> bool:
+    theirs = (record.backend, record.model, record.dataset, record.seed, record.round, record.device, record.precision)
+    ours = (
+        *(plan.backend.name, plan.architecture.name, utf8(plan.dataset)),
+        *(plan.seed, plan.round, plan.device, plan.precision),
+    )
+    unprepared = record.status != "ok" and record.fingerprints.training is None  # it failed before that was known
+    trained = unprepared or record.fingerprints.training == training
+    return trained and theirs == ours and (record.threads, record.tuning.manner) == (plan.threads, plan.tuning)
 
 
-def race_of(task: RaceTask, made: Made) -> Race:
+def race_of(task: RaceTask, made: Made, versions: Accepts, training_of: TrainingOf) -> Race:
     """The race that was asked for. Raises Unsound."""
     try:
         race = Race.model_validate_json(made.race or "")
@@ -69,6 +80,17 @@ def race_of(task: RaceTask, made: Made) -> Race:
         raise Unsound(f"a race that is none: {error.errors()[0]['msg']}") from None
     if [(one.backend, one.manner) for one in race.racers] != [(plan.backend.name, plan.tuning) for plan in task.plans]:
         raise Unsound("the race is of others than was asked for")
+    first = task.plans[0]
+    theirs = (race.model, race.dataset, race.training, race.device, race.precision, race.threads, race.baseline)
+    ours = (
+        *(first.architecture.name, utf8(first.dataset), training_of(first)),
+        *(first.device, first.precision, first.threads, baseline_of(task.plans, task.baseline)),
+    )
+    if theirs != ours:
+        raise Unsound("the race is of another training, or under other conditions, than was asked for")
+    for racer, plan in zip(race.racers, task.plans, strict=True):
+        if not versions.accepts(plan.backend.subject, racer.framework_version or None):
+            raise Unsound(f"the race was held with {plan.backend.title} {racer.framework_version}")
     return race
 
 

@@ -32,7 +32,9 @@ from harness.execution.placement import Job, Placement
 from harness.execution.receiving import Unsound, keep_logs, race_of, records_of
 from harness.execution.shipping import digest_of, packed
 from harness.execution.units import Unit
+from harness.planning.plan import RunPlan
 from harness.racing.cases import RaceTask, Watcher
+from harness.racing.plans import training_of
 from harness.running.events import Listener
 from results.race import Race
 from results.record import Record
@@ -97,7 +99,7 @@ class ClusterEngine:
         jobs = [Job(key=n, seconds=self._estimate(unit), home=self._home(unit)) for n, unit in enumerate(units)]
 
         def taken(number: int, made: Made) -> list[Record]:
-            records = records_of(units[number], made, self._versions)
+            records = records_of(units[number], made, self._versions, self._training_of)
             keep_logs(made, self._folder_of)
             return records
 
@@ -110,7 +112,14 @@ class ClusterEngine:
         orders = [RaceOrder.of(task, self._digests) for task in tasks]
         jobs = [Job(key=number, seconds=task.rules.budget_s) for number, task in enumerate(tasks)]
         names = [f"race: {task.plans[0].architecture.name} on {task.plans[0].dataset}" for task in tasks]
-        yield from self._carry_out(orders, names, jobs, lambda number, made: race_of(tasks[number], made))
+
+        def taken(number: int, made: Made) -> Race:
+            return race_of(tasks[number], made, self._versions, self._training_of)
+
+        yield from self._carry_out(orders, names, jobs, taken)
+
+    def _training_of(self, plan: RunPlan) -> str:
+        return training_of(plan, self._datasets[self._digests[plan.dataset]])
 
     def _carry_out(
         self,
