@@ -28,8 +28,12 @@ from harness.execution.cluster.looking import workers_of
 from harness.execution.cluster.members import Member, Members
 from harness.execution.cluster.place import Place
 from harness.execution.engine import Interrupted
+from harness.execution.noting import RaceNotes
 from harness.execution.orders import Keep, Order
 from harness.execution.sweep import Sweep
+from harness.racing.cases import RaceTask
+from harness.racing.race import Rules
+from results.openings import LEAST_OPENINGS
 from tests.harness.execution.clusters import (
     Watch,
     comparison,
@@ -310,6 +314,35 @@ def test_ctrl_c_ends_what_runs_elsewhere_and_keeps_what_is_finished(
         assert len(sweep.results.rows()[0]) == 4
     hold.unlink()
     carried_out(client, tmp_path / "set", 6)
+
+
+def test_a_race_is_held_on_one_machine_and_anew_where_that_one_is_killed(mortal: Any, tmp_path: Path) -> None:
+    watch = Watch()
+    placed: list[str] = []
+    racing: list[tuple[str, str]] = []
+
+    def on_note(name: str, doing: str, note: str) -> None:
+        if note == "placed":
+            placed.append(name)
+        elif note.endswith(" rounds"):
+            if not racing:
+                threading.Thread(target=kill_worker_of, args=(name, mortal)).start()
+            racing.append((name, placed[-1]))
+
+    watch.on_note = on_note
+    with comparison(tmp_path / "set", rounds(1)) as sweep:
+        plans = tuple(plan for _, plan in sweep.plans)
+        task = RaceTask(plans=plans, rules=Rules(target=1e-6, budget_s=2), baseline="fake")
+        (race,) = engine_of(mortal, sweep, watch).race([task], RaceNotes(lambda doing, note: None))
+    assert (race.ended, race.rounds >= LEAST_OPENINGS, race.baseline) == ("budget", True, 0)
+    assert [(one.backend, one.framework_version, len(one.rates), one.error) for one in race.racers] == [
+        (name, "1.0", race.rounds, None) for name in ("fake", "rival")
+    ]
+    assert all(one.quiet + one.disturbed >= race.rounds for one in race.racers), "each had its turn in every round"
+    assert watch.losses == [(placed[0], "race: tiny on tiny", "it has gone")]
+    assert len(placed) == 2
+    assert all(name == its for name, its in racing), "by the one machine that it was given to"
+    wait_for(lambda: not trainers(), 30)
 
 
 class _Armed:
