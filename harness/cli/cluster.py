@@ -37,9 +37,12 @@ def worker(
     import sys
 
     place = _place(scheduler, insecure=insecure)
+    from harness.execution.cluster.connecting import connected
     from harness.execution.cluster.having import what_is_here
     from harness.execution.cluster.serving import serve
 
+    with connected(place, insecure=insecure):
+        """It answers, and tells where it listens, which the address that was typed does not."""
     called = name or socket.gethostname()
     has = what_is_here()
     made = ", ".join(has["backends"]) or "no environment yet: they are made when they are needed"

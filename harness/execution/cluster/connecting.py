@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import logging
+import signal
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster
 
 from harness.execution.cluster import tasks
+from harness.execution.cluster.logs import LOGGED, be_quiet
 from harness.execution.cluster.place import Place, check_secure
+from harness.running.interrupts import shielded
 from specs.errors import RequestError
 
 CONNECT_S = 10.0
 LOOPBACK = "127.0.0.1"
-LOGGED = logging.CRITICAL
-"""What Dask says below that is told in the harness's own words, or is no matter of the user's."""
 PLAIN = ("msgpack",)
 """What a driver reads of results: a pickle is refused, which could have it execute anything."""
 QUIET: dict[str, Any] = {
@@ -58,12 +59,6 @@ def connected(place: Place, *, insecure: bool = False) -> Iterator[Client]:
         for topic in ("print", "warn"):  # Dask would write the one to stdout, and read the other as a pickle
             client.subscribe_topic(topic, _ignore)
         yield client
-
-
-def be_quiet() -> None:
-    """Have Dask not speak of what the harness tells."""
-    for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(LOGGED)
 
 
 def _ignore(event: object) -> None:
@@ -110,11 +105,24 @@ def cluster_of(workers: Sequence[Mapping[str, Any]]) -> Iterator[SpecCluster]:
         f"here-{number}": {"cls": Nanny, "options": {**machine_options(alone=True), **options}}
         for number, options in enumerate(workers, start=1)
     }
-    with (
-        dask.config.set({**QUIET, **PATIENT}),
-        SpecCluster(workers=spec, scheduler=scheduler, silence_logs=LOGGED) as cluster,
-    ):
+    with dask.config.set({**QUIET, **PATIENT}), ExitStack() as stack:
+        with shielded(), _deaf_children():
+            cluster = stack.enter_context(SpecCluster(workers=spec, scheduler=scheduler, silence_logs=LOGGED))
         yield cluster
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Have processes that are started meanwhile not hear Ctrl-C: half made, they would end with a traceback.
+
+    ``tasks.dask_setup`` has it ignored for good.
+    """
+    resource_tracker.ensure_running()  # one that is started later lets the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def machine_options(*, alone: bool) -> dict[str, Any]:

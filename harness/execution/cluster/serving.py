@@ -9,7 +9,8 @@ from typing import Any
 import dask
 from distributed import Client, Nanny
 
-from harness.execution.cluster.connecting import be_quiet, machine_options, security
+from harness.execution.cluster.connecting import machine_options, security
+from harness.execution.cluster.logs import be_quiet
 from harness.execution.cluster.looking import workers_of
 from harness.execution.cluster.place import Place, on_loopback
 from harness.execution.cluster.tasks import standing

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from typing import Any
 
 from distributed import Status, Worker, get_worker
 
+from harness.execution.cluster.logs import be_quiet
 from harness.execution.orders import Failed, answer_bytes
 from harness.execution.process import MachineDied, MachineProcess, Unwanted
 
@@ -31,6 +33,9 @@ def dask_setup(worker: Worker) -> None:
     Ctrl-C at the terminal is for the process that started it, which ends it: alone it would end with a traceback.
     """
     os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that came before, while it was held back, too
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    be_quiet()
 
 
 def perform(request: bytes, blob: bytes | None = None) -> bytes:
