@@ -412,9 +412,44 @@ def _recurrent(case: OnnxCase) -> Comparison:
     return {"Y_h": (last, case.outputs["Y_h"].reshape(last.shape)), "Y": (every, y)}
 
 
+def _attention(case: OnnxCase) -> Comparison:
+    """Q, K and V are what the identity's first rows give when weights have them, followed by zeros, as columns."""
+    at = case.attributes
+    refused = case.inputs.keys() - {"Q", "K", "V"} | at.keys() & {"softcap"}
+    refused |= {name for name in ("left_window_size", "right_window_size") if at.get(name, -1) >= 0}
+    if refused:
+        raise OutsideVocabulary(", ".join(sorted(refused)))
+    if case.inputs["Q"].dtype != np.float32:
+        raise OutsideVocabulary(f"{case.inputs['Q'].dtype}")
+    (q, heads), (k, kv_heads), (v, _) = (_merged(case, name) for name in "QKV")
+    if not q.shape[2] == k.shape[2] == v.shape[2] or heads != kv_heads:
+        raise OutsideVocabulary("heads of several sizes or numbers")
+    if q.shape[1] > k.shape[1]:
+        raise OutsideVocabulary("more queries than keys")
+    width = q.shape[2]
+    x = np.eye(width)[None, : k.shape[1]]
+    layer = L.MultiHeadAttention(heads=heads, bias=False, causal=bool(at.get("is_causal", 0)))
+    ours = []
+    for sample in zip(q * at.get("scale", (heads / width) ** 0.5) * (width / heads) ** 0.5, k, v, strict=True):
+        maps = (np.pad(one, ((0, width - len(one)), (0, 0))).T for one in sample)
+        values = dict(zip(("query_weight", "key_weight", "value_weight"), maps, strict=True))
+        ours.append(forward(layer, x, values | {"out_weight": np.eye(width)}).output[0, : q.shape[1]])
+    y = case.outputs["Y"]
+    return {"Y": (np.array(ours), y if y.ndim == 3 else y.transpose(0, 2, 1, 3).reshape(len(y), y.shape[2], -1))}
+
+
+def _merged(case: OnnxCase, name: str) -> tuple[Array, int]:
+    """[n, t, d] with heads as neighbouring features, and how many these are."""
+    array = _floats(case.inputs[name])
+    if array.ndim == 4:
+        return array.transpose(0, 2, 1, 3).reshape(len(array), array.shape[2], -1), array.shape[1]
+    return array, case.attributes["q_num_heads" if name == "Q" else "kv_num_heads"]
+
+
 _TRANSLATIONS: dict[str, Callable[[OnnxCase], Comparison]] = {
     "Adagrad": _adagrad,
     "Adam": _adam,
+    "Attention": _attention,
     "AveragePool": _avg_pool,
     "BatchNormalization": _batch_norm,
     "Conv": _conv,

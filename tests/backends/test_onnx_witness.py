@@ -17,6 +17,7 @@ ROUNDED = {"test_averagepool_2d_ceil_last_window_starts_on_pad": 2e-4}
 COMPARED = {
     "Adagrad": 2,
     "Adam": 2,
+    "Attention": 9,
     "AveragePool": 9,
     "BatchNormalization": 9,
     "Conv": 17,
