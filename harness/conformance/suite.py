@@ -216,7 +216,7 @@ class Suite:
 
     def _special_values(self) -> Iterator[Check]:
         for precision in self._precisions if self.scope.every_option else ():
-            for kind in LAYERS:
+            for kind in LAYERS | JOINS:
                 run = partial(judge_special_values, kind, precision=precision)
                 yield Check(level="special", name=kind, precision=precision, run=run)
 

@@ -96,6 +96,7 @@ FURTHER = _mutants(
         ("runs", "dropout seeded alike for every seed"): training.SeedFixed,
         ("runs", "a tenth of the learning rate"): training.TenthOfTheRate,
         ("special", "relu of NaN is 0 (Paddle, MindSpore)"): computing(L.ReLU, layers.hiding_relu),
+        ("special", "a sum that leaves NaN out"): patched(numpy_network, join=layers.hiding_sum),
         ("loop", "arrays handed out as views"): state.Views,
         ("loop", "evaluation by the weights of its first call"): state.FirstEvaluation,
         ("loop", "one array for all logits"): state.OneArrayForLogits,

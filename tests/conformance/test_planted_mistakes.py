@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
 from backends.numpy.session import NumpySession
 from harness.conformance.judge import Candidate
 from harness.conformance.outcome import LEVELS, CheckOutcome
+from harness.conformance.special_values import judge_special_values
 from harness.conformance.suite import FULL, Suite
 from harness.conformance.table import line
 from harness.worker.script import play
+from specs import layers as L
+from tests.conformance import wrong_layers
 from tests.conformance.mutants import FURTHER, MUTANTS
-from tests.conformance.planting import Mutant, Open, training
+from tests.conformance.planting import Mutant, Open, computing, training
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,20 @@ def test_mistake_is_caught(suite: Suite, mutant: Mutant, record_property: Callab
     assert any(outcome.status == "fail" for outcome in outcomes), (
         f"level {mutant.level} passed it; nearest: {line(max(outcomes, key=lambda o: o.severity))}"
     )
+
+
+@pytest.mark.parametrize(
+    ("subject", "kind", "mistaken"),
+    [
+        ("paddle", L.PositionEmbedding, wrong_layers.without_nan),
+        ("jax", L.SiLU, wrong_layers.lost_denormals),
+    ],
+)
+def test_known_differences_excuse_no_more_than_they_name(subject: str, kind: Any, mistaken: Any) -> None:
+    """A loss that hides NaN excuses no logits, and denormals that are 0 are not NaN."""
+    for opened, status in ((NumpySession, "pass"), (computing(kind, mistaken), "fail")):
+        outcomes = judge_special_values(kind.kind, candidate(subject, opened), "float32")
+        assert {one.status for one in outcomes if one.quantity == "places"} == {status}
 
 
 def test_there_are_enough_of_them() -> None:

@@ -101,6 +101,18 @@ def hiding_relu(layer: L.ReLU, x: Array, values: Any, **_: Any) -> Computed:
     return replace(forward(layer, x, values), output=np.where(x > 0, x, 0))
 
 
+def without_nan(layer: Any, x: Array, values: Any, **_: Any) -> Computed:
+    """0 for NaN."""
+    right = forward(layer, x, values)
+    return replace(right, output=np.nan_to_num(right.output, posinf=np.inf, neginf=-np.inf))
+
+
+def lost_denormals(layer: Any, x: Array, values: Any, **_: Any) -> Computed:
+    """NaN of the smallest numbers."""
+    right = forward(layer, x, values)
+    return replace(right, output=np.where(np.abs(x) < np.finfo(np.float32).tiny, np.nan, right.output))
+
+
 def steep_leaky_relu(layer: L.LeakyReLU, x: Array, values: Any, **_: Any) -> Computed:
     """Derivative 1 at 0."""
     right = forward(layer, x, values)
@@ -182,6 +194,11 @@ def lost_shortcut(layer: L.Join, inputs: Sequence[Array]) -> Joined:
     if not isinstance(layer, L.Add):
         return joined
     return Joined(joined.output, lambda dy: [*joined.input_gradients(dy)[:-1], np.zeros_like(dy)])
+
+
+def hiding_sum(layer: L.Join, inputs: Sequence[Array]) -> Joined:
+    """What is NaN is left out of a sum."""
+    return join(layer, [np.where(np.isnan(x), 0, x) for x in inputs] if isinstance(layer, L.Add) else inputs)
 
 
 def averaged_sum(layer: L.Join, inputs: Sequence[Array]) -> Joined:
