@@ -106,6 +106,24 @@ def test_no_adapter_imports_another() -> None:
             assert not others & (set(BACKENDS) - {folder.name}), f"{path.relative_to(ROOT)} imports another adapter"
 
 
+FOLDER = ("adapter", "session", "network", "optimizers", "export")
+# The reference exports nothing.
+WITHOUT = {REFERENCE: {"export"}}
+LINES_OF_A_PLAIN_SESSION = 250
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_folders_of_adapters_have_equal_names(backend: str) -> None:
+    names = {path.stem for path in (ROOT / "backends" / backend).glob("*.py")}
+    assert set(FOLDER) - WITHOUT.get(backend, set()) <= names
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_plain_session_is_short(backend: str) -> None:
+    lines = (ROOT / "backends" / backend / "session.py").read_text().splitlines()
+    assert len(lines) <= LINES_OF_A_PLAIN_SESSION
+
+
 # Parts of frameworks that are not their public API though their names have no underscore, and what no guide names.
 PRIVATE = (
     *("torch.ops", "to_mkldnn", "paddle.base", "core.eager", "tf.raw_ops", "raw_ops", "tensorflow.python", "keras.src"),

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array, lax
 from numpy.typing import NDArray
 
-from backends.contract import Unsupported
+from backends.contract import Unsupported, check_names
 from backends.jax.attention import attention
 from backends.jax.recurrent import gru, lstm, rows
 from backends.layouts import hwio_to_oihw, oihw_to_hwio, transposed
@@ -90,6 +90,20 @@ def canonical(node: Node, part: str, value: Array) -> NDArray[Any]:
         case L.Linear() | L.MultiHeadAttention() if part.endswith("weight"):
             return transposed(array)
     return array
+
+
+def native_masks(
+    nodes: Sequence[Node], dropout_masks: Mapping[str, NDArray[np.bool_]] | None, leading: tuple[int, ...]
+) -> dict[str, NDArray[np.bool_]]:
+    """Masks bool[*leading, *output_shape] by dropout layer with channels moved last; none for None.
+
+    Raises KeyError or ValueError for a wrong name or shape.
+    """
+    if dropout_masks is None:
+        return {}
+    shapes = {node.name: node.output_shape for node in nodes if isinstance(node.layer, L.Dropout)}
+    check_names({name: (*leading, *shape) for name, shape in shapes.items()}, dropout_masks)
+    return {name: np.moveaxis(mask, -3, -1) if len(shapes[name]) == 3 else mask for name, mask in dropout_masks.items()}
 
 
 def _apply(node: Node, own: Values, inputs: list[Array]) -> Array:

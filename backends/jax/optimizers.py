@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,14 @@ from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMS
 
 Slots = dict[str, Array]
 """Slot to its array, of the parameter's shape."""
+
+
+class State(NamedTuple):
+    """What a step moves, by canonical name: parameters, buffers, and slots as "<parameter>.<slot>"."""
+
+    parameters: dict[str, Array]
+    buffers: dict[str, Array]
+    slots: dict[str, Array]
 
 
 def scales(optimizer: Optimizer, rates: NDArray[np.float64], first: int) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,9 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from backends.contract import Arrays, Session, SessionSpec, check_names
-from backends.jax.network import MaxPool, canonical, cross_entropy, forward, native
-from backends.jax.optimizers import clipped, scales, updated
-from specs.layers import Conv2d, Dropout
+from backends.jax.network import MaxPool, canonical, cross_entropy, forward, native, native_masks
+from backends.jax.optimizers import State, clipped, scales, updated
+from specs.layers import Conv2d
 from specs.nodes import Node
 from specs.shapes import buffer_shapes, infer, parameter_shapes
 
@@ -24,14 +24,6 @@ BLOCK = 32
 """Steps of one ``lax.scan``: so many that handing them over costs nothing beside them."""
 
 _PREDICT_BATCH = 1000
-
-
-class State(NamedTuple):
-    """What a step moves, by canonical name: parameters, buffers, and slots as "<parameter>.<slot>"."""
-
-    parameters: dict[str, Array]
-    buffers: dict[str, Array]
-    slots: dict[str, Array]
 
 
 class JaxSession(Session):
@@ -89,7 +81,7 @@ class JaxSession(Session):
     ) -> NDArray[np.float64]:
         count = len(batch_indices)
         draws = np.arange(self._draws, self._draws + count, dtype=np.uint32)
-        masks = self._native_masks(dropout_masks, batch_indices.shape)
+        masks = native_masks(self._nodes, dropout_masks, batch_indices.shape)
         steps = batch_indices.astype(np.int32), self._scales(learning_rates), draws, masks
         blocks = count // BLOCK * BLOCK if self._in_blocks else 0
         losses: list[Array] = []
@@ -118,7 +110,7 @@ class JaxSession(Session):
         dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
         batch = self._native_images(images), np.array(labels, np.int32), np.uint32(self._draws)
-        masks = self._native_masks(dropout_masks, (len(images),))
+        masks = native_masks(self._nodes, dropout_masks, (len(images),))
         (loss, buffers), (gradients, on_images) = self._gradients(
             self._state.parameters, batch[0], self._state.buffers, *batch[1:], masks
         )
@@ -224,18 +216,6 @@ class JaxSession(Session):
     def _native_images(self, images: NDArray[Any]) -> NDArray[Any]:
         """A copy of float[n, C, H, W] as float[n, H, W, C]: JAX may use NumPy's memory as its own."""
         return np.array(images.transpose(0, 2, 3, 1), self._spec.dtype, order="C")
-
-    def _native_masks(
-        self, dropout_masks: Mapping[str, NDArray[np.bool_]] | None, leading: tuple[int, ...]
-    ) -> dict[str, NDArray[np.bool_]]:
-        """Masks of the canonical shape [*leading, *output_shape], channels moved last; none for None."""
-        if dropout_masks is None:
-            return {}
-        shapes = {node.name: node.output_shape for node in self._nodes if isinstance(node.layer, Dropout)}
-        check_names({name: (*leading, *shape) for name, shape in shapes.items()}, dropout_masks)
-        return {
-            name: np.moveaxis(mask, -3, -1) if len(shapes[name]) == 3 else mask for name, mask in dropout_masks.items()
-        }
 
     def _placed(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
         """Canonical arrays on the device, in JAX's layout and the session's dtype."""

@@ -72,16 +72,10 @@ class KerasSession(Session):
         rates = np.asarray(learning_rates, self._spec.dtype)
         masks = self._native_masks(dropout_masks, batch_indices.shape)
         if self._spec.tuning == "default":
-            losses = [
-                self._run(
-                    self._train_step,
-                    self._images[batch],
-                    self._labels[batch],
-                    rate,
-                    {name: mask[k] for name, mask in masks.items()},
-                )
-                for k, (batch, rate) in enumerate(zip(batch_indices, rates, strict=True))
-            ]
+            losses = []
+            for k, (batch, rate) in enumerate(zip(batch_indices, rates, strict=True)):
+                kept = {name: mask[k] for name, mask in masks.items()}
+                losses.append(self._run(self._train_step, self._images[batch], self._labels[batch], rate, kept))
         else:
             steps = np.asarray(batch_indices, np.int64), rates, masks
             losses = self._run(self._train_steps, self._images, self._labels, *steps, free=True)
