@@ -124,6 +124,26 @@ def test_a_plain_session_is_short(backend: str) -> None:
     assert len(lines) <= LINES_OF_A_PLAIN_SESSION
 
 
+def undocumented(path: Path) -> list[str]:
+    """Public methods, of public classes of a file, that say nothing of what they take and give."""
+    classes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
+    methods = [(c, f) for c in classes for f in c.body if isinstance(f, ast.FunctionDef)]
+    return [
+        f"{c.name}.{f.name}"
+        for c, f in methods
+        if not (_hidden(c.name) or f.name.startswith("_") or ast.get_docstring(f))
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for name in ("adapter", "session") for path in (ROOT / "backends").rglob(f"{name}.py")),
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_what_adapters_offer_is_documented(path: Path) -> None:
+    assert undocumented(path) == []
+
+
 # Parts of frameworks that are not their public API though their names have no underscore, and what no guide names.
 PRIVATE = (
     *("torch.ops", "to_mkldnn", "paddle.base", "core.eager", "tf.raw_ops", "raw_ops", "tensorflow.python", "keras.src"),

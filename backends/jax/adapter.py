@@ -44,6 +44,7 @@ class JaxBackend(Backend):
         jax.devices()
 
     def describe(self) -> Description:
+        """JAX's version, the GPUs it sees and the XLA it has."""
         import jax
 
         return Description(
@@ -55,6 +56,7 @@ class JaxBackend(Backend):
         )
 
     def open(self, spec: SessionSpec) -> Session:
+        """A session on ``spec.device``. Raises RequestError for a device that is not there."""
         import jax
 
         name = checked_device(spec.device, _devices(), f"JAX {jax.__version__}")
@@ -69,6 +71,7 @@ class JaxBackend(Backend):
         return JaxSession(spec, device)
 
     def open_exported(self, directory: Path, *, threads: int) -> Predictor:
+        """A file of ``jax.export``, run on the CPU."""
         from backends.jax.export import Exported
 
         return Exported(directory)

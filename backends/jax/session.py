@@ -67,6 +67,7 @@ class JaxSession(Session):
         self._data = jax.device_put(data, self._device) if self._on_device else data
 
     def compile(self, batch_size: int, steps: int) -> None:
+        """Compile a block of ``BLOCK`` steps where calls are that long and steps go in blocks; the state stays."""
         if self._in_blocks and steps >= BLOCK:
             spare = jax.tree.map(jnp.copy, self._state)
             batches, draws = np.zeros((BLOCK, batch_size), np.int32), np.zeros(BLOCK, np.uint32)
@@ -79,6 +80,7 @@ class JaxSession(Session):
         *,
         dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
+        """Losses float64[K] of K steps on int64[K, batch], at rates float64[K], masks bool[K, batch, *shape]."""
         count = len(batch_indices)
         draws = np.arange(self._draws, self._draws + count, dtype=np.uint32)
         masks = native_masks(self._nodes, dropout_masks, batch_indices.shape)
@@ -98,6 +100,7 @@ class JaxSession(Session):
         return np.concatenate([np.ravel(np.asarray(loss, np.float64)) for loss in losses])
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Logits float[n, classes] of images float[n, C, H, W] in evaluation mode, in parts of bounded size."""
         parts = [images[start : start + _PREDICT_BATCH] for start in range(0, len(images), _PREDICT_BATCH)]
         logits = [np.array(self._logits(self._state, self._native_images(part))) for part in parts]
         return np.concatenate(logits or [np.empty((0, self._spec.architecture.classes), self._spec.dtype)])
@@ -109,6 +112,7 @@ class JaxSession(Session):
         *,
         dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
+        """The loss and gradients by name, for images float[n, C, H, W], labels int64[n], masks bool[n, *shape]."""
         batch = self._native_images(images), np.array(labels, np.int32), np.uint32(self._draws)
         masks = native_masks(self._nodes, dropout_masks, (len(images),))
         (loss, buffers), (gradients, on_images) = self._gradients(
@@ -120,9 +124,11 @@ class JaxSession(Session):
         return float(loss), self._canonical(gradients) | {"input": on_images}
 
     def parameters(self) -> Arrays:
+        """Copies of parameters and buffers, float arrays by canonical name."""
         return self._canonical(self._state.parameters | self._state.buffers)
 
     def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
+        """Copy parameters and buffers in. Raises KeyError or ValueError for a wrong name or shape."""
         trained, buffers, _ = self._shapes
         check_names(trained | buffers, parameters)
         placed = self._placed(parameters)
@@ -130,9 +136,11 @@ class JaxSession(Session):
         self._state = State(own[0], own[1], self._state.slots)
 
     def optimizer_state(self) -> Arrays:
+        """Copies of "step", int64 scalar, and of every "<parameter>.<slot>", shaped like the parameter."""
         return {"step": np.array(self._steps, np.int64), **self._canonical(self._state.slots)}
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Copy step and slots in. Raises KeyError or ValueError for a wrong name or shape."""
         *_, slots = self._shapes
         check_names({"step": (), **slots}, state)
         placed = self._placed({name: state[name] for name in slots})
@@ -154,12 +162,15 @@ class JaxSession(Session):
         write_exported(partial(self._evaluate, self._state), self._spec.architecture.input, directory)
 
     def synchronize(self) -> None:
+        """Return once the state is there, and with it every step that led to it."""
         jax.block_until_ready(self._state)
 
     def peak_device_memory(self) -> int | None:
+        """The peak of the GPU's allocator in bytes since the process began; None on a CPU."""
         return None if self._device.platform == "cpu" else int(self._device.memory_stats()["peak_bytes_in_use"])
 
     def tuning(self) -> tuple[str, ...]:
+        """What was done beyond the defaults, a phrase each."""
         done = {
             "training data placed on the device once": self._on_device,
             "state donated, so that it is updated in place": self._donates,

@@ -48,6 +48,7 @@ class TorchBackend(Backend):
         }
 
     def load(self, *, threads: int) -> None:
+        """Import PyTorch and set its threads; TF32 is switched off, and cuDNN held to deterministic algorithms."""
         import torch
 
         torch.set_num_threads(threads)
@@ -57,6 +58,7 @@ class TorchBackend(Backend):
         torch.backends.cudnn.benchmark = False
 
     def describe(self) -> Description:
+        """PyTorch's version, the GPUs it sees, its CUDA and the instruction set of its CPU kernels."""
         import torch
 
         return Description(
@@ -68,6 +70,7 @@ class TorchBackend(Backend):
         )
 
     def open(self, spec: SessionSpec) -> Session:
+        """A session. Raises RequestError for a device that is not there, Unsupported for bfloat16 on an old GPU."""
         import torch
 
         build = "built without CUDA" if torch.version.cuda is None else f"CUDA {torch.version.cuda}"
@@ -83,6 +86,7 @@ class TorchBackend(Backend):
         return TorchSession(spec, device)
 
     def open_exported(self, directory: Path, *, threads: int) -> Predictor:
+        """A ``torch.export`` program, run on the CPU."""
         from backends.torch.export import Program
 
         return Program(directory)

@@ -53,6 +53,7 @@ class TorchSession(Session):
             torch.cuda.reset_peak_memory_stats(device)
 
     def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+        """Copy images float[N, C, H, W] and labels int64[N] to the device."""
         self._images = self._tensor(images, self._dtype)
         self._labels = self._tensor(labels, torch.int64)
 
@@ -63,6 +64,7 @@ class TorchSession(Session):
         *,
         dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
+        """Losses float64[K] of K steps on int64[K, batch], at rates float64[K], masks bool[K, batch, *shape]."""
         self._network.train()
         batches = self._tensor(batch_indices, torch.int64)
         masks = self._masks(dropout_masks, batch_indices.shape)
@@ -74,6 +76,7 @@ class TorchSession(Session):
         return array(torch.stack(losses).double())
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Logits float[n, classes] of images float[n, C, H, W] in evaluation mode."""
         self._network.eval()
         with torch.inference_mode(), self._autocast():
             logits = self._network(self._batch(images))
@@ -86,6 +89,7 @@ class TorchSession(Session):
         *,
         dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
+        """The loss and gradients by name, for images float[n, C, H, W], labels int64[n], masks bool[n, *shape]."""
         self._network.train()
         batch = self._batch(images).requires_grad_()
         masks = self._masks(dropout_masks, (len(images),))
@@ -96,16 +100,20 @@ class TorchSession(Session):
         return loss.item(), gradients | {"input": array(batch.grad)}
 
     def parameters(self) -> Arrays:
+        """Copies of parameters and buffers, float arrays by canonical name."""
         return {name: array(tensor) for name, tensor in self._tensors.items()}
 
     def load_parameters(self, parameters: Mapping[str, NDArray[Any]]) -> None:
+        """Overwrite parameters and buffers in place. Raises KeyError or ValueError for a wrong name or shape."""
         check_names({name: tuple(tensor.shape) for name, tensor in self._tensors.items()}, parameters)
         self._overwrite(self._tensors, parameters)
 
     def optimizer_state(self) -> Arrays:
+        """Copies of "step", int64 scalar, and of every "<parameter>.<slot>", shaped like the parameter."""
         return {"step": np.array(self._steps, np.int64)} | {name: array(slot) for name, slot in self._slots().items()}
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Overwrite step and slots in place. Raises KeyError or ValueError for a wrong name or shape."""
         slots = self._slots()
         check_names({"step": (), **{name: tuple(slot.shape) for name, slot in slots.items()}}, state)
         self._overwrite(slots, state)
@@ -131,13 +139,16 @@ class TorchSession(Session):
         write_program(plain, self._spec.architecture.input, directory)
 
     def synchronize(self) -> None:
+        """Wait for the GPU; on a CPU every operation has ended when its call returns."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 
     def peak_device_memory(self) -> int | None:
+        """The peak of PyTorch's GPU allocator in bytes since the session opened; None on a CPU."""
         return torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else None
 
     def tuning(self) -> tuple[str, ...]:
+        """What was done beyond the defaults, a phrase each."""
         group = self._optimizer.param_groups[0]
         done = {
             "channels_last memory format": self._layout == torch.channels_last,

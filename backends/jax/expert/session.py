@@ -41,5 +41,6 @@ class ExpertSession(JaxSession):
         super().__init__(spec, device, nodes=nodes, max_pool=sliced_max_pool)
 
     def tuning(self) -> tuple[str, ...]:
+        """What the recommended manner does, and what is done beyond it."""
         pooled = any(isinstance(node.layer, MaxPool2d) for node in self._nodes)
         return (*super().tuning(), *(["max pooling by strided slices, before ReLU"] if pooled else []))

@@ -48,6 +48,7 @@ class ExpertSession(TorchSession):
         self._gathered: dict[int, list[Tensor]] = {}  # by batch size: always in the same place, which is in the cache
 
     def set_training_data(self, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
+        """Copy images float[N, C, H, W] and labels int64[N] to the device; steps captured on earlier data go."""
         super().set_training_data(images, labels)
         self._captured.clear()
         self._gathered.clear()
@@ -59,6 +60,7 @@ class ExpertSession(TorchSession):
         *,
         dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> NDArray[np.float64]:
+        """Losses float64[K] of K steps on int64[K, batch], at rates float64[K], masks bool[K, batch, *shape]."""
         with self._mode():
             return super().train_steps(batch_indices, learning_rates, dropout_masks=dropout_masks)
 
@@ -69,6 +71,7 @@ class ExpertSession(TorchSession):
         *,
         dropout_masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[float, Arrays]:
+        """The loss and gradients by name, for images float[n, C, H, W], labels int64[n], masks bool[n, *shape]."""
         if not self._written:
             return super().loss_and_gradients(images, labels, dropout_masks=dropout_masks)
         self._network.train()
@@ -81,6 +84,7 @@ class ExpertSession(TorchSession):
         return loss.item(), {name: array(gradient) for name, gradient in named.items()}
 
     def tuning(self) -> tuple[str, ...]:
+        """What is done beyond the recommended manner, and what that does."""
         done = {
             "forward and backward pass written out, no autograd graph": self._written,
             "convolutional part in oneDNN's blocked layout": bool(self._blocked),
