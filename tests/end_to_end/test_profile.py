@@ -74,6 +74,7 @@ def test_a_real_pair_is_profiled_side_by_side(tmp_path: Path, backend_python: Ca
     assert numpy[0]["both"]["ms"] > (numpy[2]["both"]["ms"] or 0), "a convolution costs more than a reshape"
 
 
+@pytest.mark.long
 def test_the_convolution_on_a_reference_kernel_is_found(tmp_path: Path, backend_python: Callable[[str], Path]) -> None:
     """MindSpore 2.10 as it comes, on a CPU with AVX-512: its convolution is far from what the others do."""
     if "avx512f" not in CPUINFO.read_text():
