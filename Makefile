@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       environments, then all frameworks and NumPy on the embedded digits, ending in a report"
+	@echo "make demo       environments, then all frameworks on the embedded digits, ending in a report"
 	@echo "make test       environments, then every test and the conformance suite"
 	@echo "make test-full  what make test does, then what is long: every network and fault in every framework, full conformance, 11,000 malformed inputs, 1,000 kills, 2,000 runs, real races, other versions"
 	@echo "make check      formatting, lint and types alone"
@@ -24,8 +24,8 @@ setup: $(VENV)/ready
 	$(BIN)/python -m harness setup
 
 demo: setup
-	$(BIN)/python -m harness compare --backends all,numpy --models lenet5,mlp \
-		--datasets digits --epochs 5 --repeats 1 --budget 35
+	$(BIN)/python -m harness compare --backends all --models lenet5,mlp \
+		--datasets digits --epochs 5 --repeats 1 --budget 30
 
 # First what can share the machine (tests/conftest.py says how); then what needs all of it: threads, true times.
 test: setup check

@@ -218,8 +218,12 @@ class WorkerProcess:
             raise self._broken("save", "result", error) from None
 
     def begin_turns(self, job: TrainingJob, *, timeout_s: float | None = None) -> None:
-        """Have it hold a training open to make turns of it. Raises as ``request`` does."""
+        """Have it hold a training open, compiled, to make turns of it. Raises as ``request`` does."""
         self.request("begin_turns", to_plain(job), timeout_s=timeout_s)
+
+    def warm_up(self, *, timeout_s: float | None = None) -> None:
+        """Have it warm up for turns, while nobody else is at work. Raises as ``request`` does."""
+        self.request("warm_up", timeout_s=timeout_s)
 
     def turn(self, *, settle_s: float, seconds: float, timeout_s: float | None = None) -> Turn:
         """One turn of the training that it holds open. Raises as ``request`` does."""
@@ -277,11 +281,12 @@ class WorkerProcess:
                 self._channel.send("exit")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE_S)
-        self._kill()
+        self.kill()
         self._channel.close()
         self._log.close(GRACE_S)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End it at once; who waits for its answer, in another thread say, hears that it died."""
         self._signal(signal.SIGKILL)
         self._process.wait()
 
@@ -296,25 +301,25 @@ class WorkerProcess:
         try:
             return self._channel.receive(patience)
         except ChannelTimeout:
-            self._kill()
+            self.kill()
             what = f"no sign of life after {stall_s:g} s" if patience == stall_s else "not finished in time"
             raise self._failure("timed_out", f"{doing}: {what}; the worker was ended", doing=doing) from None
         except ChannelClosed:
             raise self._died(doing) from None
         except KeyboardInterrupt:  # the next request would take this one's answer for its own
-            self._kill()
+            self.kill()
             raise
         except ProtocolError as error:
-            self._kill()
+            self.kill()
             raise self._failure("failed", f"{doing}: broken message from the worker: {error}") from None
 
     def _died(self, doing: str) -> WorkerFailed:
         try:
             code = self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:  # closed its pipe without ending
-            self._kill()
+            self.kill()
             return self._failure("failed", f"{doing}: the worker closed its pipe without ending", doing=doing)
-        self._kill()  # what it left behind would hold the pipe of its log open
+        self.kill()  # what it left behind would hold the pipe of its log open
         if code >= 0:
             text = f"{doing}: the worker ended with exit code {code}{self._last_words()}"
             return self._failure(self._status_of_death(), text, exit_code=code, doing=doing)

@@ -68,6 +68,7 @@ class Worker:
             "train": self.train,
             "save": self.save,
             "begin_turns": self.begin_turns,
+            "warm_up": self.warm_up,
             "turn": self.turn,
             "open": self.open,
             "open_exported": self.open_exported,
@@ -115,15 +116,18 @@ class Worker:
         return pack({"parameters": state.parameters, "optimizer_state": state.optimizer_state})
 
     def begin_turns(self, request: Message) -> Answer:
-        """Hold a training open, warmed up, to make turns of it: a TrainingJob."""
+        """Hold a training open, compiled, to make turns of it: a TrainingJob."""
         self.turns = Turns(self._loaded, from_plain(TrainingJob, request.fields))
+        return {}, {}
+
+    def warm_up(self, request: Message) -> Answer:
+        """Warm up for turns, which wants the machine to itself: {}."""
+        self._turns.warm_up()
         return {}, {}
 
     def turn(self, request: Message) -> Answer:
         """Make a turn: {settle_s, seconds} -> a Turn."""
-        if self.turns is None:
-            raise RuntimeError("no training is held open")
-        return to_plain(self.turns.take(**request.fields)), {}
+        return to_plain(self._turns.take(**request.fields)), {}
 
     def open(self, request: Message) -> Answer:
         """Open a session: {session: its number, spec}."""
@@ -163,6 +167,12 @@ class Worker:
         calls = [partial(invoke, self.sessions[number], method, arguments, arrays) for number in fields["sessions"]]
         times = in_turn(calls, settle_s=fields["settle_s"], seconds=fields["seconds"])
         return {}, {str(place): np.array(own) for place, own in enumerate(times)}
+
+    @property
+    def _turns(self) -> Turns:
+        if self.turns is None:
+            raise RuntimeError("no training is held open")
+        return self.turns
 
     @property
     def _loaded(self) -> Backend:

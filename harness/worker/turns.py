@@ -40,8 +40,18 @@ class Turns:
         self._session.set_training_data(self._inputs.images_of(job.start_epoch), self._inputs.train_labels)
         self._initial_state = self._session.optimizer_state()
         self._steps_per_call = 1
-        self._warm_up()
+        self._compile()
         self._calls = self._again_and_again()
+
+    def warm_up(self) -> None:
+        """Find how many steps a call takes for CALL_S, and go on until all is warm: beside others it finds fewer."""
+        begin, full = self._clock(), self._inputs.batches.full
+        for call in self._again_and_again():
+            seconds = self._timed(call)
+            if len(call[0]) == self._steps_per_call < full and seconds < CALL_S / 2:
+                self._steps_per_call = min(2 * self._steps_per_call, full)
+            elif self._clock() - begin > WARM_UP_S:
+                break
         gc.collect()
         gc.freeze()  # else each turn's collection would look through a framework's many objects for 0.2 s
 
@@ -62,21 +72,13 @@ class Turns:
         """Give back what the session holds."""
         self._session.close()
 
-    def _warm_up(self) -> None:
-        """Compile, find how many steps a call takes for CALL_S, and go on until all is warm."""
+    def _compile(self) -> None:
         batches = self._inputs.batches
         for size in batches.sizes:
             self._timed(
                 (np.asarray(self._inputs.order[0, :size], np.int64)[np.newaxis], self._inputs.learning_rates[:1])
             )
         self._session.compile(batches.sizes[0], max(1, batches.full))
-        begin = self._clock()
-        for call in self._again_and_again():
-            seconds = self._timed(call)
-            if len(call[0]) == self._steps_per_call < batches.full and seconds < CALL_S / 2:
-                self._steps_per_call = min(2 * self._steps_per_call, batches.full)
-            elif self._clock() - begin > WARM_UP_S:
-                return
 
     def _again_and_again(self) -> Iterator[Call]:
         batches = self._inputs.batches

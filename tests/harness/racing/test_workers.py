@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,10 +17,12 @@ from unittest.mock import patch
 import psutil
 import pytest
 
+from harness.processes.launcher import WorkerProcess
 from harness.racing import workers
 from harness.racing.cases import cases
-from harness.racing.plans import baseline_of, run_race
+from harness.racing.plans import RaceInterrupted, baseline_of, run_race
 from harness.racing.race import Rules
+from harness.worker.job import TrainingJob
 from results.race import Race
 from results.store import ResultSet
 from tests.fakes import FAKE, RIVAL, registered, rival
@@ -75,6 +79,41 @@ def test_one_that_cannot_open_is_left_out() -> None:
     assert race.ended == "failed"
     assert race.ranked == ()
     assert "asked to be unsupported" in str(race.racers[1].error)
+
+
+def test_those_known_to_fit_are_opened_side_by_side_and_one_that_fails_is_left_out() -> None:
+    both, compiled = threading.Barrier(2, timeout=60), workers._compiled
+
+    def meet(process: WorkerProcess, job: TrainingJob) -> str:
+        both.wait()
+        return compiled(process, job)
+
+    with (
+        registered(step_s=0.002),
+        rival(open="unsupported"),
+        patch.object(workers, "_compiled", meet),
+        patch.object(workers, "available_cpus", lambda: 2),
+    ):
+        plans, needs = [plan(FAKE), plan(RIVAL)], {0: 100.0, 1: 100.0}
+        race = run_race(plans, dataset(), EVERY_TURN, lambda race: None, baseline="fake", needs_mb=needs)
+    assert race.racers[0].framework_version == "1.0"
+    assert "asked to be unsupported" in str(race.racers[1].error)
+    assert children() == []
+
+
+def test_interrupted_while_it_opens_it_leaves_no_worker_behind() -> None:
+    def interrupt() -> None:
+        wait_for(lambda: len(children()) == 2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupter = threading.Thread(target=interrupt)
+    with registered(load="hang"), rival(load="hang"):
+        plans, needs = [plan(FAKE), plan(RIVAL)], {0: 100.0, 1: 100.0}
+        interrupter.start()
+        with pytest.raises(RaceInterrupted):
+            run_race(plans, dataset(), EVERY_TURN, lambda race: None, baseline="fake", needs_mb=needs)
+    interrupter.join()
+    assert children() == []
 
 
 def test_what_does_not_fit_the_memory_races_in_groups() -> None:
