@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from results.bounds import bounds
 from results.columns import rung
-from results.formatting import cell, duration, interval, plain
+from results.formatting import cell, duration, plain
 from results.openings import LEAST_OPENINGS, LEAST_ROUNDS, OPENINGS_DIFFER
 from results.race import Race, Racer
 from results.statistics import Ratio, Verdict
@@ -70,16 +71,16 @@ def _unbeaten(race: Race, ranked: list[Racer]) -> Racer:
 def _times(found: Ratio, backend: str, words: Words) -> str:
     size = found.estimate
     assert size is not None
-    bounds = interval("ratio", size.low, size.high)
-    return words("times_as_fast_as", ratio=cell("ratio", size.median), interval=bounds, backend=backend)
+    ratio = cell("ratio", size.median)
+    return words("times_as_fast_as", ratio=ratio, interval=bounds(size, words), backend=backend)
 
 
 def _ratio(found: Ratio, backend: str, other: str, words: Words) -> str:
     size = found.estimate
     if size is None or size.low is None:
         return words.reason(found.reason)
-    bounds = interval("ratio", size.low, size.high)
-    return words("race_ratio", backend=backend, other=other, ratio=cell("ratio", size.median), interval=bounds)
+    ratio = cell("ratio", size.median)
+    return words("race_ratio", backend=backend, other=other, ratio=ratio, interval=bounds(size, words))
 
 
 def _disturbed(race: Race, words: Words, name: Name) -> Iterator[str]:

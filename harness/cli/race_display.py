@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Group
 from rich.live import Live
@@ -12,7 +12,8 @@ from rich.text import Text
 
 from harness.cli.progress import console, sameness
 from harness.planning.plan import RunPlan
-from results.formatting import ABSENT, cell, duration, interval, plain
+from results.bounds import bounds
+from results.formatting import ABSENT, cell, duration, plain
 from results.race import Race, Racer
 from results.race_words import sentences
 from results.record import Proof
@@ -108,14 +109,12 @@ def rows(race: Race) -> list[list[str]]:
 
 def _row(race: Race, racer: Racer) -> list[str]:
     size = race.ratio(racer).estimate if racer is not race.racers[race.baseline] else None
-    ratio: tuple[Any, Any, Any] = (1.0, None, None) if size is None and racer.rate else (None, None, None)
-    if size is not None:
-        ratio = (size.median, size.low, size.high)
+    itself = 1.0 if racer.rate else None
     return [
         name(race, racer),
         cell("train_samples_per_second", racer.rate),
-        cell("ratio", ratio[0]),
-        interval("ratio", *ratio[1:]),
+        cell("ratio", itself if size is None else size.median),
+        "" if size is None else bounds(size, Words()),
         str(racer.quiet),
         str(racer.disturbed),
     ]

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from results.bounds import bounds
 from results.columns import SubjectKey, rung
 from results.findings.finding import NAMED, Analysis, Finding, speed
 from results.findings.speed import nonconforming
-from results.formatting import cell, interval
+from results.formatting import cell
 from results.ladder import RATE
 from results.statistics import Ratio, Verdict
 from results.summary import Case, speed_ratio
@@ -135,7 +136,7 @@ def _times(analysis: Analysis, one: Standing, other: SubjectKey, found: Ratio) -
     size = found.estimate
     assert size is not None
     what = analysis.words(
-        "times_as_fast_as", ratio=cell("ratio", size.median), interval=interval("ratio", size.low, size.high),
+        "times_as_fast_as", ratio=cell("ratio", size.median), interval=bounds(size, analysis.words),
         backend=analysis.labels.subject(other),
     )  # fmt: skip
     return analysis.words("on_machine", what=what, machine=_names(analysis, [one]))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from results.bounds import bounds
 from results.columns import CaseKey, SubjectKey
 from results.comparison import compare
 from results.findings.finding import Analysis, Finding, extent, medians, some, speed
@@ -86,7 +87,7 @@ def _ranking(
         analysis.words(
             "times_as_fast_as",
             ratio=cell("ratio", r.estimate.median),
-            interval=interval("ratio", r.estimate.low, r.estimate.high),
+            interval=bounds(r.estimate, analysis.words),
             backend=analysis.labels.subject(other.key),
         )
         for other, r in others
@@ -172,7 +173,7 @@ def ladder(analysis: Analysis) -> Iterator[Finding]:
                     "ladder_same" if found.verdict is Verdict.NO_DIFFERENCE else "ladder_step",
                     backend=analysis.labels.framework(higher.backend, higher.key.version),
                     ratio=cell("ratio", found.estimate.median),
-                    interval=interval("ratio", found.estimate.low, found.estimate.high),
+                    interval=bounds(found.estimate, analysis.words),
                     margin=f"{100 * (SAME_SPEED - 1):.0f}",
                 )
                 for _, higher, found in climbed
@@ -196,7 +197,7 @@ def far_slower(analysis: Analysis) -> Iterator[Finding]:
                 found = speed_ratio(best, subject, RATE).estimate if best and best is not subject else None
                 if found is not None and found.low is not None and found.low >= FAR_SLOWER:
                     yield analysis.say("far_slower", "warning", case, subject, times=cell("ratio", found.median),
-                                    interval=interval("ratio", found.low, found.high))  # fmt: skip
+                                    interval=bounds(found, analysis.words))  # fmt: skip
 
 
 def first_step(analysis: Analysis) -> Iterator[Finding]:

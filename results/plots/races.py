@@ -9,11 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from results.formatting import cell, interval
+from results.bounds import bounds
+from results.formatting import cell
 from results.palette import look
 from results.plots.style import INK, panels, short
 from results.race import Race
 from results.summary import Case
+from results.words import Words
 
 if TYPE_CHECKING:
     from results.findings import Analysis
@@ -42,12 +44,14 @@ def _ranks(analysis: Analysis, ax: Axes, found: Race) -> None:
         if size is None or size.low is None or size.high is None:
             ax.plot(1.0, place, own.marker, color=own.colour, ms=7)
             continue
-        reach = [[size.median - size.low], [size.high - size.median]]
-        ax.errorbar(size.median, place, xerr=reach, color=INK, lw=1.2, capsize=3, zorder=2)
+        low, high = (size.median, size.median) if size.disturbed else (size.low, size.high)
+        if not size.disturbed:
+            reach = [[size.median - low], [high - size.median]]
+            ax.errorbar(size.median, place, xerr=reach, color=INK, lw=1.2, capsize=3, zorder=2)
         ax.plot(size.median, place, own.marker, color=own.colour, ms=7, zorder=3)
-        text = f"{cell('ratio', size.median)} ({interval('ratio', size.low, size.high)})"
-        ax.annotate(text, (size.high, place), xytext=(7, 0), textcoords="offset points", va="center", fontsize=8.5)
-        ends += [size.low, size.high]
+        text = f"{cell('ratio', size.median)} ({bounds(size, Words())})"
+        ax.annotate(text, (high, place), xytext=(7, 0), textcoords="offset points", va="center", fontsize=8.5)
+        ends += [low, high]
     ax.set_yticks(range(len(found.ranked)), [short(analysis.labels.subject(racer.key)) for racer in found.ranked])
     ax.set_ylim(len(found.ranked) - 0.4, -0.6)
     ax.set_xscale("log")

@@ -112,17 +112,11 @@ class Table:
 
 
 def summary(analysis: Analysis) -> Table:
-    """The chief figures alone, for the terminal; no ratios of cases that a race ranks."""
-    raced = {part.key for key, race in analysis.races.items() if race.ranked for part in analysis.machines_of(key)}
-
-    def unraced(column: Column) -> Column:
-        return replace(column, fill=lambda row: Cell(ABSENT) if _case_key(row) in raced else column.fill(row))
-
+    """The chief figures alone, for the terminal."""
     columns = [
         *_who(analysis),
         *(figure_column(analysis, name) for name in ("test_accuracy", "train_samples_per_second")),
-        unraced(figure_column(analysis, "train_ratio")),
-        unraced(Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_"))),
+        *_unraced(analysis),
         figure_column(analysis, "peak_rss_mb"),
         _time_to_highest(analysis),
     ]
@@ -138,14 +132,24 @@ def speed(analysis: Analysis) -> Table:
     columns = [
         *_who(
             analysis,
-            figure_column(analysis, "train_ratio"),
-            Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_")),
+            *_unraced(analysis),
             figure_column(analysis, "train_samples_per_second"),
         ),
         *(figure_column(analysis, name) for name in figures),
     ]
     about = analysis.words("about_speed", baseline=plain(analysis.baseline or ""))
     return Table.of("speed", about, columns, _summary(analysis), keyed=True)
+
+
+def _unraced(analysis: Analysis) -> list[Column]:
+    """Ratio and verdict of the training runs, of the cases that no race ranks: it alone tells speeds of the others."""
+    raced = {part.key for key, race in analysis.races.items() if race.ranked for part in analysis.machines_of(key)}
+
+    def unraced(column: Column) -> Column:
+        return replace(column, fill=lambda row: Cell(ABSENT) if _case_key(row) in raced else column.fill(row))
+
+    verdict = Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_"))
+    return [unraced(figure_column(analysis, "train_ratio")), unraced(verdict)]
 
 
 def ladder(analysis: Analysis) -> Table:

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 import results
+from harness.cli.race_display import rows
 from results.findings import Analysis, collect
 from results.manifest import BackendConformance
+from results.plots.races import race as draw
 from results.race import Race, Racer
+from results.race_words import sentences
 from results.report import build
+from results.report.page_tables import speed
 from results.report.terminal import as_json, text_tables
 from results.store import ResultSet
 from results.words import Words
@@ -122,6 +126,40 @@ def test_the_report_opens_with_the_race_and_its_picture(made: ResultSet) -> None
     assert race["case"] == "lenet5 on mnist"
     assert [one["backend"] for one in race["ratios"]] == ["keras", "paddle", "mindspore"]
     assert race["ratios"][0]["low"] < 0.43 < race["ratios"][0]["high"]
+
+
+def test_what_is_too_disturbed_has_no_bounds_in_words_table_or_picture(made: ResultSet) -> None:
+    """Three openings whose ratios lie a thousandfold apart: their interval reaches from nothing to anything."""
+    raced = race_of(made, rounds=30)
+    keras, paddle = raced.racers[1:3]
+    wild = tuple(rate and rate * (0.03, 1.0, 30.0)[place // 10] for place, rate in enumerate(keras.rates))
+    racers = (raced.racers[0], keras.model_copy(update={"rates": wild}), paddle)
+    race = raced.model_copy(update={"racers": racers})
+    size = race.ratio(racers[1]).estimate
+    assert size is not None and size.disturbed
+    told = Words()("disturbed")
+    assert sum(sentence.count(told) for sentence in sentences(race, Words(), lambda racer: racer.backend)) == 1
+    intervals = {row[0]: row[3] for row in rows(race)}
+    assert intervals["keras"] == told
+    assert "–" in intervals["paddle"]
+    made.save_race(race)
+    loaded = results.load(made.path)
+    analysis = Analysis(loaded, loaded.baseline(), Words())
+    figure = draw(analysis, analysis.cases)
+    assert figure is not None
+    [ax] = figure.axes
+    assert len(ax.containers) == 1  # the bar of paddle
+    assert [text.get_text().endswith(f"({told})") for text in ax.texts].count(True) == 1
+    assert ax.get_xlim()[1] / ax.get_xlim()[0] < 10
+
+
+def test_the_page_has_one_ratio_of_a_case(made: ResultSet) -> None:
+    made.save_race(race_of(made))
+    loaded = results.load(made.path)
+    table = speed(Analysis(loaded, loaded.baseline(), Words()))
+    told = [dict(zip((column.title for column in table.columns), row, strict=True)) for row in table.rows]
+    assert {row["Ratio"].text == "–" for row in told if row["Case"].text.startswith("lenet5")} == {True}
+    assert {row["Ratio"].text == "–" for row in told if not row["Case"].text.startswith("lenet5")} != {True}
 
 
 def test_the_terminal_has_one_ratio_of_a_case(made: ResultSet) -> None:
