@@ -15,6 +15,7 @@ from harness.conformance.case import ConformanceCase, Observation, cast, describ
 from specs.architecture import Architecture
 from specs.layers import GRU, LSTM, BatchNorm2d, Conv2d, Flatten, Linear, Rows, Tanh
 from specs.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from specs.schedule import Exponential, learning_rates
 
 # Convolution weight and bias, gamma, beta, linear weight and bias. The first convolution has no bias: in front of batch
 # norm its gradient would be rounding alone, which Adam would blow up to whole steps. No kinks: nothing can flip.
@@ -97,8 +98,13 @@ class OptimizerCase:
     architecture: Architecture = NETWORK
 
     def spec(self, precision: str) -> SessionSpec:
-        """A session with the optimizer of the case."""
-        return SessionSpec(architecture=self.architecture, optimizer=self.optimizer, precision=precision)
+        """A session with the optimizer of the case; one that clips smooths its labels too."""
+        return SessionSpec(
+            architecture=self.architecture,
+            optimizer=self.optimizer,
+            label_smoothing=0.1 if self.optimizer.clip_norm else 0.0,
+            precision=precision,
+        )
 
     @property
     def yardstick(self) -> ConformanceCase:
@@ -153,23 +159,23 @@ def probe(optimizer: Optimizer, architecture: Architecture = NETWORK) -> Optimiz
     """Four steps that tell the known variants of a rule apart: a rate that changes on the way, epsilon 0.1."""
     if not isinstance(optimizer, SGD):
         optimizer = replace(optimizer, epsilon=0.1)
-    return _case("probe", optimizer, architecture, learning_rates=(0.1, 0.1, 0.01, 0.01))
+    return _case("probe", optimizer, architecture, rates=(0.1, 0.1, 0.01, 0.01))
 
 
 def fifty_steps(optimizer: Optimizer) -> OptimizerCase:
-    """Fifty steps at the rule's own epsilon and learning rate, halved on the way; gradients from 1 to exact zeros."""
-    rate = optimizer.learning_rate
-    return _case("50 steps", optimizer, NETWORK, learning_rates=(rate,) * 20 + (rate / 2,) * 30)
+    """Fifty steps at the rule's own epsilon, its learning rate halved twice on the way; gradients from 1 to zeros."""
+    rates = learning_rates(Exponential(gamma=0.5), base=optimizer.learning_rate, epochs=2, steps_per_epoch=25)
+    return _case("50 steps", optimizer, NETWORK, rates=rates)
 
 
 def _case(
-    quantity: str, optimizer: Optimizer, architecture: Architecture, *, learning_rates: Sequence[float]
+    quantity: str, optimizer: Optimizer, architecture: Architecture, *, rates: Sequence[float] | NDArray[np.float64]
 ) -> OptimizerCase:
     return OptimizerCase(
         name=f"{described(optimizer)}, {quantity}, {architecture.name}",
         optimizer=optimizer,
         architecture=architecture,
-        order=seeded(quantity).integers(SAMPLES, size=(len(learning_rates), BATCH)),
-        learning_rates=np.array(learning_rates),
+        order=seeded(quantity).integers(SAMPLES, size=(len(rates), BATCH)),
+        learning_rates=np.array(rates),
         quantity=quantity,
     )
