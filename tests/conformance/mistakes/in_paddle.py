@@ -226,6 +226,14 @@ IN_PADDLE = (
         check="corners",
     ),
     _Mistake(
+        name="a recurrent layer's second bias trained too",
+        file="recurrent.py",
+        right="bias.register_hook(lambda gradient: gradient * factors)",
+        wrong="bias.register_hook(lambda gradient: gradient)",
+        level="optimizers",
+        check="adam probe, recurrent layers",
+    ),
+    _Mistake(
         name="steps not counted",
         file="expert/session.py",
         right="        self._state.step += steps\n",
