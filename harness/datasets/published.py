@@ -1,7 +1,8 @@
 """Data sets that others publish, by name: found in a folder or downloaded, their files checked by published sums.
 
 The sums are MD5. Fashion-MNIST's stand in its publisher's README, CIFAR's are as others quote its page; KMNIST's
-and EMNIST's are those that torchvision checks. They tell a damaged or another file, not a forged one.
+and EMNIST's are those that torchvision checks. They tell a damaged or another file, not a forged one. Both hosts of
+EMNIST are NIST's: no other one is known to hold the archive.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ PUBLISHED: dict[str, Published] = {
         form=MNIST,
         mirrors=(
             "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-            "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+            "https://storage.googleapis.com/kuzushiji-mnist/",
         ),
         files={
             "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
