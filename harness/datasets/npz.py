@@ -29,6 +29,7 @@ _NAMES = (
     ("train_x", "train_y", "test_x", "test_y"),
     ("training_images", "training_labels", "test_images", "test_labels"),
     ("train_data", "train_labels", "test_data", "test_labels"),
+    ("trainx", "trainy", "testx", "testy"),
 )
 _TOLD = 2  # of these, where none is there
 
@@ -43,6 +44,7 @@ def load_npz(path: Path, *, training: bool = True) -> Dataset:
             names = _names(path, archive, training=training)
             parts = [_part(path, archive, name) for name in names]
             channels_last = _channels_last(path, archive)
+            notes = _left_out(archive, names)
     except RequestError:
         raise
     except OSError as error:
@@ -56,12 +58,13 @@ def load_npz(path: Path, *, training: bool = True) -> Dataset:
         train=(parts[0], parts[1]) if len(parts) == 4 else None,
         test=(parts[-2], parts[-1]),
         channels_last=channels_last,
+        notes=notes,
     )
 
 
 def _names(path: Path, archive: zipfile.ZipFile, *, training: bool) -> tuple[str, ...]:
     """Which of the arrays to read: all four, or the test part's two."""
-    held = [member.removesuffix(".npy") for member in archive.namelist()]
+    held = _held(archive)
     members = {name.lower(): name for name in reversed(held)}
     for names in _NAMES:
         if members.keys() >= set(names):
@@ -74,6 +77,18 @@ def _names(path: Path, archive: zipfile.ZipFile, *, training: bool) -> tuple[str
     listed = ", ".join(sorted(held)[:8])
     hint = "; a test part alone is for evaluate and predict" if alone else ""
     raise RequestError(f"{path}: needs the arrays {wanted}; it holds {listed[:200]!a}{hint}")
+
+
+def _held(archive: zipfile.ZipFile) -> list[str]:
+    return [member.removesuffix(".npy") for member in archive.namelist()]
+
+
+def _left_out(archive: zipfile.ZipFile, names: tuple[str, ...]) -> tuple[str, ...]:
+    """What to say of the arrays that are not read; a training part need not be."""
+    known = {name for row in _NAMES for name in row} if len(names) == 2 else set()
+    others = sorted(name for name in set(_held(archive)) - {*names, "channels_last"} if name.lower() not in known)
+    listed = ", ".join(others[:8])
+    return (f"arrays that are not read: {listed[:200]!a}{', ...' if len(others) > 8 else ''}",) if others else ()
 
 
 def _channels_last(path: Path, archive: zipfile.ZipFile) -> bool | None:

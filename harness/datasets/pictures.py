@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from harness.datasets.assembling import assemble
 from harness.datasets.dataset import Dataset, Part
 from specs.errors import RequestError
 
-TRAIN, TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation")
+_VALIDATION = ("val", "valid", "validation")
+TRAIN, TEST = ("train", "training"), ("test", "testing", *_VALIDATION)
 _SUFFIXES = (".png", ".jpg", ".jpeg")
+_OTHER_SUFFIXES = (".bmp", ".gif", ".tif", ".tiff", ".webp")
 _MOST_PIXELS = 1 << 24  # of one picture
 _MOST_BYTES = 1 << 30  # of all
 
@@ -62,12 +65,23 @@ def load_pictures(folder: Path, *, training: bool = True) -> Dataset:
         test=pairs[-1],
         classes=max(2, len(classes)),
         channels_last=False,
-        notes=(note,),
+        notes=(note, *_unsaid(folder, test, parts)),
     )
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES)
+def _unsaid(folder: Path, test: Path, parts: list[Path]) -> Iterator[str]:
+    """What the folder holds that is taken for something else, or for nothing."""
+    validation = part_folder(folder, _VALIDATION)
+    if validation == test:
+        yield f"{test.name}/ is taken as the test part, for there is no test/"
+    elif validation is not None:
+        yield f"{validation.name}/ is not read: a recipe's validation takes its share of the training part"
+    if left := sum(len(_files(one, _OTHER_SUFFIXES)) for part in parts for one in part.iterdir() if one.is_dir()):
+        yield f"{left:,} files that are pictures, but neither .png nor .jpg, are not read"
+
+
+def _files(folder: Path, suffixes: tuple[str, ...] = _SUFFIXES) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.suffix.lower() in suffixes)
 
 
 def _is_grey(path: Path) -> bool:

@@ -42,6 +42,13 @@ def test_an_archive_holds_what_a_folder_holds(tmp_path: Path, archive, compresse
     assert data.sha256 == load_dataset(write_folder(tmp_path / "folder", small_data())).sha256
 
 
+def test_arrays_that_are_not_read_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.npz"
+    names = ("trainX", "trainy", "testX", "testy")
+    np.savez(path, x_val=np.zeros(3), **dict(zip(names, small_data().values(), strict=True)))
+    assert load_dataset(path).notes == ("arrays that are not read: 'x_val'",)
+
+
 def test_keras_names_wide_labels_and_fortran_order(tmp_path: Path) -> None:
     data = small_data()
     path = tmp_path / "mnist.npz"

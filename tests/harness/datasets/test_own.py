@@ -62,6 +62,18 @@ def test_a_class_that_one_part_lacks_keeps_its_number(tmp_path: Path) -> None:
     assert any("the training part has no sample of class 0" in note for note in data.notes)
 
 
+def test_what_is_read_as_something_else_or_not_at_all_is_said(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    draw(tmp_path / "val" / "dog" / "0.png", np.zeros((6, 6), np.uint8))
+    draw(tmp_path / "train" / "dog" / "zz.bmp", np.zeros((6, 6), np.uint8))
+    assert load_dataset(tmp_path).notes[1:] == (
+        "val/ is not read: a recipe's validation takes its share of the training part",
+        "1 files that are pictures, but neither .png nor .jpg, are not read",
+    )
+    (tmp_path / "test").rename(tmp_path / "put aside")
+    assert "val/ is taken as the test part, for there is no test/" in load_dataset(tmp_path).notes
+
+
 def test_pictures_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     odd = pictures(tmp_path) / "train" / "dog" / "zz.png"
     draw(odd, np.zeros((5, 6), np.uint8))
