@@ -33,7 +33,7 @@ Status = Literal[
     "crashed",  # the worker died: exit code or signal
     "timed_out",  # --timeout or --stall-timeout
     "out_of_memory",  # --memory-limit, the kernel's OOM kill or the device's allocator
-    "diverged",  # the loss was not finite at error.step
+    "diverged",  # a loss was not finite at error.step, or the parameters or logits were not
     "unsupported",  # the framework says that it cannot compute this
     "interrupted",  # stopped by the user
 ]

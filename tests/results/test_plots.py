@@ -130,6 +130,21 @@ def test_a_diverged_curve_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
     assert "loss-mnist-mlp-mlp-cpu-float32-2" in drawn(tmp_path, [record("torch"), broken])
 
 
+def test_validation_is_drawn_where_no_epoch_was_tested(tmp_path: Path) -> None:
+    tested = record(epochs=3)
+    epochs = tuple(
+        one.model_copy(update={"validation_accuracy": one.test_accuracy, "test_accuracy": None})
+        for one in tested.epochs
+    )
+    made = study_of(tmp_path, [tested.model_copy(update={"epochs": epochs})])
+    figure = curves.accuracy(made, made.cases[0])
+    assert figure is not None
+    left, right = figure.axes
+    assert left.get_ylabel() == "validation accuracy"
+    for axes in (left, right):
+        np.testing.assert_allclose(axes.lines[0].get_ydata(), [epoch.test_accuracy for epoch in tested.epochs])
+
+
 # Linear RGB as seen with a kind of colour blindness: Viénot, Brettel and Mollon 1999.
 SEEN = {
     "full colour": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],

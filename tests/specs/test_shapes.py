@@ -87,6 +87,22 @@ def test_output_shapes(layer: L.Layer, output: tuple[int, ...]) -> None:
     assert infer(network(layer, *tail))[0].output_shape == output
 
 
+@pytest.mark.parametrize(
+    ("layer", "output"),
+    [
+        (L.Conv2d(out_channels=8, kernel_size=3, groups=4), (8, 26, 26)),
+        (L.Conv2d(out_channels=4, kernel_size=3, dilation=2), (4, 24, 24)),
+        (L.Conv2d(out_channels=4, kernel_size=3, padding="same"), (4, 28, 28)),  # type: ignore[arg-type]
+        (L.Conv2d(out_channels=4, kernel_size=4, padding=((1, 2), (1, 2))), (4, 28, 28)),
+        (L.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True), (4, 14, 14)),
+    ],
+)
+def test_output_shapes_are_those_of_torch(layer: L.Layer, output: tuple[int, ...]) -> None:
+    """Of four channels of 28 x 28, as torch 2 gives them."""
+    net = network(layer, L.Flatten(), L.Linear(out_features=3), image=(4, 28, 28))
+    assert infer(net)[0].output_shape == output
+
+
 def test_parameters_and_buffers_have_canonical_names() -> None:
     net = network(
         L.Conv2d(out_channels=4, kernel_size=(3, 2), bias=False),
