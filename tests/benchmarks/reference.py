@@ -11,7 +11,7 @@ import pandas as pd
 
 import results
 from backends.registry import frameworks
-from specs.loading import default_recipe
+from specs.loading import architecture_names, default_recipe
 from tests.benchmarks.pages import replace_between
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def table(runs: pd.DataFrame, epochs: pd.Series) -> str:
 
     Runs of several seeds are shown as mean ± standard deviation; the spread is that of the frameworks' means. Of a
     training that was run with fewer epochs and with more, the longer counts; one shorter than the recipe says so in its
-    cell, and is left out of the spread where others trained longer.
+    cell, and is left out of the spread where others trained longer. Below are the bundled networks without a row.
     """
     lines = [
         "| model | epochs | seeds | target | before training | "
@@ -58,6 +58,8 @@ def table(runs: pd.DataFrame, epochs: pd.Series) -> str:
             f"{mine['macro_precision'].median():.4f}, {mine['macro_recall'].median():.4f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    if missing := [name for name in architecture_names() if name not in set(ok["model"])]:
+        lines += ["", f"Not run yet: {', '.join(missing)}."]
     return "\n".join(lines)
 
 
