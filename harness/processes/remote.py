@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,12 @@ def open_worker(
     architecture: Architecture | None = None,
     log: Path | None = None,
     timeout_s: float | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Iterator[RemoteWorker]:
-    """A worker of ``backend`` with its framework loaded; ended on leaving. ``timeout_s`` bounds each request."""
+    """A worker of ``backend`` with its framework loaded; ended on leaving. ``timeout_s`` bounds each request.
+
+    ``meanwhile`` is called while the framework is imported; what it raises comes before what the import does.
+    """
     registration = find(backend)
     process = WorkerProcess(
         registration,
@@ -102,7 +107,20 @@ def open_worker(
         log=log,
     )
     with process:
-        yield RemoteWorker(process, timeout_s=timeout_s)
+        yield _loaded(process, timeout_s, meanwhile)
+
+
+def _loaded(process: WorkerProcess, timeout_s: float | None, meanwhile: Callable[[], object] | None) -> RemoteWorker:
+    if meanwhile is None:
+        return RemoteWorker(process, timeout_s=timeout_s)
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(RemoteWorker, process, timeout_s=timeout_s)
+        try:
+            meanwhile()
+            return loading.result()
+        except BaseException:  # the thread waits for the framework, and leaving the pool for its thread
+            process.kill()
+            raise
 
 
 class RemotePredictor(Predictor):

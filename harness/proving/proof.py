@@ -36,10 +36,7 @@ def prove(plan: RunPlan, python: Path) -> Proof:
 
 
 def _proved(plan: RunPlan, python: Path) -> Proof:
-    try:
-        steps = steps_of(plan.architecture, plan.recipe)
-    except Unprovable as reason:
-        return Proof(status="unsupported", precision=plan.precision, reason=bounded(str(reason), 500))
+    made = partial(steps_of, plan.architecture, plan.recipe)  # once: the latest are kept
     try:
         with open_worker(
             plan.backend.subject,
@@ -48,10 +45,13 @@ def _proved(plan: RunPlan, python: Path) -> Proof:
             tuning=plan.tuning,
             architecture=plan.architecture,
             timeout_s=TIMEOUT_S,
+            meanwhile=made,
         ) as worker:
-            return judged(steps, partial(_open, worker, plan), _precisions(plan))
+            return judged(made(), partial(_open, worker, plan), _precisions(plan))
+    except Unprovable as reason:
+        return Proof(status="unsupported", precision=plan.precision, reason=bounded(str(reason), 500))
     except WorkerFailed as failure:
-        count = len(steps.case.batches)
+        count = len(made().case.batches)
         if failure.status == "unsupported":
             return Proof(status="unsupported", steps=count, precision=plan.precision, reason=bounded(str(failure), 500))
         return Proof(status="failed", steps=count, reason=bounded(f"{failure.status}: {failure}", 500))
