@@ -33,6 +33,10 @@ match sys.argv[1]:
         import mindspore as ms
 
         actual = ms.ops.conv2d(ms.Tensor(x), ms.Tensor(w), pad_mode="pad", padding=1).asnumpy()
+    case "jax":
+        from jax import lax
+
+        actual = np.asarray(lax.conv(x, w, (1, 1), "SAME"))
     case other:
-        raise SystemExit(f"torch, tensorflow, paddle or mindspore, not {other}")
+        raise SystemExit(f"torch, tensorflow, paddle, mindspore or jax, not {other}")
 print(np.sqrt(np.mean((actual - expected) ** 2)))

@@ -36,6 +36,7 @@ def show(
 
 
 def _description(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
+    from harness.planning.notices import notices
     from specs.codec import to_plain
     from specs.shapes import forward_flops, infer, parameter_count, train_flops
 
@@ -58,6 +59,7 @@ def _description(architecture: Architecture, recipe: Recipe) -> dict[str, Any]:
         "forward_flops_per_sample": forward_flops(architecture),
         "train_flops_per_sample": train_flops(architecture),
         "recipe": to_plain(recipe),
+        "notices": notices(architecture),
     }
 
 

@@ -38,7 +38,7 @@ def first_difference(case: ConformanceCase, open_session: Open, reference: Refer
     if not isinstance(case, NetworkCase):
         return ""
     measured: dict[str, dict[str, Measurement]] = {}
-    for shaped, alone in _alone(case):
+    for shaped, alone in layers_alone(case):
         try:
             measured[shaped.name] = compare(alone, observe(alone, open_session, precision), reference, precision)
         except Unsupported:
@@ -73,7 +73,7 @@ def _first_batch(case: TrajectoryCase) -> NetworkCase:
     )
 
 
-def _alone(case: NetworkCase) -> Iterator[tuple[Node, NetworkCase]]:
+def layers_alone(case: NetworkCase) -> Iterator[tuple[Node, NetworkCase]]:
     """Every layer of ``case`` in isolation on what reaches it in the reference."""
     session = NumpySession(case.spec("float64"))
     session.load_parameters(case.parameters)

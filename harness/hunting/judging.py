@@ -12,8 +12,8 @@ import numpy as np
 from backends.contract import Arrays, Unsupported
 from backends.numpy.session import NumpySession
 from harness.conformance.case import Observation, seeded
-from harness.conformance.judge import Open
-from harness.conformance.locate import first_difference
+from harness.conformance.judge import Open, observe
+from harness.conformance.locate import first_difference, layers_alone
 from harness.conformance.norms import classes, relative_errors
 from harness.conformance.reference import Reference
 from harness.conformance.tolerances import PRECISIONS, YARDSTICK, tolerance
@@ -122,7 +122,8 @@ def _compare(
     """The first quantity that disagrees; those in which NumPy's own float32 overflows are not compared."""
     want, single = reference.observe(case), reference.observe(case, "float32")
     if not trial.finite:
-        return _pattern(observed, want, precision)
+        found = _pattern(observed, want, precision)
+        return found and replace(found, layer=_first_to_misplace(case, open_session, precision))
     for quantity, expected in want.items():
         if not all(np.isfinite(array).all() for array in single[quantity].values()):
             continue
@@ -195,6 +196,20 @@ def _pattern(observed: Observation, want: Observation, precision: str) -> Disagr
                 **_worst(quantity, name, observed, want),
             )
     return None
+
+
+def _first_to_misplace(case: TrialCase, open_session: Open, precision: str) -> str:
+    """The first layer that puts a NaN or an infinity elsewhere when it is alone and fed what the reference fed it."""
+    for node, alone in layers_alone(case):
+        try:
+            observed = observe(alone, open_session, precision)
+        except (Unsupported, WorkerFailed):
+            continue
+        wanted = Reference().observe(alone)
+        for quantity, direction in (("logits", "forward"), ("gradients", "backward")):
+            if _pattern({quantity: observed[quantity]}, {quantity: wanted[quantity]}, precision):
+                return f"first differs at {node.name} {direction}"
+    return "no layer differs alone"
 
 
 def _worst(quantity: str, name: str, observed: Observation, want: Observation) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_a_fault_is_still_there(script: Path, backend_python: Callable[[str], Pa
 def test_pytorchs_convolution_is_the_nearest_to_float64(backend_python: Callable[[str], Path], tmp_path: Path) -> None:
     errors = {
         framework: float(run(ACCUSED, backend_python(ENVIRONMENTS.get(framework, framework)), tmp_path, framework)[-1])
-        for framework in ("torch", "tensorflow", "paddle", "mindspore")
+        for framework in ("torch", "tensorflow", "paddle", "mindspore", "jax")
     }
     assert min(errors, key=errors.__getitem__) == "torch"
 

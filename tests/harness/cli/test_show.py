@@ -85,6 +85,7 @@ def test_json_stands_alone_on_stdout() -> None:
     assert said["forward_flops_per_sample"] == sum(layer["forward_flops"] for layer in said["layers"])
     assert said["recipe"]["optimizer"]["adadelta"]["rho"] == 0.95
     assert said["layers"][0]["options"]["kernel_size"] == [3, 3]
+    assert said["notices"] == []
 
 
 def test_a_users_own_file_with_markup_in_its_title(tmp_path: Path) -> None:

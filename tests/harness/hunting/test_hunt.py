@@ -131,6 +131,18 @@ def test_a_planted_layer_is_found_and_made_small() -> None:
     assert judge_trial(small, mistaken).status == "agrees"
 
 
+def test_the_layer_that_misplaces_a_nan_is_named() -> None:
+    trial = next(trial for trial in (drawn_trial(SEED, n) for n in range(1, 1000)) if _behind_a_convolution(trial))
+    found = judge_trial(trial, computing(L.ReLU, wrong.hiding_relu)).disagreement
+    assert found is not None
+    assert found.layer == "first differs at relu_1 forward"
+
+
+def _behind_a_convolution(trial: Trial) -> bool:
+    nodes = infer(trial.architecture)
+    return trial.values == "nan" and [node.layer.kind for node in nodes[:2]] == ["conv2d", "relu"]
+
+
 def adam_on_numbers(number: int) -> bool:
     trial = drawn_trial(SEED, number)
     return isinstance(trial.optimizer, Adam) and trial.values == "normal"
