@@ -110,15 +110,17 @@ FOLDER = ("adapter", "session", "network", "optimizers", "export")
 # The reference exports nothing.
 WITHOUT = {REFERENCE: {"export"}}
 LINES_OF_A_PLAIN_SESSION = 250
+# A small backend may be one file.
+DIVIDED = [name for name in BACKENDS if len([*(ROOT / "backends" / name).glob("[!_]*.py")]) > 1]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", DIVIDED)
 def test_the_folders_of_adapters_have_equal_names(backend: str) -> None:
     names = {path.stem for path in (ROOT / "backends" / backend).glob("*.py")}
     assert set(FOLDER) - WITHOUT.get(backend, set()) <= names
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", DIVIDED)
 def test_a_plain_session_is_short(backend: str) -> None:
     lines = (ROOT / "backends" / backend / "session.py").read_text().splitlines()
     assert len(lines) <= LINES_OF_A_PLAIN_SESSION
