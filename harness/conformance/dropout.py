@@ -26,6 +26,9 @@ from specs.optimizers import SGD
 
 SHAPE = (4, 16, 16)
 BATCH = 12
+FIRST, ALL = np.zeros((1, 1), np.int64), np.arange(BATCH)[np.newaxis]
+"""A step on the first sample, and one on all of them."""
+
 MASKS = 4
 NEVER_KEPT = 4
 """In a call of ``train_steps``: of so many cells, about, no step keeps any."""
@@ -86,30 +89,37 @@ def _judge_masks(dropout_masks: NDArray[np.bool_], p: float, case: str, tally: T
 def _judge_training_steps(session: Session, case: NetworkCase, spec: SessionSpec, p: float, tally: Tally) -> None:
     """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** steps.
 
-    After that two epochs, for each of which data are handed over, of calls of a step: none may draw like another.
+    After that two epochs, for each of which data are handed over, of calls of a step: none may draw like another. Where
+    p is near 1 one step on all samples takes the place, with its own mask for each.
     """
     steps = round(math.log(NEVER_KEPT / math.prod(SHAPE), p))
-    if steps > MOST_STEPS:
-        return
     images = case.images.astype(spec.dtype)
     session.set_training_data(images, case.labels)
+    if steps > MOST_STEPS:
+        _judge_unmoved(session, ALL, p**BATCH, case.name, tally)
+        return
     session.compile(1, steps)
-    unmoved = _unmoved(session, steps)
+    _judge_unmoved(session, np.repeat(FIRST, steps, axis=0), p**steps, case.name, tally)
     session.set_training_data(images, case.labels)
-    first, second = _unmoved(session, 1), _unmoved(session, 1)
+    first, second = _unmoved(session, FIRST), _unmoved(session, FIRST)
     session.set_training_data(images, case.labels)
-    later = _unmoved(session, 1)
-    where = f"{unmoved.mean():.4f} never kept in {steps} steps"
-    tally.add("training steps", _deviation(case.name, "training steps", unmoved, p**steps, where=where))
+    later = _unmoved(session, FIRST)
     alike = p**2 + (1 - p) ** 2
     for where, events in (("from call to call", first == second), ("from epoch to epoch", first == later)):
         tally.add("independence", _deviation(case.name, "independence", events, alike, where=where))
 
 
-def _unmoved(session: Session, steps: int) -> NDArray[np.bool_]:
-    """bool[features]: the features whose weights so many steps on the first sample, in one call, do not move."""
+def _judge_unmoved(session: Session, batches: NDArray[np.int64], share: float, case: str, tally: Tally) -> None:
+    """``share``: of weights that a call does not move, because no mask of it keeps what they multiply."""
+    unmoved = _unmoved(session, batches)
+    where = f"{unmoved.mean():.4f} never kept in {len(batches)} steps of {batches.shape[1]}"
+    tally.add("training steps", _deviation(case, "training steps", unmoved, share, where=where))
+
+
+def _unmoved(session: Session, batches: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool[features]: the features whose weights steps on these batches, in one call, do not move."""
     before = session.parameters()["linear_1.weight"]
-    session.train_steps(np.zeros((steps, 1), np.int64), np.full(steps, 0.01))
+    session.train_steps(batches, np.full(len(batches), 0.01))
     unmoved: NDArray[np.bool_] = (session.parameters()["linear_1.weight"] == before).all(axis=0)
     return unmoved
 
@@ -123,16 +133,23 @@ def _judge_evaluation(session: Session, case: NetworkCase, spec: SessionSpec, ta
 
 
 def _judge_two_layers(open_session: Open, precision: str, tally: Tally) -> None:
-    """One dropout behind another of the same shape: what passes both is a share of (1 - p) ** 2."""
+    """One dropout behind another of the same shape: what passes both is a share of (1 - p) ** 2.
+
+    In training too, of one sample and of more than eight, whose masks a generator of bits may repeat.
+    """
     single = isolated(Dropout(p=0.5), SHAPE)
     double = replace(single, layers=(Dropout(p=0.5), *single.layers))
     case = network_case("two dropouts of one shape", double, batch=BATCH)
     spec = SessionSpec(architecture=case.architecture, optimizer=SGD(), precision=precision, seed=1)
     with tally.attempt(case.name), closing(open_session(spec)) as session:
         session.load_parameters(cast(case.parameters, spec.dtype))
-        _, gradients = session.loss_and_gradients(case.images.astype(spec.dtype), case.labels)
+        images = case.images.astype(spec.dtype)
+        _, gradients = session.loss_and_gradients(images, case.labels)
         passed = gradients["input"] != 0
         tally.add("independence", _deviation(case.name, "independence", passed, 0.25, where="from layer to layer"))
+        session.set_training_data(images, case.labels)
+        for batches in (FIRST, ALL):
+            _judge_unmoved(session, batches, 0.75**batches.size, case.name, tally)
 
 
 def _deviation(case: str, quantity: str, events: NDArray[np.bool_], share: float, *, where: str) -> Measurement:

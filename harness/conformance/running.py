@@ -27,8 +27,10 @@ from harness.worker.job import TrainingJob
 from harness.worker.reports import Loaded, TrainedState, TrainingReport
 from harness.worker.script import Call, Played
 
-# No single verb of any check takes longer on two cores; a worker that does is ended and counted as failed.
+# No single verb of any check takes longer on two cores; a worker that does is ended and counted as failed. A script is
+# one verb of dozens of calls, for many of which some frameworks compile.
 VERB_TIMEOUT_S = 300.0
+SCRIPT_TIMEOUT_S = 1800.0
 
 
 class Stopped(BaseException):
@@ -86,7 +88,8 @@ class Workplace:
 
     def play(self, spec: SessionSpec, calls: Sequence[Call]) -> Played:
         """A script carried out in the worker. Raises like ``open``."""
-        return self._worker_with(spec.threads).play(replace(spec, tuning=self._tuning), calls)
+        worker = self._worker_with(spec.threads)
+        return worker.play(replace(spec, tuning=self._tuning), calls, timeout_s=SCRIPT_TIMEOUT_S)
 
     def stop(self) -> None:
         """End the worker from another thread, at once and for good: whatever waits for it fails."""

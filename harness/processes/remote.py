@@ -46,10 +46,10 @@ class RemoteWorker:
         self.request("open_exported", fields)
         return RemotePredictor(self, number)
 
-    def play(self, spec: SessionSpec, calls: Sequence[Call]) -> Played:
-        """Carry a script out in the worker. Raises like ``open``."""
+    def play(self, spec: SessionSpec, calls: Sequence[Call], *, timeout_s: float | None) -> Played:
+        """Carry a script out in the worker, all its calls within ``timeout_s``. Raises like ``open``."""
         fields, arrays = pack_calls(calls)
-        answer = self.request("play", {"spec": to_plain(spec), **fields}, arrays)
+        answer = self._request("play", {"spec": to_plain(spec), **fields}, arrays, timeout_s)
         return unpack_played(answer.fields, answer.arrays)
 
     def measure(
@@ -73,8 +73,13 @@ class RemoteWorker:
 
     def request(self, verb: str, fields: dict[str, Any], arrays: Mapping[str, Any] | None = None) -> Message:
         """Send a request; an "unsupported" answer becomes the contract's Unsupported."""
+        return self._request(verb, fields, arrays, self.timeout_s)
+
+    def _request(
+        self, verb: str, fields: dict[str, Any], arrays: Mapping[str, Any] | None, timeout_s: float | None
+    ) -> Message:
         try:
-            return self.process.request(verb, fields, arrays, timeout_s=self.timeout_s)
+            return self.process.request(verb, fields, arrays, timeout_s=timeout_s)
         except WorkerFailed as failure:
             if failure.status == "unsupported":
                 raise UnsupportedError(failure.reason) from None

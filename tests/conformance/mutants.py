@@ -91,6 +91,7 @@ FURTHER = _mutants(
         ("trajectories", "the same dropout masks every epoch"): training.SameMasksEveryEpoch,
         ("trajectories", "equal masks of two dropouts of one shape"): training.EqualMasks,
         ("trajectories", "masks repeated from the ninth sample"): training.RepeatedFromTheNinth,
+        ("trajectories", "masks repeated from the ninth sample, in training"): training.RepeatedInTraining,
         ("trajectories", "dropout by eight random bits"): training.EightBits,
         ("runs", "dropout that nobody seeded"): training.SeedIgnored,
         ("runs", "dropout seeded alike for every seed"): training.SeedFixed,

@@ -280,7 +280,28 @@ class RepeatedFromTheNinth(NumpySession):
     """Random bits for eight samples, used again for those behind them."""
 
     def _draw(self, batch: int) -> dict[str, NDArray[np.bool_]]:
-        return {name: mask[np.arange(batch) % 8] for name, mask in super()._draw(batch).items()}
+        return _repeated(super()._draw(batch))
+
+
+class RepeatedInTraining(NumpySession):
+    """As above, in training alone."""
+
+    _training = False
+
+    def train_steps(self, *args: Any, **keywords: Any) -> NDArray[np.float64]:
+        self._training = True
+        try:
+            return super().train_steps(*args, **keywords)
+        finally:
+            self._training = False
+
+    def _draw(self, batch: int) -> dict[str, NDArray[np.bool_]]:
+        drawn = super()._draw(batch)
+        return _repeated(drawn) if self._training else drawn
+
+
+def _repeated(masks: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
+    return {name: mask[np.arange(len(mask)) % 8] for name, mask in masks.items()}
 
 
 class EightBits(NumpySession):
