@@ -22,18 +22,24 @@ pytest.importorskip("distributed", reason="the extra 'cluster' (Dask) is not ins
 import dask
 from distributed import get_worker
 
+from harness.cli.cluster_runs import _home
 from harness.execution.cluster import serving
 from harness.execution.cluster.connecting import connected
 from harness.execution.cluster.looking import workers_of
 from harness.execution.cluster.members import Member, Members
 from harness.execution.cluster.place import Place
 from harness.execution.engine import Interrupted
+from harness.execution.identity import fingerprint_of
 from harness.execution.noting import RaceNotes
 from harness.execution.orders import Keep, Order
 from harness.execution.sweep import Sweep
+from harness.execution.units import units_of
+from harness.measuring.machine import machine as this_machine
 from harness.racing.cases import RaceTask
+from harness.racing.plans import before_the_start
 from harness.racing.race import Rules
 from results.openings import LEAST_OPENINGS
+from results.race import Race
 from tests.harness.execution.clusters import (
     Watch,
     comparison,
@@ -125,10 +131,27 @@ def test_every_unit_once_and_its_pair_on_one_machine_at_a_time(client: Any, inte
     assert sorted(watch.joined_) == ["here-1", "here-2"]
     assert {row.status for row in sweep.results.rows()[0]} == {"ok"}
     assert check_never_two_at_once(intervals) == 2
+    home = _home(sweep.results.rows()[0])
+    homes = [home(unit) for unit in units_of(rounds(5))]
+    assert homes == [*[fingerprint_of(this_machine())] * 4, None], "a round that was begun is continued where it was"
     places = {(doing, name) for name, doing, _ in watch.notes if not doing.startswith(("setup", "data"))}
     for number in range(4):
         own = {name for run, name in places if run.endswith(f"-r{number}")}
         assert len(own) == 1, "a pair is made on one machine"
+
+
+def check_form(one: Any, other: Any, where: str = "") -> None:
+    """The same keys and types all the way down; what is unknown may be of any type, a list of any length."""
+    if one is None or other is None:
+        return
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key, value in one.items():
+            check_form(value, other[key], f"{where}.{key}")
+    elif isinstance(one, list):
+        for mine, its in zip(one, other, strict=False):
+            check_form(mine, its, f"{where}[]")
 
 
 def test_a_set_made_on_a_cluster_has_the_form_of_a_local_one(client: Any, tmp_path: Path) -> None:
@@ -137,11 +160,6 @@ def test_a_set_made_on_a_cluster_has_the_form_of_a_local_one(client: Any, tmp_pa
         sweep.run(ignore, ignore)
     here = sweep.results
 
-    def form(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: form(one) for key, one in value.items()}
-        return [form(value[0])] if isinstance(value, list) and value else type(value)
-
     for results in (there, here):
         for line, record in zip(results.records_file.read_bytes().splitlines(), results.records()[0], strict=True):
             assert record.without_samples().encode() == line, "byte for byte what writing it again gives"
@@ -149,8 +167,7 @@ def test_a_set_made_on_a_cluster_has_the_form_of_a_local_one(client: Any, tmp_pa
     assert [row.fingerprints for row in ours] == [row.fingerprints for row in theirs]
     assert [row.command for row in ours] == [row.command for row in theirs]
     mine, its = (sorted(results.records()[0], key=lambda one: one.run_id)[0] for results in (here, there))
-    plain = [form(json.loads(record.to_json())) for record in (mine, its)]
-    assert plain[0].keys() == plain[1].keys()
+    check_form(json.loads(mine.to_json()), json.loads(its.to_json()))
     files = [sorted(str(p.relative_to(results.path)) for p in results.path.rglob("*")) for results in (here, there)]
     assert files[0] == files[1]
 
@@ -273,15 +290,19 @@ def test_two_comparisons_share_machines_and_nothing_is_timed_beside_another(
 ) -> None:
     """Each machine is given to one driver at a time, by the resource that Dask counts."""
     failed: list[BaseException] = []
-    with comparison(tmp_path / "a", rounds(3)) as first, comparison(tmp_path / "b", rounds(3)) as second:
+    with (
+        connected(Place(scheduler=client.scheduler.address)) as other,
+        comparison(tmp_path / "a", rounds(3)) as first,
+        comparison(tmp_path / "b", rounds(3)) as second,
+    ):
 
-        def run(sweep: Sweep) -> None:
+        def run(driver: Any, sweep: Sweep) -> None:
             try:
-                sweep.run(ignore, ignore, engine=engine_of(client, sweep, Watch()))
+                sweep.run(ignore, ignore, engine=engine_of(driver, sweep, Watch()))
             except BaseException as error:
                 failed.append(error)
 
-        threads = [threading.Thread(target=run, args=(sweep,)) for sweep in (first, second)]
+        threads = [threading.Thread(target=run, args=pair) for pair in ((client, first), (other, second))]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -297,10 +318,12 @@ def test_ctrl_c_ends_what_runs_elsewhere_and_keeps_what_is_finished(
 ) -> None:
     carried_out(client, tmp_path / "set", 2)
     hold.touch()
+    listed: list[dict[str, Any]] = []
 
     def interrupt() -> None:
         try:
             wait_for(trainers)
+            listed.extend(serving.machines(client))
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -312,6 +335,9 @@ def test_ctrl_c_ends_what_runs_elsewhere_and_keeps_what_is_finished(
         thread.join()
         wait_for(lambda: not trainers(), 30)
         assert len(sweep.results.rows()[0]) == 4
+    at_work = [one for one in listed if one["now"].get("unit", "").startswith("tiny on tiny, round ")]
+    assert at_work, listed
+    assert all(one["now"]["comparison"] == "tiny" and one["busy_s"] > 0 for one in at_work)
     hold.unlink()
     carried_out(client, tmp_path / "set", 6)
 
@@ -334,6 +360,11 @@ def test_a_race_is_held_on_one_machine_and_anew_where_that_one_is_killed(mortal:
         plans = tuple(plan for _, plan in sweep.plans)
         task = RaceTask(plans=plans, rules=Rules(target=1e-6, budget_s=2), baseline="fake")
         (race,) = engine_of(mortal, sweep, watch).race([task], RaceNotes(lambda doing, note: None))
+        sweep.results.save_race(race)
+        here = before_the_start(plans, sweep.datasets["tiny"], task.rules, baseline="fake", out={})
+        (file,) = (sweep.results.path / "races").glob("*.json")
+    assert file.read_text() == race.to_json() + "\n" == Race.model_validate_json(file.read_text()).to_json() + "\n"
+    check_form(json.loads(here.to_json()), json.loads(file.read_text()))
     assert (race.ended, race.rounds >= LEAST_OPENINGS, race.baseline) == ("budget", True, 0)
     assert [(one.backend, one.framework_version, len(one.rates), one.error) for one in race.racers] == [
         (name, "1.0", race.rounds, None) for name in ("fake", "rival")

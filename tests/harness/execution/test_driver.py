@@ -12,7 +12,8 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 
 pytest.importorskip("distributed", reason="the extra 'cluster' (Dask) is not installed")
 
+from results.openings import LEAST_OPENINGS
 from results.store import ResultSet
 from tests.harness.execution.clusters import machine, small_cluster, trainers
 from tests.reliability.test_stopping import ROOT, wait_for
@@ -120,6 +122,31 @@ def test_the_documented_try_on_one_machine(commands: Commands, tmp_path: Path) -
     assert "takes part" in err
 
 
+@pytest.mark.long
+def test_two_real_frameworks_run_and_race(
+    commands: Commands, backend_python: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for backend in ("torch", "keras"):
+        monkeypatch.setenv(f"HARNESS_PYTHON_{backend.upper()}", str(backend_python(backend)))
+    words = "--models mlp --datasets digits --repeats 2 --budget 5 --name mine --cluster local:2"
+    status, _, err = commands.run("harness", *shlex.split(f"compare --backends torch,keras {words}"))
+    assert status == 0, err
+    results = ResultSet.open(tmp_path / "results" / "runs" / "mine")
+    rows, damaged = results.rows()
+    assert (damaged, [row.status for row in rows], {row.disproved for row in rows}) == ([], ["ok"] * 4, {False})
+    for number in range(2):
+        spans = sorted(
+            (datetime.fromisoformat(row.started_at), row.phases.total_s or 0.0) for row in rows if row.round == number
+        )
+        (first, took_s), (second, _) = spans  # of a beginning a record has the whole second
+        assert (second - first).total_seconds() + 1 > took_s > 1, "a round is of one machine, one run at a time"
+    (race,), _ = results.races()
+    assert {one.backend for one in race.racers if one.error is None} == {"torch", "keras"}
+    assert race.rounds >= LEAST_OPENINGS
+    assert race.training == rows[0].fingerprints.training
+    assert "mlp on digits: " in err, "what it came to is told"
+
+
 def test_a_scheduler_that_is_killed_takes_driver_and_training_with_it(commands: Commands, tmp_path: Path) -> None:
     address = f"127.0.0.1:{_free_port()}"
     host, port = address.split(":")
@@ -178,12 +205,14 @@ def test_certificates_that_are_none_are_told_in_one_line(commands: Commands, tmp
     text = "name: lab\nscheduler: tls://127.0.0.1:1\n"
     (tmp_path / "bare.yaml").write_text(text)
     (tmp_path / "empty.yaml").write_text(f"{text}ca: ca.pem\ncertificate: certificate.pem\nkey: key.pem\n")
-    for file, words in (("bare.yaml", "TLS takes certificates"), ("empty.yaml", "ca.pem: no certificates for TLS")):
-        for command in ("worker", "status"):
-            status, _, err = commands.run(*shlex.split(f"harness cluster {command} --scheduler {file}"))
-            assert status == 2
-            assert words in err.splitlines()[-1]
-            assert "Traceback" not in err
+    for file, command, words in (
+        ("bare.yaml", "worker", "TLS takes certificates"),
+        ("empty.yaml", "status", "ca.pem: no certificates for TLS"),
+    ):
+        status, _, err = commands.run(*shlex.split(f"harness cluster {command} --scheduler {file}"))
+        assert status == 2
+        assert words in err.splitlines()[-1]
+        assert "Traceback" not in err
 
 
 def test_the_documented_way_with_certificates(commands: Commands, tmp_path: Path) -> None:
