@@ -20,8 +20,8 @@ from backends.contract import Manner
 from backends.registry import Registration
 from harness.processes.suitability import check_version, unsuited
 from harness.processes.worker_log import WorkerLog
-from harness.worker.calls import unpack
-from harness.worker.job import TrainingJob
+from harness.worker.calls import Verb, unpack
+from harness.worker.job import Load, Save, TakeTurn, TrainingJob
 from harness.worker.limits import oom_kills
 from harness.worker.protocol import Channel, ChannelClosed, ChannelTimeout, Message, ProtocolError
 from harness.worker.reports import Event, Failure, Figures, Loaded, TrainedState, TrainingReport, Turn
@@ -177,14 +177,13 @@ class WorkerProcess:
         hello = self._receive(deadline, stall_s, STARTING)
         if hello.kind != "hello":
             raise self._failure("failed", f"the worker's first word was {hello.kind[:80]!r}")
-        cpus = sorted(os.sched_getaffinity(0))[: self.threads]
-        fields = {
-            "adapter": self.registration.adapter,
-            "threads": self.threads,
-            "cpus": cpus,
-            "memory_limit_mb": self.memory_limit_mb,
-        }
-        answer = self.request("load", fields, timeout_s=_left(deadline), stall_s=stall_s)
+        asked = Load(
+            adapter=self.registration.adapter,
+            threads=self.threads,
+            cpus=tuple(sorted(os.sched_getaffinity(0))[: self.threads]),
+            memory_limit_mb=self.memory_limit_mb,
+        )
+        answer = self.request("load", to_plain(asked), timeout_s=_left(deadline), stall_s=stall_s)
         loaded = self._understood(Loaded, answer.fields, "load", "result")
         check_version(self.registration, loaded.framework.framework_version)
         return loaded
@@ -211,7 +210,7 @@ class WorkerProcess:
 
     def save(self, directory: Path, *, timeout_s: float | None = None, stall_s: float | None = None) -> TrainedState:
         """What was trained last, once the framework has written it into ``directory``. Raises as ``request`` does."""
-        answer = self.request("save", {"directory": str(directory)}, timeout_s=timeout_s, stall_s=stall_s)
+        answer = self.request("save", to_plain(Save(directory=directory)), timeout_s=timeout_s, stall_s=stall_s)
         try:
             return TrainedState(**unpack(answer.fields, answer.arrays))
         except (TypeError, KeyError) as error:
@@ -225,14 +224,14 @@ class WorkerProcess:
         """Have it warm up for turns, while nobody else is at work. Raises as ``request`` does."""
         self.request("warm_up", timeout_s=timeout_s)
 
-    def turn(self, *, settle_s: float, seconds: float, timeout_s: float | None = None) -> Turn:
+    def turn(self, asked: TakeTurn, *, timeout_s: float | None = None) -> Turn:
         """One turn of the training that it holds open. Raises as ``request`` does."""
-        answer = self.request("turn", {"settle_s": settle_s, "seconds": seconds}, timeout_s=timeout_s)
+        answer = self.request("turn", to_plain(asked), timeout_s=timeout_s)
         return self._understood(Turn, answer.fields, "turn", "result")
 
     def request(
         self,
-        verb: str,
+        verb: Verb,
         fields: Mapping[str, Any] | None = None,
         arrays: Mapping[str, Any] | None = None,
         *,

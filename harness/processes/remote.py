@@ -17,7 +17,7 @@ from backends.contract import Unsupported as UnsupportedError
 from backends.registry import find
 from harness.processes.environments import find_python
 from harness.processes.launcher import WorkerFailed, WorkerProcess
-from harness.worker.calls import pack, unpack
+from harness.worker.calls import Verb, pack, unpack
 from harness.worker.protocol import Message
 from harness.worker.script import Call, Played, pack_calls, unpack_played
 from specs.architecture import Architecture
@@ -71,12 +71,12 @@ class RemoteWorker:
         answer = self.request("measure", {**fields, "settle_s": settle_s, "seconds": seconds}, packed)
         return [answer.arrays[str(place)] for place in range(len(numbers))]
 
-    def request(self, verb: str, fields: dict[str, Any], arrays: Mapping[str, Any] | None = None) -> Message:
+    def request(self, verb: Verb, fields: dict[str, Any], arrays: Mapping[str, Any] | None = None) -> Message:
         """Send a request; an "unsupported" answer becomes the contract's Unsupported."""
         return self._request(verb, fields, arrays, self.timeout_s)
 
     def _request(
-        self, verb: str, fields: dict[str, Any], arrays: Mapping[str, Any] | None, timeout_s: float | None
+        self, verb: Verb, fields: dict[str, Any], arrays: Mapping[str, Any] | None, timeout_s: float | None
     ) -> Message:
         try:
             return self.process.request(verb, fields, arrays, timeout_s=timeout_s)

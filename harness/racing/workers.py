@@ -13,7 +13,7 @@ from harness.planning.plan import RunPlan
 from harness.processes.environments import find_python
 from harness.processes.launcher import WorkerFailed, WorkerProcess
 from harness.racing.race import Course, Entrant, OutOfRace
-from harness.worker.job import TrainingJob
+from harness.worker.job import TakeTurn, TrainingJob
 from harness.worker.reports import Turn
 from specs.errors import RequestError
 
@@ -48,7 +48,7 @@ class Stopped:
         """See ``Entrant.turn``."""
         self._process.proceed()
         try:
-            return self._process.turn(settle_s=SETTLE_S, seconds=seconds, timeout_s=PATIENCE_S)
+            return self._process.turn(TakeTurn(settle_s=SETTLE_S, seconds=seconds), timeout_s=PATIENCE_S)
         except (WorkerFailed, RequestError) as error:
             raise OutOfRace(str(error)) from None
         finally:

@@ -1,12 +1,32 @@
-"""Methods of the contract as messages: arguments and results by name, arrays beside all that JSON can hold."""
+"""What a worker may be asked: the verbs, and methods of the contract as messages.
+
+Arguments and results go by name, arrays beside all that JSON can hold.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
+
+Verb = Literal[
+    "load",
+    "train",
+    "save",
+    "begin_turns",
+    "warm_up",
+    "turn",
+    "open",
+    "open_exported",
+    "close",
+    "call",
+    "measure",
+    "play",
+]
+"""The requests of the parent; a worker has a method of that name for each."""
+VERBS: tuple[Verb, ...] = get_args(Verb)
 
 CALLS = frozenset(
     {

@@ -1,4 +1,4 @@
-"""A training as the worker is given it: the job, and the prepared inputs that it names."""
+"""What a worker is given of a training: what to load, the job with the prepared inputs that it names, what follows."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from numpy.typing import NDArray
 from backends.contract import Arrays, SessionSpec
 from harness.worker.batches import Batches
 from specs.recipe import Preprocessing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """A framework to import: ``adapter`` is "module:Class"; without ``cpus`` the worker runs on any."""
+
+    adapter: str
+    threads: int
+    cpus: tuple[int, ...]
+    memory_limit_mb: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +44,21 @@ class TrainingJob:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     patience: int | None = None
     keep: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Save:
+    """Where the framework shall write what was trained last."""
+
+    directory: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeTurn:
+    """A turn of the training that is held open: ``seconds`` that count, after ``settle_s`` that do not."""
+
+    settle_s: float
+    seconds: float
 
 
 @dataclass(frozen=True)

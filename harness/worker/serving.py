@@ -16,15 +16,15 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from backends.contract import Backend, Predictor, SessionSpec, Unsupported
 from harness.worker import limits, memory
-from harness.worker.calls import invoke, pack
+from harness.worker.calls import VERBS, invoke, pack
 from harness.worker.epochs import Diverged
-from harness.worker.job import TrainingJob
+from harness.worker.job import Load, Save, TakeTurn, TrainingJob
 from harness.worker.protocol import Channel, ChannelClosed, Message
 from harness.worker.reports import Failure, Loaded
 from harness.worker.script import pack_played, play, unpack_calls
@@ -39,7 +39,7 @@ Answer = tuple[dict[str, Any], dict[str, Any]]
 
 
 class Worker:
-    """Answers one request after another; each verb of the protocol is the method of that name."""
+    """Answers one request after another; each of VERBS is the method of that name."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -63,32 +63,21 @@ class Worker:
                 self.channel.send("result", fields, arrays)
 
     def _verb(self, kind: str) -> Callable[[Message], Answer]:
-        verbs: dict[str, Callable[[Message], Answer]] = {
-            "load": self.load,
-            "train": self.train,
-            "save": self.save,
-            "begin_turns": self.begin_turns,
-            "warm_up": self.warm_up,
-            "turn": self.turn,
-            "open": self.open,
-            "open_exported": self.open_exported,
-            "close": self.close,
-            "call": self.call,
-            "measure": self.measure,
-            "play": self.play,
-        }
-        return verbs[kind]
+        if kind not in VERBS:
+            raise ValueError(f"a worker cannot be asked to {kind!r}")
+        return cast(Callable[[Message], Answer], getattr(self, kind))
 
     def load(self, request: Message) -> Answer:
-        """Import the framework: {adapter: "module:Class", threads, cpus, memory_limit_mb} -> its description."""
-        if request.fields["cpus"]:
-            os.sched_setaffinity(0, request.fields["cpus"])
-        if request.fields["memory_limit_mb"]:
-            limits.limit_memory(request.fields["memory_limit_mb"])
-        module, _, cls = request.fields["adapter"].partition(":")
+        """Import the framework: Load -> Loaded."""
+        asked = from_plain(Load, request.fields)
+        if asked.cpus:
+            os.sched_setaffinity(0, asked.cpus)
+        if asked.memory_limit_mb:
+            limits.limit_memory(asked.memory_limit_mb)
+        module, _, cls = asked.adapter.partition(":")
         start = time.perf_counter()
         backend: Backend = getattr(import_module(module), cls)()
-        backend.load(threads=request.fields["threads"])
+        backend.load(threads=asked.threads)
         import_s = time.perf_counter() - start
         self.backend = backend
         loaded = Loaded(
@@ -109,10 +98,10 @@ class Worker:
         return to_plain(report.figures), report.arrays()
 
     def save(self, request: Message) -> Answer:
-        """Save what was trained: {directory} for the framework's own formats -> a TrainedState's arrays."""
+        """Save what was trained: Save -> a TrainedState's arrays."""
         if self.training is None:
             raise RuntimeError("nothing was trained")
-        state = self.training.save(Path(request.fields["directory"]))
+        state = self.training.save(from_plain(Save, request.fields).directory)
         return pack({"parameters": state.parameters, "optimizer_state": state.optimizer_state})
 
     def begin_turns(self, request: Message) -> Answer:
@@ -126,8 +115,8 @@ class Worker:
         return {}, {}
 
     def turn(self, request: Message) -> Answer:
-        """Make a turn: {settle_s, seconds} -> a Turn."""
-        return to_plain(self._turns.take(**request.fields)), {}
+        """Make a turn: TakeTurn -> Turn."""
+        return to_plain(self._turns.take(from_plain(TakeTurn, request.fields))), {}
 
     def open(self, request: Message) -> Answer:
         """Open a session: {session: its number, spec}."""

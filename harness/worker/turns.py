@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backends.contract import Backend
 from harness.worker.epochs import Diverged
-from harness.worker.job import Inputs, TrainingJob
+from harness.worker.job import Inputs, TakeTurn, TrainingJob
 from harness.worker.reports import Turn
 from harness.worker.system import Counters
 from harness.worker.timing import Clock, quiet_garbage_collection
@@ -55,14 +55,14 @@ class Turns:
         gc.collect()
         gc.freeze()  # else each turn's collection would look through a framework's many objects for 0.2 s
 
-    def take(self, *, settle_s: float, seconds: float) -> Turn:
-        """Train for ``seconds``, one call at the least, after ``settle_s`` that do not count: caches are cold."""
+    def take(self, asked: TakeTurn) -> Turn:
+        """Train for so long, one call at the least, once caches are warm."""
         with quiet_garbage_collection():
             begin = self._clock()
-            while self._clock() - begin < settle_s:
+            while self._clock() - begin < asked.settle_s:
                 self._timed(next(self._calls))
             samples, taken, before = 0, 0.0, Counters.now()
-            while taken < seconds:
+            while taken < asked.seconds:
                 call = next(self._calls)
                 taken += self._timed(call)
                 samples += call[0].size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from backends.contract import Session
 from harness.processes.remote import RemoteSession
-from harness.worker.calls import CALLS, invoke, pack, unpack
+from harness.worker.calls import CALLS, VERBS, invoke, pack, unpack
+from harness.worker.protocol import Channel
+from harness.worker.serving import Worker
 
 
 def test_every_method_of_a_session_is_there_under_its_own_arguments() -> None:
@@ -21,6 +24,26 @@ def test_every_method_of_a_session_is_there_under_its_own_arguments() -> None:
     for name in CALLS:
         ours, theirs = (inspect.signature(getattr(cls, name)).parameters for cls in (RemoteSession, Session))
         assert list(ours) == list(theirs)
+
+
+def test_a_worker_has_a_method_for_every_verb_and_no_other() -> None:
+    methods = inspect.getmembers(Worker, inspect.isfunction)
+    answering = {name for name, method in methods if list(inspect.signature(method).parameters) == ["self", "request"]}
+    assert answering == set(VERBS)
+
+
+def test_a_worker_refuses_what_is_no_verb_and_serves_on() -> None:
+    (asked, asking), (answered, answering) = os.pipe(), os.pipe()
+    here, there = Channel(answered, asking), Channel(asked, answering)
+    here.send("serve")
+    here.send("load", {"adapter": "x:Y", "threads": "two", "cpus": []})
+    here.send("exit")
+    Worker(there).serve()
+    assert here.receive().kind == "hello"
+    assert "cannot be asked to 'serve'" in here.receive().fields["message"]
+    assert "Load.threads: str 'two' does not fit" in here.receive().fields["message"]
+    for channel in (here, there):
+        channel.close()
 
 
 def test_values_come_back() -> None:
