@@ -12,11 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.registry import Manner
 from specs.architecture import Architecture
 from specs.optimizers import Optimizer
 
@@ -24,15 +25,6 @@ Arrays = dict[str, NDArray[Any]]
 """Canonical name to array."""
 
 PRECISIONS = ("float32", "float64", "bfloat16")
-
-Manner = Literal["default", "recommended", "expert"]
-"""In what manner a framework is used; all three compute the same.
-
-"default": as the framework comes, what its first tutorial does. "recommended": public, documented API and the settings
-that the framework's own guides name. "expert": whatever makes the same computation fastest, private kernels included.
-"""
-
-MANNERS: tuple[Manner, ...] = get_args(Manner)
 
 
 class Unsupported(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from specs.errors import RequestError, unknown
 from specs.versioned import Versioned
@@ -15,6 +15,14 @@ if TYPE_CHECKING:  # the contract needs NumPy, and help texts that name the back
 
 REFERENCE = "numpy"
 """The backend that all others are compared with; far slower than they on convolutions."""
+
+Manner = Literal["default", "recommended", "expert"]
+"""In what manner a framework is used; all three compute the same.
+
+"default": as the framework comes, what its first tutorial does. "recommended": public, documented API and the settings
+that the framework's own guides name. "expert": whatever makes the same computation fastest, private kernels included.
+"""
+MANNERS: tuple[Manner, ...] = get_args(Manner)
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 

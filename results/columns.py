@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
-from results.record import MANNERS, Manner, Row
+from backends.registry import MANNERS, Manner
+from results.record import Row
 
 Kind = Literal["text", "integer", "boolean", "figure", "time"]
 

@@ -15,7 +15,7 @@ ABSENT = "–"
 
 
 @dataclass(frozen=True)
-class Unit:
+class FigureUnit:
     """How the figures of a column are shown: ``show`` gives the number, ``name`` is what follows it."""
 
     name: str
@@ -42,33 +42,33 @@ def _percent(decimals: int) -> Callable[[float], str]:
     return lambda value: f"{100 * value:.{decimals}f}"
 
 
-_BY_SUFFIX: Mapping[str, Unit] = {
-    "accuracy": Unit("%", _percent(2)),
-    "macro_precision": Unit("%", _percent(2)),
-    "macro_recall": Unit("%", _percent(2)),
-    "macro_f1": Unit("%", _percent(2)),
-    "accuracy_difference": Unit("points", lambda value: f"{100 * value:+.2f}".replace("-", "−")),
-    "share_of_peak": Unit("%", lambda value: significant(100 * value, 2)),
-    "steal": Unit("%", _percent(1)),
-    "other_cpu": Unit("%", _percent(1)),
-    "samples_per_second": Unit("samples/s", significant),
-    "gflops": Unit("GFLOP/s", significant),
-    "ratio": Unit("×", lambda value: significant(value, 4 if 0.9 < value < 1.1 else 3)),
-    "loss": Unit("", lambda value: significant(value, 4)),
-    "ms": Unit("ms", significant),
-    "s": Unit("s", significant),
-    "seconds": Unit("s", significant),
-    "mb": Unit("MiB", lambda value: f"{value:,.0f}"),
-    "busy_threads": Unit("", lambda value: f"{value:.1f}"),
-    "wanted_threads": Unit("", lambda value: f"{value:.1f}"),
-    "cpu_mhz": Unit("MHz", lambda value: f"{value:,.0f}"),
-    "cpu_celsius": Unit("°C", lambda value: f"{value:.0f}"),
+_BY_SUFFIX: Mapping[str, FigureUnit] = {
+    "accuracy": FigureUnit("%", _percent(2)),
+    "macro_precision": FigureUnit("%", _percent(2)),
+    "macro_recall": FigureUnit("%", _percent(2)),
+    "macro_f1": FigureUnit("%", _percent(2)),
+    "accuracy_difference": FigureUnit("points", lambda value: f"{100 * value:+.2f}".replace("-", "−")),
+    "share_of_peak": FigureUnit("%", lambda value: significant(100 * value, 2)),
+    "steal": FigureUnit("%", _percent(1)),
+    "other_cpu": FigureUnit("%", _percent(1)),
+    "samples_per_second": FigureUnit("samples/s", significant),
+    "gflops": FigureUnit("GFLOP/s", significant),
+    "ratio": FigureUnit("×", lambda value: significant(value, 4 if 0.9 < value < 1.1 else 3)),
+    "loss": FigureUnit("", lambda value: significant(value, 4)),
+    "ms": FigureUnit("ms", significant),
+    "s": FigureUnit("s", significant),
+    "seconds": FigureUnit("s", significant),
+    "mb": FigureUnit("MiB", lambda value: f"{value:,.0f}"),
+    "busy_threads": FigureUnit("", lambda value: f"{value:.1f}"),
+    "wanted_threads": FigureUnit("", lambda value: f"{value:.1f}"),
+    "cpu_mhz": FigureUnit("MHz", lambda value: f"{value:,.0f}"),
+    "cpu_celsius": FigureUnit("°C", lambda value: f"{value:.0f}"),
 }
-_PLAIN = Unit("", lambda value: f"{value:,}" if isinstance(value, int) else significant(value))
+_PLAIN = FigureUnit("", lambda value: f"{value:,}" if isinstance(value, int) else significant(value))
 
 
 @lru_cache
-def unit(column: str) -> Unit:
+def unit(column: str) -> FigureUnit:
     """The unit of a column, by the end of its name: "step_p50_ms" is in milliseconds."""
     column = re.sub(r"_(low|high|before|after)$", "", column)
     suffix = max((s for s in _BY_SUFFIX if column == s or column.endswith(f"_{s}")), key=len, default=None)

@@ -23,7 +23,7 @@ _LABELS = frozenset({"name", "title", "source", "dataset", "architecture", "targ
 """Fields of a recipe or a network that decide nothing of a training."""
 
 
-class Inputs(NamedTuple):
+class InputFingerprints(NamedTuple):
     """What one run was given, as far as its record says."""
 
     architecture: str | None
@@ -37,7 +37,7 @@ class Inputs(NamedTuple):
         return None not in self
 
 
-class Told(NamedTuple):
+class TrainingTerms(NamedTuple):
     """What a record says of its training in words and numbers, the seed apart."""
 
     recipe: str
@@ -47,16 +47,16 @@ class Told(NamedTuple):
     resumed: bool
 
 
-def inputs(row: Row) -> Inputs:
+def inputs(row: Row) -> InputFingerprints:
     """The fingerprints of a run."""
     known = row.fingerprints
-    return Inputs(known.architecture, known.data, known.schedule, known.initial_weights)
+    return InputFingerprints(known.architecture, known.data, known.schedule, known.initial_weights)
 
 
-def told(row: Row) -> Told:
+def told(row: Row) -> TrainingTerms:
     """The recipe of a run by its name and the numbers of its command."""
     numbers = {name: _number(name, row.command or "") for name in ("batch-size", "epochs", "stop-after")}
-    return Told(
+    return TrainingTerms(
         row.recipe, numbers["batch-size"], numbers["epochs"], numbers["stop-after"], row.resumed_from is not None
     )
 
@@ -117,7 +117,7 @@ def trainings(rows: Sequence[Row]) -> list[str]:
     groups = _Groups()
     for one in whole:
         groups.join(one.inputs, one.recipe if one.recipe in shared else one.inputs)
-    named: dict[Hashable, dict[Hashable, Inputs]] = {}
+    named: dict[Hashable, dict[Hashable, InputFingerprints]] = {}
     for one in whole:
         named.setdefault(one.names, {}).setdefault(groups.of(one.inputs), one.inputs)
     found: list[Hashable] = []
@@ -134,7 +134,7 @@ def trainings(rows: Sequence[Row]) -> list[str]:
 class _Read(NamedTuple):
     """What identifies a run, read from its record once: ``recipe`` stands for the training whatever the seed."""
 
-    inputs: Inputs
+    inputs: InputFingerprints
     seed: int
     recipe: Hashable
     names: Hashable
@@ -148,12 +148,12 @@ class _Read(NamedTuple):
 
 def _shared_by_seeds(read: Iterable[_Read]) -> set[Hashable]:
     """What holds the seeds of a training together; not where one seed shows that it stands for several trainings."""
-    seen: dict[tuple[Hashable, int], Inputs] = {}
+    seen: dict[tuple[Hashable, int], InputFingerprints] = {}
     several = {one.recipe for one in read if seen.setdefault((one.recipe, one.seed), one.inputs) != one.inputs}
     return {recipe for recipe, _ in seen} - several
 
 
-def _fits(part: Inputs, whole: Inputs) -> bool:
+def _fits(part: InputFingerprints, whole: InputFingerprints) -> bool:
     """Whether what is known of a run's network and data agrees with a training."""
     return all(own in (None, other) for own, other in zip(part[:2], whole[:2], strict=True))
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from backends.registry import Manner
 from results.columns import rung
-from results.record import Manner
 from results.statistics import Ratio
 from results.summary import Case, Subject, speed_ratio
 

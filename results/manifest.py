@@ -10,9 +10,10 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from backends.registry import Manner
 from results.files import read_bounded, write_atomic
 from results.formatting import plain
-from results.record import SCHEMA, Command, Count, Manner, Name, Schema, Text
+from results.record import SCHEMA, Command, Count, Name, Schema, Text
 from specs.errors import RequestError
 
 SIZE_LIMIT = 8 * 2**20

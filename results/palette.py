@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from backends.registry import BACKENDS
+from backends.registry import BACKENDS, REFERENCE, frameworks
 
-REFERENCE = "numpy"
-"""The backend that the others are judged against: exact and slow by nature."""
 _REFERENCE_LOOK = ("#5A5A5A", "v")
 _IN_TURN = (("#D55E00", "o"), ("#0072B2", "s"), ("#12A165", "^"), ("#D98CB2", "D"), ("#6A3DE8", "P"), ("#8C3C1E", "h"))
 _OTHERS = (("#B8860B", "X"), ("#56B4E9", "<"), ("#6B8E23", ">"), ("#A0522D", "p"), ("#708090", "*"))
@@ -40,7 +38,7 @@ def look(backend: str, variant: int = 0) -> Look:
 def _own(backend: str) -> tuple[str, str]:
     if backend == REFERENCE:
         return _REFERENCE_LOOK
-    registered = [name for name in BACKENDS if name != REFERENCE]
+    registered = frameworks()
     if backend in registered and registered.index(backend) < len(_IN_TURN):
         return _IN_TURN[registered.index(backend)]
     return _OTHERS[sum(backend.encode()) % len(_OTHERS)]

@@ -13,11 +13,12 @@ from itertools import accumulate
 from statistics import median
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from backends.registry import Manner
 from results.columns import SubjectKey
 from results.openings import ratio_over_openings, ratio_through
-from results.record import Count, Fraction, MachineRecord, Manner, Name, PathName, Positive, Seconds, Text
+from results.record import Count, Fraction, MachineRecord, Name, PathName, Positive, RecordPart, Seconds, Text
 from results.statistics import Ratio
 
 MOST_ROUNDS = 100_000
@@ -27,11 +28,7 @@ BUSIEST = 3
 Ended = Literal["precision", "budget", "interrupted", "failed"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class Racer(_Part):
+class Racer(RecordPart):
     """One of a race. ``rates`` holds samples/s of its quiet turn in each round, None where it had none.
 
     ``disturbed`` counts its turns that did not count, ``taken`` is the median share of the machine's CPU time that
@@ -62,7 +59,7 @@ class Racer(_Part):
         return median([rate for rate in self.rates if rate is not None]) if self.quiet else None
 
 
-class Race(_Part):
+class Race(RecordPart):
     """A race. ``training`` is the fingerprint of what was trained (``results.record.Fingerprints``).
 
     ``share`` is that of the machine's CPU time beyond which what others took makes a turn count no more, ``target``

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from backends.registry import Manner
 
 # Newest first. Any change raises the number, a new optional field too: records refuse fields they do not know, and
 # ``results.store`` refuses sets of another number unless it is one of Schema, whose records are read as they are.
@@ -37,9 +39,6 @@ Status = Literal[
     "unsupported",  # the framework says that it cannot compute this
     "interrupted",  # stopped by the user
 ]
-
-Manner = Literal["default", "recommended", "expert"]  # of using a framework: as it comes, as its guides advise, ...
-MANNERS: tuple[Manner, ...] = get_args(Manner)
 
 # Records come from strangers, so every length has a bound that is checked while reading.
 CURVE_HEAD = 100
@@ -79,7 +78,9 @@ Spec = Annotated[dict[Name, JsonValue], AfterValidator(_small)]
 _Counts = Annotated[tuple[Count, ...], Field(max_length=CLASSES)]
 
 
-class _Part(BaseModel):
+class RecordPart(BaseModel):
+    """Of a record or of a race: no field but its own, no number that is not finite."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
@@ -89,7 +90,7 @@ class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, populate_by_name=True)
 
 
-class RunError(_Part):
+class RunError(RecordPart):
     """Why a run is not ok. ``kind`` is the exception's or the fault's name; ``advice`` one sentence on what to do."""
 
     kind: Name
@@ -102,7 +103,7 @@ class RunError(_Part):
     step: Count | None = None  # the optimizer step at which the loss was no longer finite, counted from 0
 
 
-class Fingerprints(_Part):
+class Fingerprints(RecordPart):
     """SHA-256 of each prepared input. Runs may be compared when these agree.
 
     ``training`` is that of network, data, recipe and epochs without the seed: runs of several seeds have it in common.
@@ -115,7 +116,7 @@ class Fingerprints(_Part):
     training: Name | None = None
 
 
-class Specs(_Part):
+class Specs(RecordPart):
     """The whole architecture and recipe, every default written out, as specs.loading reads them."""
 
     architecture: Spec
@@ -162,7 +163,7 @@ class Identity(NamedTuple):
     machine: tuple[Hardware, str | None]
 
 
-class Span(_Part):
+class Span(RecordPart):
     """One timed stretch of training steps, read after the device had finished."""
 
     steps: Count
@@ -189,14 +190,14 @@ class EpochRow(_Row):
     samples_per_second: Positive | None = None
 
 
-class Epoch(EpochRow, _Part):
+class Epoch(EpochRow, RecordPart):
     """An epoch with its raw spans."""
 
-    model_config = _Part.model_config
+    model_config = RecordPart.model_config
     spans: Annotated[tuple[Span, ...], Field(max_length=SPANS)] = ()
 
 
-class StepTime(_Part):
+class StepTime(RecordPart):
     """Quantiles of the time of one training step in milliseconds."""
 
     p50: Positive
@@ -212,14 +213,14 @@ class ThroughputRow(_Row):
     step_ms: StepTime | None = None
 
 
-class Throughput(ThroughputRow, _Part):
+class Throughput(ThroughputRow, RecordPart):
     """``step_ms_samples`` are raw step times, thinned evenly where the run had more than STEP_SAMPLES."""
 
-    model_config = _Part.model_config
+    model_config = RecordPart.model_config
     step_ms_samples: Annotated[tuple[Positive, ...], Field(max_length=STEP_SAMPLES)] = ()
 
 
-class Phases(_Part):
+class Phases(RecordPart):
     """Seconds per phase of the worker. ``first_step_s`` holds compilation and is in no throughput.
 
     ``total_s`` runs from the start of the process to its answer, so it is more than the sum. Where a recipe augments,
@@ -237,7 +238,7 @@ class Phases(_Part):
     total_s: Seconds | None = None
 
 
-class Memory(_Part):
+class Memory(RecordPart):
     """Resident memory of the worker by the kernel's account; ``device_peak_mb`` by the framework's device allocator."""
 
     after_import_rss_mb: Positive | None = None
@@ -246,7 +247,7 @@ class Memory(_Part):
     device_peak_mb: Positive | None = None
 
 
-class Tuning(_Part):
+class Tuning(RecordPart):
     """In what manner the framework was used; ``applied`` lists all that was done for speed beyond its defaults.
 
     Until schema 2 there were two: tuned is read as expert, untuned as default.
@@ -264,7 +265,7 @@ class Tuning(_Part):
         return data
 
 
-class LearningCurve(_Part):
+class LearningCurve(RecordPart):
     """Training losses: of each of the first CURVE_HEAD steps, then the mean of every ``steps_per_mean`` steps."""
 
     first: Annotated[tuple[Figure, ...], Field(max_length=CURVE_HEAD)] = ()
@@ -284,7 +285,7 @@ class LearningCurve(_Part):
         )
 
 
-class Misclassified(_Part):
+class Misclassified(RecordPart):
     """A test image that was classified wrongly. ``confidence`` is the probability given to the predicted class."""
 
     index: Count
@@ -293,7 +294,7 @@ class Misclassified(_Part):
     confidence: Fraction | None = None
 
 
-class Noise(_Part):
+class Noise(RecordPart):
     """What else the machine was doing.
 
     ``load_before`` is the one-minute load average before the run (earlier runs of a sweep count in it), ``steal`` the
@@ -315,7 +316,7 @@ class Noise(_Part):
     reasons: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
 
 
-class Proof(_Part):
+class Proof(RecordPart):
     """Whether the backend computed some steps of this very case as NumPy float64 does, before it was timed.
 
     ``status``: proved; failed; unsupported, where it has no kernel to be judged by or NumPy
@@ -345,7 +346,7 @@ class Proof(_Part):
         return f"{self.quantity} ({self.where}){size}, in {self.precision}; {self.layer}"
 
 
-class MachineRecord(_Part):
+class MachineRecord(RecordPart):
     """The machine and the software. ``python`` and ``packages`` are those of the worker's environment.
 
     ``machine_id`` tells machines of one kind apart and says nothing else of them; ``instruction_sets`` are the vector
@@ -463,7 +464,7 @@ class Row(_Row):
         )
 
 
-class Samples(_Part):
+class Samples(RecordPart):
     """The raw samples of a run: training losses, the timed spans of each epoch, single steps in milliseconds."""
 
     run_id: Name
@@ -472,10 +473,10 @@ class Samples(_Part):
     step_ms_samples: Annotated[tuple[Positive, ...], Field(max_length=STEP_SAMPLES)] = ()
 
 
-class Record(Row, _Part):
+class Record(Row, RecordPart):
     """One run, whole: ``Row`` with the raw samples. Fields that it does not know are refused."""
 
-    model_config = _Part.model_config
+    model_config = RecordPart.model_config
 
     epochs: Annotated[tuple[Epoch, ...], Field(max_length=EPOCHS)] = ()
     throughput: Throughput = Throughput()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from results.palette import REFERENCE
+from backends.registry import REFERENCE
 from results.record import LearningCurve
 from results.summary import Subject
 

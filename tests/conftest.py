@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-from backends.contract import MANNERS
+from backends.registry import MANNERS
 from harness.processes.environments import find_python
 from specs.errors import RequestError
 

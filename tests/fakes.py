@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends import registry
-from backends.contract import Arrays, Backend, Description, Manner, Session, SessionSpec, Unsupported, check_names
-from backends.registry import Registration
+from backends.contract import Arrays, Backend, Description, Session, SessionSpec, Unsupported, check_names
+from backends.registry import Manner, Registration
 from specs.architecture import Architecture
 from specs.errors import RequestError
 from specs.shapes import buffer_shapes, infer, parameter_shapes

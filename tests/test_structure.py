@@ -146,6 +146,17 @@ def test_what_adapters_offer_is_documented(path: Path) -> None:
     assert undocumented(path) == []
 
 
+def test_no_name_is_that_of_two_classes() -> None:
+    """But for the backends, whose folders have equal names on purpose."""
+    places: dict[str, list[str]] = {}
+    for path in (path for room in ROOMS if room != "backends" for path in (ROOT / room).rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert len(places) > 300
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 # Parts of frameworks that are not their public API though their names have no underscore, and what no guide names.
 PRIVATE = (
     *("torch.ops", "to_mkldnn", "paddle.base", "core.eager", "tf.raw_ops", "raw_ops", "tensorflow.python", "keras.src"),

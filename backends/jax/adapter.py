@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
-from backends.contract import MANNERS, PRECISIONS, Backend, Description, Manner, Predictor, Session, SessionSpec
+from backends.contract import PRECISIONS, Backend, Description, Predictor, Session, SessionSpec
 from backends.devices import checked_device, device_names
+from backends.registry import MANNERS, Manner
 from specs.architecture import Architecture
 
 

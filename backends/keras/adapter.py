@@ -5,18 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 from pathlib import Path
 
-from backends.contract import (
-    MANNERS,
-    PRECISIONS,
-    Backend,
-    Description,
-    Manner,
-    Predictor,
-    Session,
-    SessionSpec,
-    Unsupported,
-)
+from backends.contract import PRECISIONS, Backend, Description, Predictor, Session, SessionSpec, Unsupported
 from backends.devices import checked_device, device_names
+from backends.registry import MANNERS, Manner
 from specs.architecture import Architecture
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends.contract import Backend, Description, Manner, SessionSpec, Unsupported
+from backends.contract import Backend, Description, SessionSpec, Unsupported
 from backends.devices import checked_device, device_names
 from backends.numpy.session import NumpySession
+from backends.registry import Manner
 from specs.architecture import Architecture
 
 _PRECISIONS = ("float32", "float64")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.contract import MANNERS, Backend, Description, Manner, Predictor, Session, SessionSpec, Unsupported
+from backends.contract import Backend, Description, Predictor, Session, SessionSpec, Unsupported
 from backends.devices import checked_device, device_names
+from backends.registry import MANNERS, Manner
 from specs.architecture import Architecture
 
 

@@ -6,18 +6,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from backends.allocator import KEEP_FREED_MEMORY
-from backends.contract import (
-    MANNERS,
-    PRECISIONS,
-    Backend,
-    Description,
-    Manner,
-    Predictor,
-    Session,
-    SessionSpec,
-    Unsupported,
-)
+from backends.contract import PRECISIONS, Backend, Description, Predictor, Session, SessionSpec, Unsupported
 from backends.devices import checked_device, device_names
+from backends.registry import MANNERS, Manner
 from specs.architecture import Architecture
 
 

@@ -8,7 +8,7 @@ from harness.cli.checkpoint_options import Backend, CheckpointFolder
 from harness.planning import options
 
 if TYPE_CHECKING:
-    from harness.inference.network import Evaluation
+    from harness.inference.network import DatasetEvaluation
 
 
 def evaluate(
@@ -64,7 +64,7 @@ def evaluate(
     return 0
 
 
-def _print(report: dict[str, str], found: Evaluation) -> None:
+def _print(report: dict[str, str], found: DatasetEvaluation) -> None:
     from harness.cli.tables import print_table
 
     trained = "" if report["backend"] == report["trained_with"] else f", trained with {report['trained_with']}"

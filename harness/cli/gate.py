@@ -13,7 +13,7 @@ from harness.planning import options
 from harness.planning.choices import GateChoices
 
 if TYPE_CHECKING:
-    from harness.gating.trial import Trial
+    from harness.gating.trial import GateTrial
     from results.store import ResultSet
 
 
@@ -48,13 +48,13 @@ def gate(
     from harness.gating.sides import runs_of, sided
     from harness.gating.stored import stored_base
     from harness.gating.telling import told
-    from harness.gating.trial import Trial
+    from harness.gating.trial import GateTrial
     from results.gate.outcome import EXIT_STATUS
 
     choices = chosen.made()
     check_forms((junit, markdown, benchmark))
     sets = out or options.SETS
-    trial = Trial(
+    trial = GateTrial(
         base=sided(base, choices),
         candidate=sided(candidate, choices),
         limits=limits_of(choices),
@@ -88,7 +88,7 @@ def _stored(choices: GateChoices, sets: Path) -> ResultSet | None:
     return None if choices.against is None else ResultSet.open(find_set(choices.against, sets))
 
 
-def _created(name: str | None, sets: Path, choices: GateChoices, trial: Trial) -> ResultSet:
+def _created(name: str | None, sets: Path, choices: GateChoices, trial: GateTrial) -> ResultSet:
     from datetime import UTC, datetime
 
     from harness.cli.compare import check_name

@@ -10,7 +10,7 @@ import typer
 from harness.planning import options
 
 if TYPE_CHECKING:
-    from backends.contract import Manner
+    from backends.registry import Manner
     from harness.hunting.hunt import TrialRecord
     from harness.hunting.summary import Summary
 

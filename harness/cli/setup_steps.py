@@ -6,7 +6,7 @@ from backends.registry import Registration
 from harness.cli.setup_progress import SetupProgress
 from harness.processes.downloads import LEAST_PIP, Package, able, told
 from harness.processes.environments import in_running_interpreter
-from harness.processes.managed import Environment, Interrupted
+from harness.processes.managed import Environment, SetupInterrupted
 from harness.processes.pins import VARIANTS, has_variant
 from harness.processes.places import keep_variant
 from specs.errors import RequestError
@@ -69,7 +69,7 @@ class SettingUp:
         return True
 
     def _ended_by(self, error: RequestError) -> None:
-        said = str(error) if isinstance(error, Interrupted) else f"failed: {error}"
+        said = str(error) if isinstance(error, SetupInterrupted) else f"failed: {error}"
         self._progress.finished(self._registration.subject, said)
 
     def stop(self) -> None:

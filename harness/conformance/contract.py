@@ -18,7 +18,7 @@ from harness.conformance.case import Observation
 from harness.conformance.judge import Candidate, Measurement, Tally, measure
 from harness.conformance.norms import relative_errors
 from harness.conformance.outcome import CheckOutcome
-from harness.conformance.scripts import Choices, Script, Writer, drawn
+from harness.conformance.scripts import DrawnSizes, Script, Writer, drawn
 from harness.conformance.tolerances import tolerance
 from harness.worker.script import Played, play
 from specs import layers as L
@@ -69,8 +69,8 @@ class Scripts:
 
     count: int
     writes: tuple[str, ...]
-    images: Choices
-    features: Choices
+    images: DrawnSizes
+    features: DrawnSizes
     precisions: tuple[str, ...]
     threads: tuple[int, ...]
 
@@ -78,8 +78,8 @@ class Scripts:
 MANY_SCRIPTS = Scripts(
     count=4,
     writes=("save", "export"),
-    images=Choices(samples=(40, 23), batches=(16, 6, 1), steps=(1, 2, 5), images=(1, 999, 1001, 300)),
-    features=Choices(
+    images=DrawnSizes(samples=(40, 23), batches=(16, 6, 1), steps=(1, 2, 5), images=(1, 999, 1001, 300)),
+    features=DrawnSizes(
         samples=(40, 40, 23), batches=(8, 3, 1, 64), steps=(1, 8, 3, 35), images=(7, 1, 999, 1000, 1001, 2500)
     ),
     precisions=("float32", "float64", "bfloat16"),
@@ -88,8 +88,8 @@ MANY_SCRIPTS = Scripts(
 FEW_SCRIPTS = Scripts(
     count=1,
     writes=("save",),
-    images=Choices(samples=(40,), batches=(16, 6), steps=(1, 2, 5), images=(1, 1001)),
-    features=Choices(samples=(40, 40, 23), batches=(8, 3, 64), steps=(1, 8, 3, 35), images=(7, 1000, 2500)),
+    images=DrawnSizes(samples=(40,), batches=(16, 6), steps=(1, 2, 5), images=(1, 1001)),
+    features=DrawnSizes(samples=(40, 40, 23), batches=(8, 3, 64), steps=(1, 8, 3, 35), images=(7, 1000, 2500)),
     precisions=("float32",),
     threads=(1,),
 )

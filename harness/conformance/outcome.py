@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from backends.contract import Manner
+from backends.registry import Manner
 
 LEVELS = ("layers", "networks", "optimizers", "trajectories", "runs", "loop", "contract", "special")
 """In the order in which they run; level 1 is layers."""

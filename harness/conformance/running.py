@@ -16,7 +16,8 @@ from typing import Self
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from backends.contract import Manner, Session, SessionSpec, Unsupported
+from backends.contract import Session, SessionSpec, Unsupported
+from backends.registry import Manner
 from harness.conformance.judge import Candidate
 from harness.conformance.outcome import BackendReport, CheckOutcome
 from harness.conformance.suite import Check, Suite
@@ -33,7 +34,7 @@ VERB_TIMEOUT_S = 300.0
 SCRIPT_TIMEOUT_S = 1800.0
 
 
-class Stopped(BaseException):
+class SuiteStopped(BaseException):
     """The suite was interrupted; no failure of a backend, so it passes through what counts those."""
 
 
@@ -107,7 +108,7 @@ class Workplace:
     def _start(self, threads: int) -> RemoteWorker:
         self._workers.close()
         if self._stopped:
-            raise Stopped
+            raise SuiteStopped
         own = os.sched_getaffinity(0)
         if threads > 1:  # run_suite leaves this thread one processor, which would hide what two can do
             os.sched_setaffinity(0, self._processors)

@@ -17,7 +17,7 @@ from specs.optimizers import Optimizer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
+class DrawnSizes:
     """What to draw from: numbers of training samples, batch sizes, steps in a call, images to predict."""
 
     samples: tuple[int, ...]
@@ -140,53 +140,59 @@ class Writer:
 
 
 def drawn(
-    name: str, architecture: Architecture, optimizer: Optimizer, choices: Choices, *, calls: int, writes: Sequence[str]
+    name: str,
+    architecture: Architecture,
+    optimizer: Optimizer,
+    sizes: DrawnSizes,
+    *,
+    calls: int,
+    writes: Sequence[str],
 ) -> Script:
     """A script of ``calls`` drawn calls between two readings of everything; ``writes`` are "save" and "export"."""
     draw = Draw(name)
     writer = Writer(name, architecture, optimizer)
-    writer.open(draw.choice(choices.samples))
+    writer.open(draw.choice(sizes.samples))
     for number in range(calls):
         if number == calls // 2:
-            writer.open(draw.choice(choices.samples))
+            writer.open(draw.choice(sizes.samples))
         if number == 3 * calls // 4:
             writer.close(0)
-        _any(draw, writer, choices)
+        _any(draw, writer, sizes)
     for session in writer.open_sessions:
         for method in writes:
             writer.write(session, method)
-        _take_back(draw, writer, session, choices)
+        _take_back(draw, writer, session, sizes)
         writer.read(session, "parameters")
         writer.read(session, "optimizer_state")
-        writer.predict(session, choices.images[0])
+        writer.predict(session, sizes.images[0])
     return writer.script()
 
 
-def _take_back(draw: Draw, writer: Writer, session: int, choices: Choices) -> None:
+def _take_back(draw: Draw, writer: Writer, session: int, sizes: DrawnSizes) -> None:
     """Steps on other data that are undone and made again, as a run's warm-up is."""
-    batch, everything = choices.batches[0], ("parameters", "optimizer_state")
-    writer.set_data(session, draw.choice(choices.samples))
+    batch, everything = sizes.batches[0], ("parameters", "optimizer_state")
+    writer.set_data(session, draw.choice(sizes.samples))
     for what in everything:
         writer.read(session, what)
     for _ in range(2):
-        writer.train(session, batch, draw.choice(choices.steps))
+        writer.train(session, batch, draw.choice(sizes.steps))
         for what in everything:
             writer.load_again(session, what, -1)
-    writer.train(session, batch, choices.steps[0])
+    writer.train(session, batch, sizes.steps[0])
 
 
-def _any(draw: Draw, writer: Writer, choices: Choices) -> None:
+def _any(draw: Draw, writer: Writer, sizes: DrawnSizes) -> None:
     """One call on one of the sessions; training is drawn most often."""
-    session, batch, steps = draw.choice(writer.open_sessions), draw.choice(choices.batches), choices.steps
+    session, batch, steps = draw.choice(writer.open_sessions), draw.choice(sizes.batches), sizes.steps
     match draw.integer(0, 11):
         case 0 | 1 | 2 | 3:
             writer.train(session, batch, draw.choice(steps))
         case 4 | 5:
-            writer.predict(session, draw.choice(choices.images))
+            writer.predict(session, draw.choice(sizes.images))
         case 6:
             writer.gradients(session, batch)
         case 7:
-            writer.set_data(session, draw.choice(choices.samples))
+            writer.set_data(session, draw.choice(sizes.samples))
         case 8:
             writer.compile(session, batch, max(steps))
         case 9 | 10 as kind:

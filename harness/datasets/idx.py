@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 _UNSIGNED_BYTE = 0x08
 _TYPES = {_UNSIGNED_BYTE: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
-Form = tuple[tuple[int, ...], np.dtype[Any]]
+_ArrayForm = tuple[tuple[int, ...], np.dtype[Any]]
 """The shape and the type of the elements."""
 
 
@@ -114,7 +114,7 @@ def content_of(content: bytes, name: str) -> NDArray[Any]:
     return np.frombuffer(content, dtype, offset=file.tell()).reshape(shape)
 
 
-def _form(path: Path, file: BinaryIO | gzip.GzipFile, axes: tuple[int, ...]) -> Form:
+def _form(path: Path, file: BinaryIO | gzip.GzipFile, axes: tuple[int, ...]) -> _ArrayForm:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise RequestError(f"{path}: not an IDX file (starts with {magic.hex(' ') or 'nothing'})")

@@ -20,7 +20,7 @@ from harness.datasets import Dataset
 from harness.execution.engine import Interrupted
 from harness.execution.identity import code_sha256, fingerprint_of
 from harness.execution.local import LocalEngine
-from harness.execution.noting import RaceNotes, RunNotes, Tell
+from harness.execution.noting import RaceNotes, Tell, UnitNotes
 from harness.execution.orders import (
     Answer,
     Failed,
@@ -52,7 +52,7 @@ LOG_BYTES = 1 << 18
 """Of a run's log that travels: its end."""
 
 
-class Machine:
+class OrderHandler:
     """Carries out orders. ``tell`` is called now and then."""
 
     def __init__(self, tell: Tell) -> None:
@@ -105,7 +105,7 @@ class Machine:
     def _run(self, order: RunOrder) -> Made:
         with tempfile.TemporaryDirectory(prefix="harness-unit-") as folder:
             engine = LocalEngine(_datasets(order.datasets), lambda run_id: _folder(Path(folder, run_id)))
-            records = [record.to_json() for record in engine.run([order.unit], RunNotes(self._tell))]
+            records = [record.to_json() for record in engine.run([order.unit], UnitNotes(self._tell))]
             logs = {file.parent.name: _end_of(file) for file in sorted(Path(folder).glob("*/worker.log"))}
         return Made(records=tuple(records), logs=logs)
 
@@ -155,7 +155,7 @@ def serve(channel: Channel) -> None:
     def tell(doing: str, note: str) -> None:
         channel.send("event", {"doing": bounded(doing, 200), "note": bounded(note, 200)})
 
-    here = Machine(tell)
+    here = OrderHandler(tell)
     while True:
         message = channel.receive()
         blob = message.arrays.get("blob")

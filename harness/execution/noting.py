@@ -16,7 +16,7 @@ Tell = Callable[[str, str], None]
 """What is being done, and how far it is."""
 
 
-class RunNotes:
+class UnitNotes:
     """Hears the events of runs: see ``harness.running.events``."""
 
     def __init__(self, tell: Tell) -> None:

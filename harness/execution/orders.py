@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from backends.contract import Manner
-from backends.registry import find
+from backends.registry import Manner, find
 from harness.execution.units import Unit
 from harness.planning.plan import RunPlan
 from harness.racing.cases import RaceTask

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from backends.contract import SessionSpec, Unsupported
 from backends.registry import Registration
-from harness.export.forms import TOLERANCE, Form, Trained, difference, find_form, forms, opened, write
+from harness.export.forms import TOLERANCE, ExportForm, Trained, difference, find_form, forms, opened, write
 from harness.export.places import plain_folder
 from harness.measuring.others import counters
 from harness.processes.launcher import WorkerFailed
@@ -130,7 +130,7 @@ def _dynamic(registration: Registration, trained: Trained, threads: int, stack: 
     return FormTimes(registration.subject, DYNAMIC, worker.loaded.framework.framework_version, worker, session)
 
 
-def _static(form: Form, trained: Trained, folder: Path, threads: int, stack: ExitStack) -> FormTimes:
+def _static(form: ExportForm, trained: Trained, folder: Path, threads: int, stack: ExitStack) -> FormTimes:
     directory = folder / f"{form.runner.subject} {form.name}"
     directory.mkdir()
     write(form, trained, directory, threads=threads)

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.export.forms import TOLERANCE, Form, Trained, difference, opened, write
+from harness.export.forms import TOLERANCE, ExportForm, Trained, difference, opened, write
 from harness.export.places import plain_folder
 from results.files import TEMPORARY, explained
 from specs.errors import RequestError
@@ -30,7 +30,7 @@ class Differs(Exception):
     """What was written computes something else; nothing of it is kept."""
 
 
-def export(form: Form, trained: Trained, folder: Path, *, threads: int) -> Exported:
+def export(form: ExportForm, trained: Trained, folder: Path, *, threads: int) -> Exported:
     """Make ``folder`` with the exported network and export.json, which says what it is; whole or not at all.
 
     Raises RequestError for a folder that is there, Unsupported or WorkerFailed where the framework cannot, Differs.
@@ -53,7 +53,7 @@ def export(form: Form, trained: Trained, folder: Path, *, threads: int) -> Expor
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _checked(form: Form, trained: Trained, directory: Path, folder: Path, *, threads: int) -> Exported:
+def _checked(form: ExportForm, trained: Trained, directory: Path, folder: Path, *, threads: int) -> Exported:
     """Write the network into ``directory``, and run and compare it there."""
     write(form, trained, directory, threads=threads)
     with opened(form, directory, trained.architecture, threads=threads) as (worker, predictor):

@@ -53,7 +53,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Form:
+class ExportForm:
     """``runner`` is the backend whose workers run it, and write it too where it is a framework's own."""
 
     name: str
@@ -65,16 +65,16 @@ class Form:
         return Path(sys.executable) if self.runner is ONNX_RUNTIME else find_python(self.runner.subject)
 
 
-def forms() -> dict[str, Form]:
+def forms() -> dict[str, ExportForm]:
     """Every form by the name that users give it, ONNX first."""
-    found = {"onnx": Form("onnx", ONNX_RUNTIME)}
+    found = {"onnx": ExportForm("onnx", ONNX_RUNTIME)}
     for registration in BACKENDS.values():
         if name := registration.create().export_format:
-            found[name] = Form(name, registration)
+            found[name] = ExportForm(name, registration)
     return found
 
 
-def find_form(name: str) -> Form:
+def find_form(name: str) -> ExportForm:
     """A form by name. Raises RequestError naming the nearest."""
     known = forms()
     if name not in known:
@@ -82,7 +82,7 @@ def find_form(name: str) -> Form:
     return known[name]
 
 
-def find_runtime(name: str) -> Form:
+def find_runtime(name: str) -> ExportForm:
     """A form by what runs it: "onnxruntime", else as the form is called. Raises RequestError naming the nearest."""
     known = {(form.runner.name if form.runner is ONNX_RUNTIME else form.name): form for form in forms().values()}
     if name not in known:
@@ -90,7 +90,7 @@ def find_runtime(name: str) -> Form:
     return known[name]
 
 
-def write(form: Form, trained: Trained, directory: Path, *, threads: int) -> None:
+def write(form: ExportForm, trained: Trained, directory: Path, *, threads: int) -> None:
     """Write the network into the empty ``directory``.
 
     Raises Unsupported or WorkerFailed with the framework's own words where it cannot.
@@ -116,7 +116,7 @@ def write(form: Form, trained: Trained, directory: Path, *, threads: int) -> Non
 
 @contextmanager
 def opened(
-    form: Form, directory: Path, architecture: Architecture, *, threads: int
+    form: ExportForm, directory: Path, architecture: Architecture, *, threads: int
 ) -> Iterator[tuple[RemoteWorker, RemotePredictor]]:
     """A worker of the form's runner that has opened what ``write`` wrote."""
     process = WorkerProcess(form.runner, python=form.python, threads=threads, architecture=architecture)
@@ -126,7 +126,7 @@ def opened(
 
 
 @contextmanager
-def exported(checkpoint: Checkpoint, form: Form, *, threads: int) -> Iterator[Model]:
+def exported(checkpoint: Checkpoint, form: ExportForm, *, threads: int) -> Iterator[Model]:
     """A checkpoint's network exported to a temporary folder and run from there: an old export is never trusted."""
     trained = Trained.of(checkpoint)
     with plain_folder() as folder:

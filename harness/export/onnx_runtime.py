@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Backend, Description, Manner, Predictor, Session, SessionSpec, Unsupported
-from backends.registry import Registration
+from backends.contract import Backend, Description, Predictor, Session, SessionSpec, Unsupported
+from backends.registry import Manner, Registration
 from specs.architecture import Architecture
 
 FILE = "model.onnx"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.gating.sides import BASE, CANDIDATE, run_ids
-from harness.gating.trial import Stored, Trial
+from harness.gating.trial import GateTrial, Stored
 from results.gate.outcome import CaseOutcome, Gate, Side
 from results.record import Row
 from results.store import ResultSet
@@ -15,7 +15,7 @@ HERE = "both sides in one session, in turn"
 
 
 def told(
-    trial: Trial, cases: Sequence[CaseOutcome], results: ResultSet, against: tuple[ResultSet, Stored] | None
+    trial: GateTrial, cases: Sequence[CaseOutcome], results: ResultSet, against: tuple[ResultSet, Stored] | None
 ) -> Gate:
     """``against`` is the set that has the base's runs, and these, where the base was not run here."""
     rows = {row.run_id: row for row in results.rows()[0]}

@@ -15,7 +15,7 @@ from harness.planning.plan import RunPlan
 from harness.racing.cases import Watcher
 from harness.racing.plans import RaceInterrupted, run_race
 from results.gate.checks import (
-    Check,
+    GateCheck,
     Limits,
     Status,
     accuracy_check,
@@ -41,7 +41,7 @@ class Watch(Watcher, Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class GateTrial:
     """What is judged, by what limits, and how many seconds of turns a race may take."""
 
     base: Sided
@@ -73,13 +73,13 @@ class Trial:
             base = stored[plan.model, plan.dataset]
             candidate = [rows[run_id] for run_id in run_ids(CANDIDATE, plans)]
             checks = [*self._trained(base, candidate), *(
-                Check(figure=figure, status=Status.NOT_JUDGED, reason=NEVER_STORED)
+                GateCheck(figure=figure, status=Status.NOT_JUDGED, reason=NEVER_STORED)
                 for figure in ("peak memory", "training time")
             )]  # fmt: skip
             found.append(CaseOutcome(model=plan.model, dataset=plan.dataset, checks=tuple(checks)))
         return tuple(found)
 
-    def _trained(self, base: Sequence[Row], candidate: Sequence[Row]) -> list[Check]:
+    def _trained(self, base: Sequence[Row], candidate: Sequence[Row]) -> list[GateCheck]:
         """What training says but for its time and memory."""
         found = [runs_check(base, candidate), sameness_check(base, candidate)]
         if pairs := paired(base, candidate):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from backends.contract import Manner
+from backends.registry import Manner
 from harness.hunting.judging import Disagreement
 from harness.hunting.reproduction import reproduction
 from harness.hunting.trial import Trial

@@ -10,7 +10,7 @@ from itertools import count
 from os import SEEK_END
 from pathlib import Path
 
-from backends.contract import Manner
+from backends.registry import Manner
 from harness.conformance.judge import Open
 from harness.hunting.drawing import drawn_trial
 from harness.hunting.finding import write_finding

@@ -60,7 +60,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Judgement:
     """``status``: agrees, disagrees, unsupported, or skipped where no batch keeps clear of kinks. Seconds of one
     prediction, for finding what is a hundred times slower than elsewhere; None where nothing was predicted.
     """
@@ -70,16 +70,16 @@ class Verdict:
     predict_s: float | None = None
 
 
-def judge_trial(trial: Trial, open_session: Open) -> Verdict:
+def judge_trial(trial: Trial, open_session: Open) -> Judgement:
     """In float64, which tells a formula, then in float32, which tells the rest."""
     with np.errstate(all="ignore"):  # the reference is given NaN and infinities on purpose
         return _judged(trial, open_session)
 
 
-def _judged(trial: Trial, open_session: Open) -> Verdict:
+def _judged(trial: Trial, open_session: Open) -> Judgement:
     case = case_of(trial)
     if case is None:
-        return Verdict(status="skipped")
+        return Judgement(status="skipped")
     reference = Reference()
     seconds: float | None = None
     agreed = False
@@ -95,11 +95,11 @@ def _judged(trial: Trial, open_session: Open) -> Verdict:
         if found is not None:
             return _disagrees(found)
         agreed = True
-    return Verdict(status="agrees" if agreed else "unsupported", predict_s=seconds)
+    return Judgement(status="agrees" if agreed else "unsupported", predict_s=seconds)
 
 
-def _disagrees(found: Disagreement) -> Verdict:
-    return Verdict(status="disagrees", disagreement=found)
+def _disagrees(found: Disagreement) -> Judgement:
+    return Judgement(status="disagrees", disagreement=found)
 
 
 def _observe(case: TrialCase, open_session: Open, precision: str) -> tuple[Observation, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from backends.contract import Manner
+from backends.registry import Manner
 from harness.conformance.running import Workplace
 from harness.hunting.hunt import TrialRecord, hunt
 from results.files import explained

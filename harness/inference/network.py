@@ -32,7 +32,7 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation(ClassificationMetrics):
+class DatasetEvaluation(ClassificationMetrics):
     """What a network makes of a test part; its fields are named as in a record."""
 
     samples: int
@@ -73,10 +73,10 @@ def logits_of(predict: Predict, images: NDArray[np.uint8], preprocessing: Prepro
     return np.concatenate(batches).astype(np.float64)
 
 
-def evaluation(predict: Predict, dataset: Dataset, preprocessing: Preprocessing, *, limit: int) -> Evaluation:
+def evaluation(predict: Predict, dataset: Dataset, preprocessing: Preprocessing, *, limit: int) -> DatasetEvaluation:
     """Figures of the first ``limit`` test images."""
     labels = dataset.test_labels[:limit]
     logits = logits_of(predict, dataset.test_images[:limit], preprocessing)
     loss, accuracy = loss_and_accuracy(logits, labels)
     metrics = classification_metrics(logits, labels)
-    return Evaluation(samples=len(labels), test_accuracy=accuracy, test_loss=loss, **vars(metrics))
+    return DatasetEvaluation(samples=len(labels), test_accuracy=accuracy, test_loss=loss, **vars(metrics))

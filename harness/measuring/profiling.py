@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Manner, SessionSpec, Unsupported
+from backends.contract import SessionSpec, Unsupported
+from backends.registry import Manner
 from harness.measuring.others import counters
 from harness.measuring.profile import BackendProfile, Lap, Time, layer_times, stages
 from harness.processes.launcher import WorkerFailed

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from backends.contract import MANNERS, Manner
-from backends.registry import Registration
+from backends.registry import MANNERS, Manner, Registration
 from harness.processes.launcher import Refused
 from specs.errors import unknown
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backends.contract import MANNERS, PRECISIONS, Manner, SessionSpec
-from backends.registry import Registration
+from backends.contract import PRECISIONS, SessionSpec
+from backends.registry import MANNERS, Manner, Registration
 from harness.checkpoints import Checkpoint
 from harness.datasets import Dataset
 from harness.inputs.prepare import dropout_seed

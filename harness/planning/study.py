@@ -8,8 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from backends.contract import MANNERS, Manner
-from backends.registry import Registration, find, frameworks
+from backends.registry import MANNERS, Manner, Registration, find, frameworks
 from harness.planning.choices import ComparisonChoices
 from harness.planning.manners import manners, manners_of
 from harness.planning.plan import RunPlan

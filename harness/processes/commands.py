@@ -12,12 +12,12 @@ from pathlib import Path
 from specs.program import CODE
 
 
-class Stopped(Exception):
+class CommandStopped(Exception):
     """The command was told to stop."""
 
 
 @dataclass
-class Failed(Exception):
+class CommandFailed(Exception):
     """It ended with an exit status that is not 0, having said this."""
 
     status: int
@@ -37,7 +37,7 @@ class Commands:
     ) -> list[str]:
         """Run it, tied to this process and to the open files ``held``; the lines that it prints, said as they come.
 
-        Raises Failed, or Stopped after ``stop``.
+        Raises CommandFailed, or CommandStopped after ``stop``.
         """
         lines: list[str] = []
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -65,9 +65,9 @@ class Commands:
                 if progress is not None and line.strip():
                     progress(line.strip())
         if self.stopped:
-            raise Stopped
+            raise CommandStopped
         if process.returncode != 0:
-            raise Failed(process.returncode, "".join(lines))
+            raise CommandFailed(process.returncode, "".join(lines))
         return lines
 
     def stop(self) -> None:

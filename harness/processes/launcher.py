@@ -16,8 +16,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from backends.allocator import KEEP_FREED_MEMORY
-from backends.contract import Manner
-from backends.registry import Registration
+from backends.registry import Manner, Registration
 from harness.processes.suitability import check_version, unsuited
 from harness.processes.worker_log import WorkerLog
 from harness.worker.calls import Verb, unpack

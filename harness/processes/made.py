@@ -20,7 +20,7 @@ _FOLDER = re.compile(r"(.+)-[0-9a-f]{10}")
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeEnvironment:
     """An environment on disk. ``subject`` is what it was made for, None of one that is half-made."""
 
     directory: Path
@@ -61,11 +61,11 @@ class Made:
         return True
 
 
-def made() -> Iterator[Made]:
+def made() -> Iterator[MadeEnvironment]:
     """All that are here, half-made ones too."""
     for folder in sorted(root().glob("*-*")):
         if _FOLDER.fullmatch(folder.name) and folder.is_dir():
-            yield Made(folder, _subject(folder))
+            yield MadeEnvironment(folder, _subject(folder))
 
 
 def versions_made() -> list[Registration]:
@@ -73,7 +73,7 @@ def versions_made() -> list[Registration]:
     return [find(one.subject) for one in made() if one.subject is not None and "@" in one.subject and one.current]
 
 
-def unnamed(named: Iterable[Registration]) -> list[Made]:
+def unnamed(named: Iterable[Registration]) -> list[MadeEnvironment]:
     """Those that neither the pins of a backend nor one of ``named`` leads to."""
     kept = {Environment(registration).directory for registration in (*BACKENDS.values(), *named)}
     return [one for one in made() if one.directory not in kept]

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from backends.registry import Registration
-from harness.processes.commands import Commands, Failed, Stopped
+from harness.processes.commands import CommandFailed, Commands, CommandStopped
 from harness.processes.downloads import Package, resolved
 from harness.processes.pins import VARIANTS, has_variant, pins_of
 from harness.processes.pip_failures import reason
@@ -29,7 +29,7 @@ from specs.program import PROGRAM
 STAMP = "harness-ready.json"
 
 
-class Interrupted(RequestError):
+class SetupInterrupted(RequestError):
     """The set-up was told to stop."""
 
 
@@ -73,7 +73,7 @@ class Environment:
         """Make or repair it unless it is ready; True when something had to be done.
 
         ``verify``: one that is ready counts only if its framework can be imported. Two set-ups at once wait for each
-        other. Raises RequestError saying why it failed and where the whole output is, Interrupted after ``stop``.
+        other. Raises RequestError saying why it failed and where the whole output is, SetupInterrupted after ``stop``.
         """
         if self.ready() and (not verify or self.imports()):
             return False
@@ -96,7 +96,7 @@ class Environment:
         def run(command: list[str], log: Path) -> None:
             try:
                 self._commands.run(command)
-            except (Stopped, Failed) as error:
+            except (CommandStopped, CommandFailed) as error:
                 raise self._failure(error, log) from None
 
         return resolved(self._pins, run)
@@ -139,7 +139,7 @@ class Environment:
             progress(f"importing {imported}")
             run(str(self.python), "-I", "-c", f"import {imported}")
             packages = [line.strip() for line in run(*pip, "freeze") if "==" in line or " @ " in line]
-        except (Stopped, Failed) as error:
+        except (CommandStopped, CommandFailed) as error:
             raise self._failure(error, pip_log) from None
         stamp = self.directory / STAMP
         partial = stamp.with_suffix(".partial")
@@ -147,9 +147,9 @@ class Environment:
         partial.write_text(json.dumps(made, indent=1))
         partial.replace(stamp)
 
-    def _failure(self, error: Stopped | Failed, pip_log: Path) -> RequestError:
+    def _failure(self, error: CommandStopped | CommandFailed, pip_log: Path) -> RequestError:
         """What a command's end is to whoever asked for the environment."""
-        if isinstance(error, Stopped):
+        if isinstance(error, CommandStopped):
             return self._interrupted()
         why = reason(error.said, pip_log.read_text(errors="replace") if pip_log.is_file() else "")
         return RequestError(
@@ -157,5 +157,5 @@ class Environment:
             f"the whole output is in {self.log}; the next set-up makes it anew"
         )
 
-    def _interrupted(self) -> Interrupted:
-        return Interrupted(f"interrupted; {PROGRAM} setup {self.registration.subject} makes it anew")
+    def _interrupted(self) -> SetupInterrupted:
+        return SetupInterrupted(f"interrupted; {PROGRAM} setup {self.registration.subject} makes it anew")

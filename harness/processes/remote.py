@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Manner, Predictor, Session, SessionSpec
+from backends.contract import Arrays, Predictor, Session, SessionSpec
 from backends.contract import Unsupported as UnsupportedError
-from backends.registry import find
+from backends.registry import Manner, find
 from harness.processes.environments import find_python
 from harness.processes.launcher import WorkerFailed, WorkerProcess
 from harness.worker.calls import Verb, pack, unpack

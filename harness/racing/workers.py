@@ -26,7 +26,7 @@ PATIENCE_S = 600.0
 """For one turn, or for opening: a step of the reference on a large network takes long, none takes so long."""
 
 
-class Stopped:
+class StoppedWorker:
     """A worker under SIGSTOP but for its turns: threads that spin while they wait take nothing of another's turn.
 
     It is stopped when it has answered: then its device has finished, and what still runs waits for work.
@@ -56,7 +56,7 @@ class Stopped:
 
 
 @contextmanager
-def opened(plan: RunPlan, data: Path, inputs: Path) -> Iterator[Stopped]:
+def opened(plan: RunPlan, data: Path, inputs: Path) -> Iterator[StoppedWorker]:
     """A worker warmed up and stopped, on these folders of arrays. Raises WorkerFailed and RequestError."""
     with _started(plan) as process:
         version = _compiled(process, _job(plan, data, inputs))
@@ -179,7 +179,7 @@ def _compiled(process: WorkerProcess, job: TrainingJob) -> str:
     return loaded.framework.framework_version
 
 
-def _warm(process: WorkerProcess, version: str) -> Stopped:
+def _warm(process: WorkerProcess, version: str) -> StoppedWorker:
     process.proceed()
     process.warm_up(timeout_s=PATIENCE_S)
-    return Stopped(process, version)
+    return StoppedWorker(process, version)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from backends.contract import Session
 from harness.worker.evaluation import Evaluation, evaluate
 from harness.worker.job import Inputs, TrainingJob
-from harness.worker.reports import EpochReport, Event, Progress, Span
+from harness.worker.reports import EpochReport, Event, Progress, TimedSpan
 from harness.worker.system import ThreadTimes
 from harness.worker.timing import Clock, quiet_garbage_collection
 
@@ -126,7 +126,7 @@ class Epochs:
         if batches.rest:
             yield batches.full * batches.size, 1, batches.rest
 
-    def _span(self, epoch: int, begin: int, batches: NDArray[np.int64]) -> tuple[Span, NDArray[np.float64]]:
+    def _span(self, epoch: int, begin: int, batches: NDArray[np.int64]) -> tuple[TimedSpan, NDArray[np.float64]]:
         steps, size = batches.shape
         first = epoch * self._inputs.batches.steps + begin // self._inputs.batches.size
         rates = self._inputs.learning_rates[first : first + steps]
@@ -142,4 +142,4 @@ class Epochs:
         bad = np.flatnonzero(~np.isfinite(losses))
         if bad.size:
             raise Diverged(f"the training loss is {float(losses[bad[0]])}", first + int(bad[0]))
-        return Span(steps=steps, samples=steps * size, seconds=seconds), losses
+        return TimedSpan(steps=steps, samples=steps * size, seconds=seconds), losses

@@ -40,7 +40,7 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Span:
+class TimedSpan:
     """One timed stretch of training steps, read after the device had finished."""
 
     steps: int
@@ -65,7 +65,7 @@ class EpochReport:
     train_seconds: float
     eval_seconds: float
     samples_per_second: float
-    spans: tuple[Span, ...]
+    spans: tuple[TimedSpan, ...]
 
 
 Event = Phase | Progress | EpochReport

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from backends.registry import REFERENCE
 from results.bounds import bounds
 from results.columns import CaseKey, SubjectKey
 from results.comparison import compare
 from results.findings.finding import Analysis, Finding, extent, medians, some, speed
 from results.formatting import cell, duration, interval, plain
 from results.ladder import RATE, ladders
-from results.palette import REFERENCE
 from results.rounds import MOST, rounds_wanted
 from results.statistics import SAME_SPEED, Ratio, Verdict
 from results.summary import Case, Subject, pairs, speed_ratio

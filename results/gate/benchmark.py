@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from results.gate.checks import Check
+from results.gate.checks import GateCheck
 from results.gate.outcome import CaseOutcome, Gate
 
 
@@ -19,7 +19,7 @@ def benchmark(gate: Gate) -> str:
     return json.dumps([entry for entry in entries if entry is not None], indent=2) + "\n"
 
 
-def _entry(gate: Gate, case: CaseOutcome, check: Check) -> dict[str, Any] | None:
+def _entry(gate: Gate, case: CaseOutcome, check: GateCheck) -> dict[str, Any] | None:
     if check.value is None or check.candidate is None:
         return None
     name = f"{case.model} on {case.dataset}: "

@@ -41,7 +41,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class GateCheck:
     """One figure of a case. ``value``, ``low``, ``high`` and ``limit`` are in ``unit``, "%" or "points".
 
     ``base`` and ``candidate`` are the figure itself, in ``measure``. ``n`` counts what the interval is over, ``of``
@@ -71,10 +71,10 @@ def judged(low: float | None, high: float | None, limit: float) -> Status:
     return Status.REGRESSED if low > limit else Status.PASSED
 
 
-def time_check(race: Race, limit: float) -> Check:
+def time_check(race: Race, limit: float) -> GateCheck:
     """Training time per sample by a race, base and candidate its first two racers; ``limit`` in per cent."""
     base, candidate = race.racers[:2]
-    check = Check(
+    check = GateCheck(
         figure="training time",
         status=Status.UNDECIDED,
         unit="%",
@@ -117,18 +117,20 @@ def _disturbed(race: Race) -> str:
     return f"too few quiet rounds: others disturbed {disturbed} of {turns} turns{busiest}"
 
 
-def memory_check(pairs: Pairs, limit: float) -> Check:
+def memory_check(pairs: Pairs, limit: float) -> GateCheck:
     """Peak memory while training: the device allocator's where it has one, else resident memory."""
     peaks = [(_peak(candidate), _peak(base)) for base, candidate in pairs]
     known = [(its, bases) for its, bases in peaks if its and bases]
     if not known:
-        return Check(figure="peak memory", status=Status.NOT_JUDGED, unit="%", limit=limit, reason="no peak is known")
+        return GateCheck(
+            figure="peak memory", status=Status.NOT_JUDGED, unit="%", limit=limit, reason="no peak is known"
+        )
     size = ratio(known).estimate
     assert size is not None
     value, low, high = (None if times is None else 100 * (times - 1) for times in (size.median, size.low, size.high))
     status = judged(low, high, limit)
     alone = status is Status.UNDECIDED and low is None
-    return Check(
+    return GateCheck(
         figure="peak memory", status=status, unit="%", value=value, low=low, high=high, limit=limit, n=size.n,
         of="seeds", measure="MiB", candidate=median(its for its, _ in known), base=median(bases for _, bases in known),
         wanted=EQUIVALENCE_SEEDS if alone else _wanted(value, low, high, limit, size.n, CONFIDENCE),
@@ -140,16 +142,18 @@ def _peak(row: Row) -> float | None:
     return row.memory.device_peak_mb or row.memory.peak_rss_mb
 
 
-def accuracy_check(pairs: Pairs, limit: float) -> Check:
+def accuracy_check(pairs: Pairs, limit: float) -> GateCheck:
     """Test accuracy at the end of training; ``limit`` in points."""
     known = [(b.test_accuracy, c.test_accuracy) for b, c in pairs if None not in (b.test_accuracy, c.test_accuracy)]
     found = equivalence([c - b for b, c in known if b is not None and c is not None], margin=limit / 100)
     if found is None:
-        return Check(figure="accuracy", status=Status.NOT_JUDGED, unit="points", limit=limit, reason="none is known")
+        return GateCheck(
+            figure="accuracy", status=Status.NOT_JUDGED, unit="points", limit=limit, reason="none is known"
+        )
     value = -100 * found.difference
     low, high = (None if bound is None else -100 * bound for bound in (found.high, found.low))
     few = found.n < EQUIVALENCE_SEEDS
-    return Check(
+    return GateCheck(
         figure="accuracy", status=judged(low, high, limit), unit="points", value=value, low=low, high=high,
         limit=limit, n=found.n, of="seeds", measure="%",
         base=median(100 * b for b, _ in known if b is not None),
@@ -168,37 +172,37 @@ def _wanted(
     return repeats_wanted(max(high - value, value - low), abs(value - limit), n, confidence)
 
 
-def sameness_check(base: Sequence[Row], candidate: Sequence[Row]) -> Check:
+def sameness_check(base: Sequence[Row], candidate: Sequence[Row]) -> GateCheck:
     """Whether the candidate computes what NumPy float64 does, as its proof says, where the base did."""
     before, after = ({row.proof.status for row in rows if row.proof is not None} for rows in (base, candidate))
     said = next((row.proof.told for row in candidate if row.proof is not None and row.proof.status == "failed"), "")
     if "failed" in after:
         if before == {"proved"}:
-            return Check(figure="sameness", status=Status.REGRESSED, reason=said)
-        return Check(figure="sameness", status=Status.UNDECIDED, reason=f"the base is not proved either; {said}")
+            return GateCheck(figure="sameness", status=Status.REGRESSED, reason=said)
+        return GateCheck(figure="sameness", status=Status.UNDECIDED, reason=f"the base is not proved either; {said}")
     if after == {"proved"}:
-        return Check(figure="sameness", status=Status.PASSED)
+        return GateCheck(figure="sameness", status=Status.PASSED)
     reasons = [row.proof.reason for row in candidate if row.proof is not None and row.proof.reason]
-    return Check(figure="sameness", status=Status.NOT_JUDGED, reason=reasons[0] if reasons else "there is no proof")
+    return GateCheck(figure="sameness", status=Status.NOT_JUDGED, reason=reasons[0] if reasons else "there is no proof")
 
 
-def runs_check(base: Sequence[Row], candidate: Sequence[Row]) -> Check:
+def runs_check(base: Sequence[Row], candidate: Sequence[Row]) -> GateCheck:
     """Whether the candidate's runs went well where the base's did."""
     failed = {row.seed: row for row in candidate if row.status != "ok"}
     before = {row.seed: row for row in base if row.status != "ok"}
     if not failed and not before:
-        return Check(figure="runs", status=Status.PASSED)
+        return GateCheck(figure="runs", status=Status.PASSED)
     worse = [row for seed, row in failed.items() if seed not in before]
     row = worse[0] if worse else next(iter(before.values()))
     message = row.error.message if row.error else ""
-    return Check(
+    return GateCheck(
         figure="runs",
         status=Status.REGRESSED if worse else Status.UNDECIDED,
         reason=f"{'candidate' if worse else 'base'}, seed {row.seed}: {row.status}: {message}",
     )
 
 
-def longer(check: Check) -> str:
+def longer(check: GateCheck) -> str:
     """How much more would decide an undecided figure; empty where that is not known."""
     if check.status is not Status.UNDECIDED or not check.of:
         return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from results.gate.checks import Check, Status, longer
+from results.gate.checks import GateCheck, Status, longer
 from results.gate.outcome import CaseOutcome, Gate
 
 _ELEMENT = {Status.REGRESSED: "failure", Status.UNDECIDED: "error", Status.NOT_JUDGED: "skipped"}
@@ -48,7 +48,7 @@ def _suite(gate: Gate, case: CaseOutcome) -> ElementTree.Element:
     return suite
 
 
-def _message(check: Check) -> str:
+def _message(check: GateCheck) -> str:
     size = "" if check.value is None else f"{check.value:+.2f} {check.unit}"
     bounds = "" if check.low is None or check.high is None else f"95 % interval {check.low:+.2f} to {check.high:+.2f}"
     limit = "" if check.limit is None else f"limit {check.limit:g}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from results.gate.checks import Check, Limits, Status, longer
+from results.gate.checks import GateCheck, Limits, Status, longer
 
-Verdict = Literal["passed", "regression", "undecided"]
-EXIT_STATUS: dict[Verdict, int] = {"passed": 0, "regression": 1, "undecided": 3}
+GateVerdict = Literal["passed", "regression", "undecided"]
+EXIT_STATUS: dict[GateVerdict, int] = {"passed": 0, "regression": 1, "undecided": 3}
 SCHEMA = 1
 
 
@@ -39,7 +39,7 @@ class CaseOutcome:
 
     model: str
     dataset: str
-    checks: tuple[Check, ...]
+    checks: tuple[GateCheck, ...]
     layers: Layers | None = None
     more_s: float | None = None
     budget_s: float | None = None
@@ -69,7 +69,7 @@ class Gate:
     against: str | None = None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> GateVerdict:
         """Regression where one check is, else undecided where one is."""
         found = {check.status for case in self.cases for check in case.checks}
         if Status.REGRESSED in found:

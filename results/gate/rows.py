@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from results.formatting import ABSENT, cell, duration, plain, significant
-from results.gate.checks import Check, Status, longer
+from results.gate.checks import GateCheck, Status, longer
 from results.gate.outcome import CaseOutcome, Gate
 
 COLUMNS = ("model", "data set", "figure", "base", "candidate", "change", "95 % interval", "limit", "verdict")
@@ -17,14 +17,14 @@ def rows(gate: Gate) -> list[tuple[str, ...]]:
     return [(plain(case.model), plain(case.dataset), *_row(check)) for case in gate.cases for check in case.checks]
 
 
-def _row(check: Check) -> tuple[str, ...]:
+def _row(check: GateCheck) -> tuple[str, ...]:
     bounds = "" if check.low is None or check.high is None else f"{_signed(check.low)} to {_signed(check.high)}"
     limit = "" if check.limit is None else f"{check.limit:g} {check.unit}"
     change = ABSENT if check.value is None else f"{_signed(check.value)} {check.unit}"
     return check.figure, _side(check, check.base), _side(check, check.candidate), change, bounds, limit, check.status
 
 
-def _side(check: Check, value: float | None) -> str:
+def _side(check: GateCheck, value: float | None) -> str:
     if value is None:
         return ABSENT
     shown = f"{value:.2f}" if check.measure == "%" else cell(_COLUMN[check.measure], value)
@@ -46,7 +46,7 @@ def sentences(gate: Gate) -> Iterator[str]:
             yield f"{plain(case.model)} on {plain(case.dataset)}, layers: {case.layers.said}"
 
 
-def _said(case: CaseOutcome, check: Check) -> str:
+def _said(case: CaseOutcome, check: GateCheck) -> str:
     parts = [plain(check.reason)] if check.reason else []
     if check.status is Status.REGRESSED and check.value is not None and check.low is not None:
         parts.append(f"{_signed(check.value)} {check.unit}, at least {_signed(check.low)}; {check.limit:g} is allowed")

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from backends.registry import MANNERS
 from results.columns import rung
 from results.formatting import cell
 from results.ladder import RATE, Ladder, ladders
 from results.palette import look
 from results.plots.style import FAINT, INK, PAPER, panels, short
-from results.record import MANNERS
 from results.statistics import Verdict, estimate
 from results.summary import Case
 

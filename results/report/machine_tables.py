@@ -9,7 +9,7 @@ from typing import Any
 from results.findings import Analysis
 from results.findings.agreement import families
 from results.formatting import plain
-from results.report.page_tables import Cell, Column, Table, backend_cell, figure_column, ratio_cell, text_column
+from results.report.page_tables import Cell, PageColumn, Table, backend_cell, figure_column, ratio_cell, text_column
 from results.statistics import Verdict
 
 
@@ -28,19 +28,19 @@ def agreement(analysis: Analysis) -> Table:
                 if any(base != key for _, _, base in row.values()):
                     yield {**key._asdict(), "case": case, "on": row}
 
-    def ratio(kind: str) -> Column:
+    def ratio(kind: str) -> PageColumn:
         def fill(row: Mapping[str, Any]) -> Cell:
             one, key, base = row["on"].get(kind, (None, None, None))
             return ratio_cell(analysis, one.ratio(key, base) if one and key in one.keys else None)
 
-        return Column(words("machine_name", name=kind), fill, css="number")
+        return PageColumn(words("machine_name", name=kind), fill, css="number")
 
     kinds = dict.fromkeys(one.case.key.machine for standings in found for one in standings)
     columns = [
-        Column(words("column_case"), lambda row: Cell(row["case"]), on_page=False),
-        Column(words("column_backend"), lambda row: replace(backend_cell(analysis, row), under=row["case"])),
+        PageColumn(words("column_case"), lambda row: Cell(row["case"]), on_page=False),
+        PageColumn(words("column_backend"), lambda row: replace(backend_cell(analysis, row), under=row["case"])),
         *(ratio(kind) for kind in kinds),
-        Column(words("column_agreement"), lambda row: Cell(words(f"agreement_{_agreement(row['on'].values())}"))),
+        PageColumn(words("column_agreement"), lambda row: Cell(words(f"agreement_{_agreement(row['on'].values())}"))),
     ]
     return Table.of("agreement", words("about_agreement", baseline=plain(analysis.baseline or "")), columns, rows())
 

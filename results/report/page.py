@@ -26,7 +26,7 @@ _MACHINE = (
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedRun:
     """A run that did not end well, with what there is to find out why."""
 
     title: str
@@ -50,7 +50,7 @@ class Software:
 
 
 @dataclass(frozen=True)
-class Told:
+class Sentence:
     """A finding's sentence and where its figures are: the words of each link and the anchor it leads to."""
 
     sentence: str
@@ -65,12 +65,12 @@ class Page:
     title: str
     sets: list[dict[str, str]]
     made: str
-    findings: list[tuple[str, str, list[Told]]]
+    findings: list[tuple[str, str, list[Sentence]]]
     changes: Table | None
     tables: list[Table]
     plots: list[tuple[Plot, str]]
     conformance: Table
-    failures: list[Failure]
+    failures: list[FailedRun]
     more_failures: int
     machine: list[tuple[str, str]]
     machines: Table | None
@@ -133,14 +133,16 @@ _SHOWN = {
 """Where the figures of a finding are, by its key or else by its level: the table or section, and the kind of plot."""
 
 
-def _findings(analysis: Analysis, tables: Sequence[Table], plots: Sequence[Plot]) -> list[tuple[str, str, list[Told]]]:
+def _findings(
+    analysis: Analysis, tables: Sequence[Table], plots: Sequence[Plot]
+) -> list[tuple[str, str, list[Sentence]]]:
     """Level, its heading and its sentences."""
     found = collect(analysis)
     rows = {(table.name, key): f"{table.name}-{n}" for table in tables for n, key in enumerate(table.keys)}
-    groups: list[tuple[str, str, list[Told]]] = []
+    groups: list[tuple[str, str, list[Sentence]]] = []
     for level in LEVELS:
         told = [
-            Told(one.sentence(analysis.words), list(_links(analysis, one, rows, plots)))
+            Sentence(one.sentence(analysis.words), list(_links(analysis, one, rows, plots)))
             for one in found
             if one.level == level
         ]
@@ -164,17 +166,17 @@ def _links(
         yield analysis.words("jump_plot"), f"plot-{plot.name}"
 
 
-def _failure(analysis: Analysis, key: CaseKey, row: Row) -> Failure:
+def _failure(analysis: Analysis, key: CaseKey, row: Row) -> FailedRun:
     case = analysis.labels.case(key)
     title = f"{plain(row.backend)}: {case}: {analysis.words(f'status_{row.status}')} ({row.run_id})"
     error = row.error
     command = plain(row.command or "", 1000)
     if error is None:
-        return Failure(title, "", "", "", "", command)
+        return FailedRun(title, "", "", "", "", command)
     ended = [f"exit code {error.exit_code}" if error.exit_code is not None else "", error.signal or ""]
     message = f"{plain(error.kind)}: {plain(error.message, 1000)}"
     said = " ".join([message, *(f"({plain(part)})" for part in ended if part and part not in message)])
-    return Failure(
+    return FailedRun(
         title=title,
         message=said,
         advice=plain(error.advice or "", 500),

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pandas as pd
 
+from backends.registry import MANNERS, Manner
 from results.columns import CASE, FINGERPRINTS, CaseKey, SubjectKey
 from results.comparison import compare
 from results.findings import Analysis
 from results.formatting import ABSENT, cell, interval, is_absent, moment, plain, unit
 from results.ladder import RATE, ladders
 from results.palette import in_order
-from results.record import MANNERS, Manner
 from results.statistics import Estimate, Ratio, estimate
 
 
@@ -37,7 +37,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Column:
+class PageColumn:
     """A heading and how a row (of whatever the table is made from) fills the column.
 
     ``css`` holds the CSS classes of its cells: "number", "screen-only". One that is not ``on_page`` is in the texts
@@ -73,12 +73,12 @@ class Table:
 
     name: str
     about: str
-    columns: tuple[Column, ...]
+    columns: tuple[PageColumn, ...]
     rows: tuple[tuple[Cell, ...], ...]
     keys: tuple[tuple[CaseKey, SubjectKey], ...] = ()
 
     @property
-    def page_columns(self) -> list[Column]:
+    def page_columns(self) -> list[PageColumn]:
         """The columns that the page has."""
         return [column for column in self.columns if column.on_page]
 
@@ -93,7 +93,7 @@ class Table:
         cls,
         name: str,
         about: str,
-        columns: Iterable[Column],
+        columns: Iterable[PageColumn],
         source: Iterable[Mapping[str, Any]],
         *,
         keyed: bool = False,
@@ -141,14 +141,14 @@ def speed(analysis: Analysis) -> Table:
     return Table.of("speed", about, columns, _summary(analysis), keyed=True)
 
 
-def _unraced(analysis: Analysis) -> list[Column]:
+def _unraced(analysis: Analysis) -> list[PageColumn]:
     """Ratio and verdict of the training runs, of the cases that no race ranks: it alone tells speeds of the others."""
     raced = {part.key for key, race in analysis.races.items() if race.ranked for part in analysis.machines_of(key)}
 
-    def unraced(column: Column) -> Column:
+    def unraced(column: PageColumn) -> PageColumn:
         return replace(column, fill=lambda row: Cell(ABSENT) if _case_key(row) in raced else column.fill(row))
 
-    verdict = Column(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_"))
+    verdict = PageColumn(analysis.words("column_train_verdict"), lambda row: _verdict(analysis, row, "train_"))
     return [unraced(figure_column(analysis, "train_ratio")), unraced(verdict)]
 
 
@@ -165,19 +165,19 @@ def ladder(analysis: Analysis) -> Table:
             row["steps"] = {higher.key.tuning: found for _, higher, found in one.steps()}
             yield row
 
-    def rate(manner: Manner) -> Column:
+    def rate(manner: Manner) -> PageColumn:
         def fill(row: Mapping[str, Any]) -> Cell:
             subject = row["ladder"].subject(manner)
             found = None if subject is None else estimate(subject.ok[RATE].dropna().tolist())
             return Cell(ABSENT) if found is None else _estimated(analysis, RATE, found)
 
-        return Column(words(f"tuning_{manner}"), fill, unit=unit(RATE).name, css="number")
+        return PageColumn(words(f"tuning_{manner}"), fill, unit=unit(RATE).name, css="number")
 
-    def step(manner: Manner) -> Column:
+    def step(manner: Manner) -> PageColumn:
         def fill(row: Mapping[str, Any]) -> Cell:
             return ratio_cell(analysis, row["steps"].get(manner))
 
-        return Column(words("column_step_up", manner=words(f"tuning_{manner}")), fill, css="number")
+        return PageColumn(words("column_step_up", manner=words(f"tuning_{manner}")), fill, css="number")
 
     columns = [
         *_who(
@@ -200,7 +200,7 @@ def accuracy(analysis: Analysis) -> Table:
         *_who(
             analysis,
             figure_column(analysis, "test_accuracy"),
-            Column(analysis.words("column_accuracy_equivalent"), equal),
+            PageColumn(analysis.words("column_accuracy_equivalent"), equal),
             figure_column(analysis, "accuracy_difference"),
         ),
         *(figure_column(analysis, name) for name in ("macro_precision", "macro_recall", "macro_f1", "test_loss")),
@@ -241,15 +241,15 @@ def runs(analysis: Analysis) -> Table:
 
     figures = ("test_accuracy", "train_samples_per_second", "first_step_s", "total_s", "peak_rss_mb")
     columns = [
-        Column(words("column_run_id"), lambda row: Cell(plain(row["run_id"])), code=True),
-        Column(words("column_case"), lambda row: Cell(_case(analysis, row))),
-        Column(words("column_backend"), lambda row: backend_cell(analysis, row)),
+        PageColumn(words("column_run_id"), lambda row: Cell(plain(row["run_id"])), code=True),
+        PageColumn(words("column_case"), lambda row: Cell(_case(analysis, row))),
+        PageColumn(words("column_backend"), lambda row: backend_cell(analysis, row)),
         figure_column(analysis, "seed"),
         figure_column(analysis, "round"),
-        Column(words("column_status"), status),
-        Column(words("column_notes"), notes),
+        PageColumn(words("column_status"), status),
+        PageColumn(words("column_notes"), notes),
         *(figure_column(analysis, name) for name in figures),
-        Column(
+        PageColumn(
             words("column_command"), lambda row: Cell(_or_absent(row["command"], 1000)), code=True, css="screen-only"
         ),
     ]
@@ -268,14 +268,16 @@ def changes(analysis: Analysis) -> Table | None:
         return Cell(words("noisy_count", count=count) if count else "", css="noisy" if count else "")
 
     columns = [
-        Column(words("column_case"), lambda row: Cell(_case(analysis, row)), on_page=False),
-        Column(words("column_backend"), lambda row: replace(_backend_alone(analysis, row), under=_case(analysis, row))),
-        *([Column(words("manner"), lambda row: Cell(words(f"tuning_{row['tuning']}")))] if several else []),
+        PageColumn(words("column_case"), lambda row: Cell(_case(analysis, row)), on_page=False),
+        PageColumn(
+            words("column_backend"), lambda row: replace(_backend_alone(analysis, row), under=_case(analysis, row))
+        ),
+        *([PageColumn(words("manner"), lambda row: Cell(words(f"tuning_{row['tuning']}")))] if several else []),
         figure_column(analysis, "ratio"),
-        Column(words("column_verdict"), lambda row: _verdict(analysis, row, "")),
+        PageColumn(words("column_verdict"), lambda row: _verdict(analysis, row, "")),
         figure_column(analysis, "train_samples_per_second_before"),
         figure_column(analysis, "train_samples_per_second_after"),
-        Column(words("column_notes"), disturbed),
+        PageColumn(words("column_notes"), disturbed),
         text_column(analysis, "version_before"),
         text_column(analysis, "version_after"),
         figure_column(analysis, "accuracy_before"),
@@ -310,11 +312,11 @@ def conformance(analysis: Analysis) -> Table:
         return Cell(words(f"conformance_{row['verdict']}"), detail, css=kinds[row["verdict"]])
 
     columns = [
-        Column(words("column_backend"), lambda row: backend_cell(analysis, row)),
+        PageColumn(words("column_backend"), lambda row: backend_cell(analysis, row)),
         text_column(analysis, "framework_version"),
-        Column(words("column_status"), verdict),
+        PageColumn(words("column_status"), verdict),
         *(figure_column(analysis, name) for name in ("passed", "failed", "unsupported")),
-        Column(words("column_checked_at"), lambda row: Cell(moment(row.get("checked_at", "")))),
+        PageColumn(words("column_checked_at"), lambda row: Cell(moment(row.get("checked_at", "")))),
     ]
     return Table.of("conformance", words("about_conformance"), columns, rows())
 
@@ -329,15 +331,15 @@ def fingerprints(analysis: Analysis) -> Table:
         for key, group in known.groupby(keys, sort=False, dropna=False)
     ]
 
-    def part(column: str) -> Column:
+    def part(column: str) -> PageColumn:
         title = words(f"input_{column.removeprefix('fingerprint_')}")
-        return Column(title, lambda row: Cell(_or_absent(row[column], 12).removesuffix("…")), code=True)
+        return PageColumn(title, lambda row: Cell(_or_absent(row[column], 12).removesuffix("…")), code=True)
 
     columns = [
-        Column(words("column_case"), lambda row: Cell(_case(analysis, row))),
+        PageColumn(words("column_case"), lambda row: Cell(_case(analysis, row))),
         figure_column(analysis, "seed"),
         *(part(column) for column in FINGERPRINTS),
-        Column(words("column_backend"), lambda row: Cell(words.join([plain(name) for name in row["backends"]]))),
+        PageColumn(words("column_backend"), lambda row: Cell(words.join([plain(name) for name in row["backends"]]))),
     ]
     return Table.of("fingerprints", words("about_fingerprints"), columns, rows)
 
@@ -370,8 +372,8 @@ def _css(verdict: str) -> str:
 
 
 def _who(
-    analysis: Analysis, *middle: Column, backend: Callable[[Analysis, Mapping[str, Any]], Cell] | None = None
-) -> list[Column]:
+    analysis: Analysis, *middle: PageColumn, backend: Callable[[Analysis, Mapping[str, Any]], Cell] | None = None
+) -> list[PageColumn]:
     """Case, backend, what matters most, and how many runs went well and were disturbed."""
     words = analysis.words
 
@@ -385,14 +387,14 @@ def _who(
         return replace((backend or backend_cell)(analysis, row), under=_case(analysis, row))
 
     return [
-        Column(words("column_case"), lambda row: Cell(_case(analysis, row)), on_page=False),
-        Column(words("column_backend"), who),
+        PageColumn(words("column_case"), lambda row: Cell(_case(analysis, row)), on_page=False),
+        PageColumn(words("column_backend"), who),
         *middle,
-        Column(words("column_runs"), counts, css="number"),
+        PageColumn(words("column_runs"), counts, css="number"),
     ]
 
 
-def figure_column(analysis: Analysis, name: str) -> Column:
+def figure_column(analysis: Analysis, name: str) -> PageColumn:
     def fill(row: Mapping[str, Any]) -> Cell:
         value = row.get(name)
         if is_absent(value):
@@ -400,7 +402,7 @@ def figure_column(analysis: Analysis, name: str) -> Column:
         return Cell(cell(name, value), _detail(analysis, name, row), sort=_number(value))
 
     unit_name = unit(name).name
-    return Column(analysis.words(f"column_{name}"), fill, unit="" if unit_name == "×" else unit_name, css="number")
+    return PageColumn(analysis.words(f"column_{name}"), fill, unit="" if unit_name == "×" else unit_name, css="number")
 
 
 def _detail(analysis: Analysis, name: str, row: Mapping[str, Any]) -> str:
@@ -413,11 +415,11 @@ def _detail(analysis: Analysis, name: str, row: Mapping[str, Any]) -> str:
     return "" if is_absent(low) or cell(name, low) == cell(name, high) else interval(name, low, high)
 
 
-def text_column(analysis: Analysis, name: str) -> Column:
-    return Column(analysis.words(f"column_{name}"), lambda row: Cell(_or_absent(row.get(name))))
+def text_column(analysis: Analysis, name: str) -> PageColumn:
+    return PageColumn(analysis.words(f"column_{name}"), lambda row: Cell(_or_absent(row.get(name))))
 
 
-def _time_to(analysis: Analysis, target: str) -> Column:
+def _time_to(analysis: Analysis, target: str) -> PageColumn:
     words = analysis.words
 
     def fill(row: Mapping[str, Any]) -> Cell:
@@ -431,10 +433,10 @@ def _time_to(analysis: Analysis, target: str) -> Column:
         bounds = _detail(analysis, f"time_to_{target}_s", row)
         return Cell(cell("s", value), some or bounds, sort=_number(value))
 
-    return Column(words("column_time_to", target=_percent(target)), fill, unit="s", css="number")
+    return PageColumn(words("column_time_to", target=_percent(target)), fill, unit="s", css="number")
 
 
-def _time_to_highest(analysis: Analysis) -> Column:
+def _time_to_highest(analysis: Analysis) -> PageColumn:
     """Of each case the highest of the accuracies that any subject reached, and when each of them did."""
     highest: dict[tuple[Any, ...], str] = {}
     for row in _summary(analysis):
@@ -452,7 +454,7 @@ def _time_to_highest(analysis: Analysis) -> Column:
             else replace(made, detail="; ".join(filter(None, (_percent(target), made.detail))))
         )
 
-    return Column(analysis.words("column_time_to_highest"), fill, unit="s", css="number")
+    return PageColumn(analysis.words("column_time_to_highest"), fill, unit="s", css="number")
 
 
 def _percent(target: str) -> str:

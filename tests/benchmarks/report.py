@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from backends.contract import MANNERS
+from backends.registry import MANNERS
 from harness.measuring.machine import machine
 from results.statistics import Estimate, estimate, ratio
 from tests.benchmarks.pages import replace_between

@@ -18,7 +18,7 @@ from harness.datasets import load_dataset
 from harness.planning.study import Study, plans_of
 from harness.racing.plans import arrays
 from harness.racing.race import DISTURBED_SHARE, TURN_S, taken_by_others
-from harness.racing.workers import Stopped, opened
+from harness.racing.workers import StoppedWorker, opened
 from results.statistics import Ratio, ratio
 
 BLOCKS = 10
@@ -26,7 +26,7 @@ TURNS = 12
 ATTEMPTS = 120
 
 
-def rate(worker: Stopped) -> float:
+def rate(worker: StoppedWorker) -> float:
     """The median of its next quiet turns, in samples/s."""
     rates = []
     for _ in range(ATTEMPTS):

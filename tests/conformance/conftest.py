@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_limits
 
-from backends.contract import MANNERS, Manner
-from backends.registry import find, frameworks
+from backends.registry import MANNERS, Manner, find, frameworks
 from harness.conformance.judge import Candidate
 from harness.conformance.running import Workplace
 from harness.conformance.suite import FULL, QUICK, Check, Suite

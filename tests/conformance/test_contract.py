@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from backends.contract import Manner, SessionSpec
+from backends.contract import SessionSpec
 from backends.numpy.session import NumpySession
+from backends.registry import Manner
 from harness.conformance import running
 from harness.conformance.contract import BFLOAT16, FEATURES, FEW_SCRIPTS, IMAGES, judge_script, judge_scripts
 from harness.conformance.judge import Candidate, Tally

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.contract import Manner
+from backends.registry import Manner
 from harness.conformance.outcome import BackendReport, CheckOutcome
 from harness.conformance.standing import remember, standings
 from results.record import Row

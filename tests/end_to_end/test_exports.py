@@ -11,7 +11,7 @@ import pytest
 
 from backends.contract import SessionSpec
 from backends.registry import BACKENDS
-from harness.export.forms import TOLERANCE, Form, difference, forms
+from harness.export.forms import TOLERANCE, ExportForm, difference, forms
 from harness.processes.launcher import WorkerProcess
 from harness.processes.remote import RemoteWorker, open_worker
 from specs.architecture import Architecture
@@ -36,7 +36,7 @@ def workers(
     request: pytest.FixtureRequest, backend_python: Callable[[str], Path]
 ) -> Iterator[tuple[RemoteWorker, RemoteWorker]]:
     """A worker that writes and one that runs; the second never sees the networks."""
-    form: Form = forms()[request.param]
+    form: ExportForm = forms()[request.param]
     python = backend_python(form.runner.name)
     with ExitStack() as stack:
         writer = stack.enter_context(open_worker(form.runner.name, python=python, tuning="default"))

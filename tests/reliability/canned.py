@@ -14,7 +14,7 @@ import numpy as np
 
 from backends.contract import Description
 from harness.worker.protocol import Channel
-from harness.worker.reports import Disturbance, EpochReport, Figures, Loaded, Span
+from harness.worker.reports import Disturbance, EpochReport, Figures, Loaded, TimedSpan
 from specs.codec import to_plain
 
 SCRIPT = """#!/bin/sh
@@ -41,7 +41,7 @@ def canned_worker(folder: Path, *, samples: int = 20, test_samples: int = 20, cl
         train_seconds=0.01,
         eval_seconds=0.001,
         samples_per_second=samples / 0.01,
-        spans=(Span(steps=3, samples=samples, seconds=0.01),),
+        spans=(TimedSpan(steps=3, samples=samples, seconds=0.01),),
     )
     framework = Description(framework_version="1.0", devices=("cpu",), precisions=("float32",))
     load = to_plain(Loaded(framework=framework, python="3", import_s=0.1))

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from backends.contract import Manner
+from backends.registry import Manner
 from specs.program import CODE
 
 ROOMS = ("specs", "harness", "results")

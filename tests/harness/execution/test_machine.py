@@ -15,7 +15,7 @@ import pytest
 from backends.registry import BACKENDS, Registration
 from harness.execution import machine as machine_module
 from harness.execution.identity import code_sha256
-from harness.execution.machine import Machine
+from harness.execution.machine import OrderHandler
 from harness.execution.orders import Answer, Failed, Order, Survey, Surveyed, order_bytes, read_answer
 from harness.measuring.machine import available_cpus
 from harness.worker.protocol import Channel, ChannelClosed
@@ -53,7 +53,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 
 def surveyed(survey: Survey, said: list[tuple[str, str]]) -> Surveyed:
-    answer = Machine(lambda doing, note: said.append((doing, note))).carry_out(survey, None)
+    answer = OrderHandler(lambda doing, note: said.append((doing, note))).carry_out(survey, None)
     assert isinstance(answer, Surveyed)
     return answer
 
@@ -83,10 +83,10 @@ def test_who_would_compute_something_else_takes_no_part(said: list[tuple[str, st
 
 
 def test_what_the_operating_system_refuses_is_told_and_the_machine_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Machine, order: Order, blob: bytes | None) -> Answer:
+    def full(self: OrderHandler, order: Order, blob: bytes | None) -> Answer:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Machine, "carry_out", full)
+    monkeypatch.setattr(OrderHandler, "carry_out", full)
     (order_read, order_write), (answer_read, answer_write) = os.pipe(), os.pipe()
     thread = threading.Thread(target=lambda: served(Channel(order_read, answer_write)))
     thread.start()

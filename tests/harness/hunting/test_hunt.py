@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backends.contract import Arrays, Manner, SessionSpec
+from backends.contract import Arrays, SessionSpec
 from backends.numpy.session import NumpySession
+from backends.registry import Manner
 from harness.conformance.judge import Open
 from harness.conformance.special_values import DIFFERENCES
 from harness.hunting import hunt as hunting
 from harness.hunting import judging
 from harness.hunting.drawing import drawn_trial
 from harness.hunting.hunt import TrialRecord, hunt, records
-from harness.hunting.judging import Disagreement, Verdict, judge_trial
+from harness.hunting.judging import Disagreement, Judgement, judge_trial
 from harness.hunting.known import known
 from harness.hunting.shrinking import shrunk, simpler_trials
 from harness.hunting.summary import summaries
@@ -222,7 +223,7 @@ def test_what_one_manner_alone_is_known_for_is_known_of_it(tmp_path: Path) -> No
         if trial.values == "nan" and "relu" in {node.layer.kind for node in infer(trial.architecture)}
     )
     hidden = Disagreement(fault="special value", precision="float32", text="logits", quantity="logits")
-    verdict = Verdict(status="disagrees", disagreement=hidden)
+    verdict = Judgement(status="disagrees", disagreement=hidden)
     for tuning, name in (("expert", "relu hides NaN"), ("recommended", "")):
         with (
             mock.patch.object(hunting, "judge_trial", lambda trial, session: verdict),

@@ -9,11 +9,10 @@ from typing import get_args
 import pytest
 
 from backends.allocator import KEEP_FREED_MEMORY
-from backends.contract import MANNERS
-from backends.registry import BACKENDS, find
+from backends.registry import BACKENDS, MANNERS, Manner, find
 from harness.planning.manners import manner, manners
 from harness.planning.study import Study, plans_of
-from results.record import Manner, Record, Tuning
+from results.record import Record, Tuning
 from specs.errors import RequestError
 from tests.fakes import FakeBackend, registered
 from tests.harness.cli.commands import ROOT, harness

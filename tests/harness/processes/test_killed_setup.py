@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.processes.managed import Environment, Interrupted
+from harness.processes.managed import Environment, SetupInterrupted
 from tests.harness.processes.test_environments import Pinned
 
 ROOT = Path(__file__).parents[3]
@@ -102,7 +102,7 @@ def test_told_to_stop(pins: Path) -> None:
     def ensure() -> None:
         try:
             made.ensure(lambda line: None)
-        except Interrupted as error:
+        except SetupInterrupted as error:
             outcome.append(error)
 
     thread = threading.Thread(target=ensure)

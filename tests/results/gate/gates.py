@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.racing.race import Rules
-from results.gate.checks import Check, Limits, Status
+from results.gate.checks import GateCheck, Limits, Status
 from results.gate.outcome import CaseOutcome, Gate, LayerCost, Layers, Side
 from results.race import Race
 from results.record import Memory, Proof, Record, RunError
@@ -49,7 +49,7 @@ def race(*openings: list[float], **changes: Any) -> Race:
     return made.model_copy(update={"racers": racers, "openings": tuple(begins) or (0,), **changes})
 
 
-def gate(*checks: Check, layers: Layers | None = None, model: str = "lenet5", **changes: Any) -> Gate:
+def gate(*checks: GateCheck, layers: Layers | None = None, model: str = "lenet5", **changes: Any) -> Gate:
     """A gate of one case with these checks."""
     case = CaseOutcome(model=model, dataset="digits", checks=checks, layers=layers, more_s=90.0, budget_s=240.0)
     told = {
@@ -63,23 +63,23 @@ def gate(*checks: Check, layers: Layers | None = None, model: str = "lenet5", **
     return Gate(**{**told, **changes})
 
 
-SLOWER = Check(
+SLOWER = GateCheck(
     figure="training time", status=Status.REGRESSED, unit="%", value=20.0, low=17.0, high=23.0, limit=5.0,
     measure="samples/s", base=1200.0, candidate=1000.0, n=5, of="openings",
 )  # fmt: skip
-OPEN = Check(
+OPEN = GateCheck(
     figure="training time", status=Status.UNDECIDED, unit="%", value=4.0, low=1.0, high=7.0, limit=5.0,
     measure="samples/s", base=1040.0, candidate=1000.0, n=10, of="openings", wanted=20,
 )  # fmt: skip
-LESS_MEMORY = Check(
+LESS_MEMORY = GateCheck(
     figure="peak memory", status=Status.PASSED, unit="%", value=-3.0, low=-3.5, high=-2.5, limit=10.0,
     measure="MiB", base=300.0, candidate=291.0, n=3, of="seeds",
 )  # fmt: skip
-ACCURATE = Check(
+ACCURATE = GateCheck(
     figure="accuracy", status=Status.PASSED, unit="points", value=0.1, low=-0.1, high=0.3, limit=0.5,
     measure="%", base=90.0, candidate=89.9, n=3, of="seeds",
 )  # fmt: skip
-UNPROVED = Check(figure="sameness", status=Status.NOT_JUDGED, reason="there is no proof")
+UNPROVED = GateCheck(figure="sameness", status=Status.NOT_JUDGED, reason="there is no proof")
 LAYERS = Layers(
     costs=(
         LayerCost(name="conv2d_1", base_ms=1.0, candidate_ms=2.0, slower=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from results.gate.checks import (
-    Check,
+    GateCheck,
     Status,
     accuracy_check,
     judged,
@@ -125,4 +125,4 @@ def test_a_candidate_that_does_not_train_is_a_regression_where_the_base_does() -
     assert (check.status, check.reason) == (REGRESSED, "candidate, seed 1: failed: no such kernel")
     check = runs_check([failed()], [row()])
     assert (check.status, check.reason) == (UNDECIDED, "base, seed 0: failed: no such kernel")
-    assert longer(Check(figure="runs", status=UNDECIDED)) == ""
+    assert longer(GateCheck(figure="runs", status=UNDECIDED)) == ""

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from results.gate.benchmark import benchmark
-from results.gate.checks import Check, Status
+from results.gate.checks import GateCheck, Status
 from results.gate.junit import junit
 from results.gate.markdown import markdown
 from results.gate.outcome import EXIT_STATUS
@@ -24,7 +24,7 @@ WHOLE = gate(ACCURATE, LESS_MEMORY, UNPROVED, SLOWER, layers=LAYERS)
     [((ACCURATE, UNPROVED), 0), ((ACCURATE, OPEN), 3), ((OPEN, SLOWER), 1), ((SLOWER, ACCURATE), 1)],
 )
 def test_one_regression_is_a_regression_and_else_one_open_figure_is_undecided(
-    checks: tuple[Check, ...], status: int
+    checks: tuple[GateCheck, ...], status: int
 ) -> None:
     assert EXIT_STATUS[gate(*checks).verdict] == status
 
