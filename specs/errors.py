@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 
 class RequestError(ValueError):
@@ -20,6 +21,14 @@ class FieldError(RequestError):
     def __init__(self, field: str, reason: str, *, joint: str = " ") -> None:
         super().__init__(f"{field}{joint}{reason}")
         self.field = field
+
+
+class FileError(RequestError):
+    """A file cannot be used; the message is ``file`` and ``reason``."""
+
+    def __init__(self, file: Path | str, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.reason = reason
 
 
 def unknown(

@@ -13,7 +13,7 @@ import requests
 from filelock import FileLock
 from tqdm import tqdm
 
-from specs.errors import RequestError
+from specs.errors import FileError, RequestError
 
 MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -27,7 +27,7 @@ _MOST_BYTES = 640 << 20  # EMNIST is the largest, with 536 MB
 def download(
     target: Path, files: Mapping[str, str], check: Callable[[str, Path], None], *, mirrors: Sequence[str]
 ) -> None:
-    """Put ``files`` (part to file name) into ``target``, each only once ``check(part, path)`` has passed.
+    """Put ``files`` (part to file name) into ``target``, each only once ``check(part, path)`` has raised no FileError.
 
     ``mirrors`` are addresses to which a file's name is added, asked in this order.
 
@@ -55,8 +55,8 @@ def _fetch(target: Path, part: str, name: str, check: Callable[[str, Path], None
                 check(part, path)
             except _Failed as error:
                 failures.append(f"{host}: {error}")
-            except RequestError as error:
-                failures.append(f"{host}: {str(error).removeprefix(f'{path}: ')}")
+            except FileError as error:
+                failures.append(f"{host}: {error.reason}")
             else:
                 path.replace(target / name)
                 return

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from harness.datasets import cache
 from harness.datasets.dataset import Part
-from specs.errors import RequestError
+from specs.errors import FileError
 
 MOST_BYTES = 1 << 30  # of what is decoded in memory; a plain file of any size is only mapped
 _MOST_GZIP_RATIO = 1032  # deflate cannot do better
@@ -34,12 +34,12 @@ _ArrayForm = tuple[tuple[int, ...], np.dtype[Any]]
 
 
 def read_images(path: Path) -> Part:
-    """[N, H, W] or [N, C, H, W], as a rule uint8. Raises RequestError naming the file and what is wrong with it."""
+    """[N, H, W] or [N, C, H, W], as a rule uint8. Raises FileError naming the file and what is wrong with it."""
     return _read(path, (3, 4))
 
 
 def read_labels(path: Path) -> Part:
-    """[N], as a rule uint8. Raises RequestError naming the file and what is wrong with it."""
+    """[N], as a rule uint8. Raises FileError naming the file and what is wrong with it."""
     return _read(path, (1,))
 
 
@@ -49,7 +49,7 @@ def _read(path: Path, axes: tuple[int, ...]) -> Part:
             compressed = file.read(2) == b"\x1f\x8b"
         return Part(str(path), _decoded(path, axes) if compressed else _mapped(path, axes))
     except OSError as error:
-        raise RequestError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise FileError(path, f"cannot be read: {error.strerror or error}") from None
 
 
 def _mapped(path: Path, axes: tuple[int, ...]) -> NDArray[Any]:
@@ -71,7 +71,7 @@ def _decoded(path: Path, axes: tuple[int, ...]) -> NDArray[Any]:
     if kept.is_file():
         try:
             return _mapped(kept, axes)
-        except RequestError:  # damaged after it was written: decode again
+        except FileError:  # damaged after it was written: decode again
             kept.unlink(missing_ok=True)
     array = _gunzip(path, axes)
     if array.nbytes < _WORTH_KEEPING or not cache.write(kept, [header(array), array.data]):
@@ -85,12 +85,12 @@ def _gunzip(path: Path, axes: tuple[int, ...]) -> NDArray[Any]:
             shape, dtype = _form(path, file, axes)
             expected = math.prod(shape) * dtype.itemsize
             if expected > min(MOST_BYTES, path.stat().st_size * _MOST_GZIP_RATIO):
-                raise RequestError(f"{path}: the header asks for {expected:,} bytes, more than the file can hold")
+                raise FileError(path, f"the header asks for {expected:,} bytes, more than the file can hold")
             array = np.empty(shape, dtype)
             count = _fill(array.reshape(-1).view(np.uint8), file)
             trailing = file.read(1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise RequestError(f"{path}: truncated or corrupt gzip: {error}") from None
+        raise FileError(path, f"truncated or corrupt gzip: {error}") from None
     if count != expected or trailing:
         raise _wrong_size(path, shape, expected, None if trailing else count)
     return array
@@ -105,7 +105,7 @@ def _fill(flat: NDArray[np.uint8], file: gzip.GzipFile) -> int:
 
 
 def content_of(content: bytes, name: str) -> NDArray[Any]:
-    """The array of an IDX file that is in memory. Raises RequestError like the readers of files."""
+    """The array of an IDX file that is in memory. Raises FileError like the readers of files."""
     path, file = Path(name), io.BytesIO(content)
     shape, dtype = _form(path, file, (1, 3, 4))
     held, expected = len(content) - file.tell(), math.prod(shape) * dtype.itemsize
@@ -117,18 +117,18 @@ def content_of(content: bytes, name: str) -> NDArray[Any]:
 def _form(path: Path, file: BinaryIO | gzip.GzipFile, axes: tuple[int, ...]) -> _ArrayForm:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
-        raise RequestError(f"{path}: not an IDX file (starts with {magic.hex(' ') or 'nothing'})")
+        raise FileError(path, f"not an IDX file (starts with {magic.hex(' ') or 'nothing'})")
     if magic[2] not in _TYPES:
-        raise RequestError(f"{path}: element type 0x{magic[2]:02x}, which IDX does not have")
+        raise FileError(path, f"element type 0x{magic[2]:02x}, which IDX does not have")
     if magic[3] not in axes:
         expected = "labels have 1" if axes == (1,) else "images have 3 or 4"
-        raise RequestError(f"{path}: {magic[3]} axes, but {expected}")
+        raise FileError(path, f"{magic[3]} axes, but {expected}")
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
-        raise RequestError(f"{path}: truncated within its header")
+        raise FileError(path, "truncated within its header")
     shape = tuple(int.from_bytes(sizes[start : start + 4], "big") for start in range(0, len(sizes), 4))
     if 0 in shape:
-        raise RequestError(f"{path}: empty: the header announces {list(shape)}")
+        raise FileError(path, f"empty: the header announces {list(shape)}")
     return shape, np.dtype(_TYPES[magic[2]])
 
 
@@ -138,7 +138,7 @@ def header(array: NDArray[Any]) -> bytes:
     return bytes([0, 0, kind, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
 
 
-def _wrong_size(path: Path, shape: tuple[int, ...], expected: int, held: int | None) -> RequestError:
+def _wrong_size(path: Path, shape: tuple[int, ...], expected: int, held: int | None) -> FileError:
     if held is None or held > expected:
-        return RequestError(f"{path}: bytes follow after the {expected:,} that the header {list(shape)} announces")
-    return RequestError(f"{path}: truncated: the header {list(shape)} announces {expected:,} bytes, {held:,} follow")
+        return FileError(path, f"bytes follow after the {expected:,} that the header {list(shape)} announces")
+    return FileError(path, f"truncated: the header {list(shape)} announces {expected:,} bytes, {held:,} follow")

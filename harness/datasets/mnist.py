@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.datasets import cache, folder
 from harness.datasets.assembling import assemble
 from harness.datasets.dataset import Dataset, Part
-from specs.errors import RequestError
+from specs.errors import FileError, RequestError
 
 SHA256 = {
     "train_images": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -53,11 +53,12 @@ def _load(source: Path) -> Dataset:
 
 
 def check(name: str, part: Part) -> None:
-    """Raise RequestError unless the part holds exactly what MNIST's holds."""
+    """Raise FileError unless the part holds exactly what MNIST's holds."""
     if part.sha256 != SHA256[name]:
-        raise RequestError(
-            f"{part.where}: not MNIST's {name.replace('_', ' ')}: SHA-256 of the content is {part.sha256[:12]}..., "
-            f"expected {SHA256[name][:12]}... (for data of your own pass the folder as --dataset)"
+        raise FileError(
+            part.where,
+            f"not MNIST's {name.replace('_', ' ')}: SHA-256 of the content is {part.sha256[:12]}..., "
+            f"expected {SHA256[name][:12]}... (for data of your own pass the folder as --dataset)",
         )
 
 

@@ -23,7 +23,7 @@ from harness.datasets import cache, folder
 from harness.datasets.assembling import assemble
 from harness.datasets.dataset import Dataset, Part
 from harness.datasets.idx import content_of
-from specs.errors import RequestError
+from specs.errors import FileError, RequestError
 from specs.form import MNIST, Form
 
 DATA_DIR_VARIABLE = "HARNESS_DATA_DIR"
@@ -105,9 +105,10 @@ def _check(published: Published, file: str, path: Path) -> None:
     with path.open("rb") as opened:
         found = hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if found != published.files[file]:
-        raise RequestError(
-            f"{path}: not {published.title}'s {file}: its MD5 is {found[:12]}..., "
-            f"the published one {published.files[file][:12]}..."
+        raise FileError(
+            path,
+            f"not {published.title}'s {file}: its MD5 is {found[:12]}..., "
+            f"the published one {published.files[file][:12]}...",
         )
 
 

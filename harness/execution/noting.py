@@ -13,7 +13,7 @@ from results.race import Race
 NOTE_EVERY_S = 1.0
 
 Tell = Callable[[str, str], None]
-"""What is being done, and how far it is."""
+"""Called with what is being done, a run or a race by its name, and with how far it is."""
 
 
 class UnitNotes:

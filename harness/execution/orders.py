@@ -201,7 +201,7 @@ class _Answer:
 
 
 def order_bytes(order: Order) -> bytes:
-    """As it travels."""
+    """An order as JSON in UTF-8, for the wire."""
     return json.dumps({"order": to_plain(order)}).encode()
 
 
@@ -211,7 +211,7 @@ def read_order(data: bytes) -> Order:
 
 
 def answer_bytes(answer: Answer) -> bytes:
-    """As it travels."""
+    """An answer as JSON in UTF-8, for the wire."""
     return json.dumps({"answer": to_plain(answer)}).encode()
 
 

@@ -21,7 +21,7 @@ from specs.errors import RequestError
 MOST_BYTES = 64 * 2**20
 MOST_PIXELS = 50_000_000
 MOST_IMAGES = 1_000
-"""Of one file, and of one request."""
+"""How many images one file may hold, and how many are predicted at once."""
 
 _BITS = (8, 10, 12, 14, 16)  # what cameras have; they leave the upper bits of a file of 16 empty
 _NPY = b"\x93NUMPY"

@@ -1,4 +1,8 @@
-"""Proofs in the user's cache, by the content of all that they depend on: nothing else lets one be used again."""
+"""Proofs kept in the user's cache.
+
+A file's name is the hash of all that the proof depends on: case, packages, machine and code. Where any of it has
+changed, no file is found and the proof is made anew.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,10 @@ print(sys.version, *sorted(name for place in places for name in os.listdir(place
 
 
 def remembered(plan: RunPlan, python: Path, prove: Callable[[], Proof]) -> Proof:
-    """The proof of a plan's case that was made before, else a new one. What a worker's death broke is not kept."""
+    """The proof of a plan's case from the cache, or a new one by ``prove``.
+
+    A new one is kept if it measured an error or the case is unsupported, and not where a worker died over it.
+    """
     packages = _packages(python)
     if not packages:  # its proof says what is wrong with it
         return prove()
@@ -59,7 +66,7 @@ def _file(plan: RunPlan, packages: list[str]) -> Path:
 
 
 def _machine(device: str) -> list[str | None]:
-    """By what libraries choose their kernels, and which libraries: a cache may be shared by machines."""
+    """What decides which kernels run: instruction sets, library path, accelerators. Machines may share one cache."""
     accelerator = [] if device == "cpu" else [gpus(), os.environ.get("CUDA_VISIBLE_DEVICES")]
     return [instruction_sets(), os.environ.get("LD_LIBRARY_PATH"), *accelerator]
 
@@ -78,7 +85,7 @@ def _packages(python: Path) -> list[str]:
 
 @cache
 def _code() -> str:
-    """A digest of all that computes or judges."""
+    """The SHA-256 of all source files that compute or judge."""
     digest = hashlib.sha256()
     for room in ("specs", "backends", "harness/conformance", "harness/proving", "harness/worker"):
         for source in sorted((CODE / room).rglob("*.py")):

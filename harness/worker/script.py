@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """What each call gave by name, as it was when it was given; and which arrays changed that should not have."""
+    """The arrays that each call returned, by name, copied at once; and those that changed later and should not have."""
 
     results: tuple[Arrays, ...]
     changed: tuple[str, ...]
@@ -73,7 +73,7 @@ class _Player:
         self._changed: list[str] = []
 
     def call(self, title: str, call: Call) -> None:
-        """Carry one call out."""
+        """Make one call, keep a copy of its result, and overwrite the arrays it was given."""
         if call.method == OPENS:
             self._sessions[call.session] = self._stack.enter_context(closing(self._open()))
             result = None
@@ -95,7 +95,7 @@ class _Player:
         self._kept.append((f"{title} gave", arrays, self._copies[-1]))
 
     def played(self) -> Played:
-        """What came of all calls."""
+        """The results of all calls. Arrays that were handed out or kept are compared now with the copies made then."""
         late = [name for title, held, copies in self._kept for name in _differing(title, held, copies)]
         return Played(results=tuple(self._copies), changed=(*self._changed, *late))
 
