@@ -108,8 +108,9 @@ def test_another_file_is_refused(served, own_cache: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(RequestError, match="its MD5 is"):
         load_dataset(name, root.parent)
-    with pytest.raises(RequestError, match=r"could not be downloaded .*no connection.*its MD5 is"):
+    with pytest.raises(RequestError, match=r"could not be downloaded .*no connection.*its MD5 is") as failure:
         load_dataset(name)
+    assert ".incoming-" not in str(failure.value), "named a file that is gone"
 
 
 def test_letters_are_turned_upright_and_count_from_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
