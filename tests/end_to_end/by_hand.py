@@ -284,6 +284,10 @@ def rate(given: Any, base: float, t: int, steps: int, epochs: int) -> float:
 def losses(task: dict[str, Any], data: Any) -> list[float]:
     recipe, size, epochs = task["recipe"], task["recipe"]["batch_size"], task["recipe"]["epochs"]
     images, labels = pixels(data["images"], recipe.get("preprocessing", {})), torch.tensor(data["labels"])
+    samples = len(images)
+    held_out = np.random.default_rng(4).permutation(samples)[: round(recipe.get("validation", 0) * samples)]
+    trained = np.setdiff1d(np.arange(samples), held_out)
+    images, labels = images[trained], labels[trained]
     masks = {name: data[name] for name in data if name not in ("images", "labels")}
     network, optimizer = Network(task, task["seed"]), Optimizer(recipe["optimizer"])
     steps, t, found = -(-len(images) // size), 0, []

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from backends.numpy.session import NumpySession
 from harness.conformance.case import cast, draw_masks
 from harness.conformance.trajectories import trajectory_spec
-from harness.inputs.prepare import run_inputs
+from harness.inputs.prepare import divided, run_inputs
 from harness.worker.batches import Batches
 from specs import recipe as recipe_module
 from specs.document import read_document
@@ -37,6 +37,7 @@ OTHERS = {
     """,
     "sgd": """
         optimizer: {sgd: {momentum: 0.9, nesterov: true, weight_decay: 0.01}}
+        validation: 0.2
         learning_rate_schedule: {step: {every_epochs: 1, gamma: 0.5, warmup_epochs: 1.5}}
         initializer: {weights: lecun_uniform, biases: lecun_normal}
     """,
@@ -67,12 +68,14 @@ def by_numpy(file: Path, images: NDArray[np.uint8], labels: NDArray[np.int64], m
     recipe = replace(load_recipe(str(file)), epochs=EPOCHS, batch_size=BATCH)
     architecture = load_architecture(model_of(file))
     session = NumpySession(trajectory_spec(architecture, recipe, "float64"))
-    session.set_training_data(recipe.preprocessing.apply(images).astype(np.float64), labels)
-    inputs = run_inputs(architecture, recipe, seed=SEED, samples=SAMPLES)
+    trained, held_out = divided(SAMPLES, recipe.validation)
+    session.set_training_data(recipe.preprocessing.apply(images[trained]).astype(np.float64), labels[trained])
+    samples = SAMPLES - len(held_out)
+    inputs = run_inputs(architecture, recipe, seed=SEED, samples=samples)
     session.load_parameters(cast(inputs.weights, np.dtype(np.float64)))
     found: list[float] = []
     for epoch in inputs.order:
-        for start in range(0, SAMPLES, BATCH):
+        for start in range(0, samples, BATCH):
             batch, step = epoch[start : start + BATCH].astype(np.int64), len(found)
             given = {layer: mask[step : step + 1, : len(batch)] for layer, mask in masks.items()}
             found += session.train_steps(
