@@ -80,7 +80,7 @@ MANY_SCRIPTS = Scripts(
     writes=("save", "export"),
     images=DrawnSizes(samples=(40, 23), batches=(16, 6, 1), steps=(1, 2, 5), images=(1, 999, 1001, 300)),
     features=DrawnSizes(
-        samples=(40, 40, 23), batches=(8, 3, 1, 64), steps=(1, 8, 3, 35), images=(7, 1, 999, 1000, 1001, 2500)
+        samples=(40, 40, 23), batches=(8, 3, 1, 64), steps=(1, 8, 3, 35, 64), images=(7, 1, 999, 1000, 1001, 2500)
     ),
     precisions=("float32", "float64", "bfloat16"),
     threads=(1, 2),
