@@ -9,7 +9,6 @@ import signal
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,27 +68,20 @@ def hold(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("hold") / "hold"
 
 
-@contextmanager
-def two_machines(intervals: Path, hold: Path, folders: pytest.TempPathFactory) -> Iterator[Any]:
-    """A client of two machines, whose caches are their own."""
+@pytest.fixture(scope="module")
+def client(intervals: Path, hold: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Two machines, whose caches are their own; every test leaves both there."""
     behaviour = {"step_s": STEP_S, "intervals_to": str(intervals), "held_by": str(hold)}
-    caches = [str(folders.mktemp(f"cache-{number}")) for number in range(2)]
+    caches = [str(tmp_path_factory.mktemp(f"cache-{number}")) for number in range(2)]
     with small_cluster(*(machine(behaviour, XDG_CACHE_HOME=cache) for cache in caches)) as found:
         yield found
 
 
-@pytest.fixture(scope="module")
-def client(intervals: Path, hold: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Machines that every test leaves as they were."""
-    with two_machines(intervals, hold, tmp_path_factory) as found:
-        yield found
-
-
 @pytest.fixture
-def mortal(intervals: Path, hold: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Machines one of which will be killed; it may come back or not."""
-    with two_machines(intervals, hold, tmp_path_factory) as found:
-        yield found
+def mortal(client: Any) -> Iterator[Any]:
+    """The same, one of which will be killed; it is there again before another test begins."""
+    yield client
+    wait_for(lambda: len(workers_of(client)) == 2, 60)
 
 
 @pytest.fixture(autouse=True)
