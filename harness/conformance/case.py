@@ -36,8 +36,8 @@ class ConformanceCase(Protocol):
         """Drive a fresh session; arrays are handed to it in ``dtype``."""
 
     @property
-    def yardstick(self) -> ConformanceCase:
-        """The case on which NumPy's float32 shows what error is float32's own: as a rule this one."""
+    def yardsticks(self) -> tuple[ConformanceCase, ...]:
+        """The cases whose largest error in NumPy's float32 is taken for float32's own: as a rule this one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,9 +67,9 @@ class NetworkCase:
         )
 
     @property
-    def yardstick(self) -> ConformanceCase:
+    def yardsticks(self) -> tuple[ConformanceCase, ...]:
         """This case."""
-        return self
+        return (self,)
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
         """Quantities: round trip, logits, loss, gradients, step, and running statistics where there are any.

@@ -107,9 +107,9 @@ class OptimizerCase:
         )
 
     @property
-    def yardstick(self) -> ConformanceCase:
+    def yardsticks(self) -> tuple[ConformanceCase, ...]:
         """This case."""
-        return self
+        return (self,)
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
         """Quantities: the case's own (parameters after the steps), losses, step count, state, resumed.

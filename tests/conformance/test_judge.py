@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from harness.conformance.norms import relative_errors
 from harness.conformance.outcome import CheckOutcome
 from harness.conformance.reference import Reference
 from harness.conformance.runs import equivalent
-from harness.conformance.trajectories import on_dataset
+from harness.conformance.trajectories import TrajectoryCase, on_dataset, on_random_data
 from harness.datasets import load_dataset
 from specs.layers import Linear, Softmax
 from specs.loading import default_recipe, load_architecture
@@ -141,10 +143,22 @@ def test_equivalence_is_the_far_end_of_the_interval() -> None:
     assert not noisy.passed
 
 
+def test_of_several_yardsticks_the_worst_counts() -> None:
+    case = on_random_data(load_architecture("cnn"), default_recipe("cnn"), steps=4, name="few")
+    rough = tuple(replace(case, name=f"rough {share}", roughness=share) for share in (1e-4, 1e-2, 1e-3))
+    reference = Reference()
+    allowed = []
+    for yardsticks in (rough[:1], rough):
+        with patch.object(TrajectoryCase, "yardsticks", yardsticks):
+            off = {**reference.observe(case), "losses": {"step 1": np.float32(9)}}
+            allowed.append(compare(case, off, reference, "float32")["losses"].limit)
+    assert allowed[1] > 10 * allowed[0]
+
+
 def test_ties_excuse_no_more_than_breaking_them_does() -> None:
     case = on_dataset(load_architecture("lenet5"), default_recipe("lenet5"), load_dataset("digits", None))
     reference = Reference()
-    broken = observe(case.yardstick, NumpySession, "float32")
+    broken = observe(*case.yardsticks, NumpySession, "float32")
     judged = compare(case, broken, reference, "float32")["losses near kinks"]
     assert judged.passed
     assert judged.float32_limited
