@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
@@ -58,8 +59,8 @@ def _told(answer: dict[str, Any] | Exception) -> dict[str, Any]:
 
 
 def _reason(error: BaseException) -> str:
-    """What was at the bottom of it, in one line."""
-    while error.__cause__ is not None:
+    """What was at the bottom of it, in one line: a try that was cut off by the time limit says nothing itself."""
+    while error.__cause__ is not None and not isinstance(error.__cause__, asyncio.CancelledError):
         error = error.__cause__
     said = " ".join(str(error).split()) or type(error).__name__
     return re.sub("^in <.*>: ", "", said)  # the object of Dask's that met it
