@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -22,8 +23,11 @@ def pytest_configure() -> None:
     """Tests that share the machine have a processor each, and the runs that they start one thread.
 
     Two runs that both use all processors wait for each other at every barrier of their threads, ten times as long as
-    they compute.
+    they compute. Started in the background, as by ``nohup make test &``, they would ignore an interrupt, and so would
+    whatever they start and interrupt.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         processors = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
