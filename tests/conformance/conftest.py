@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
         if {"used", "check"} <= params.keys() and _left_out(params["used"], params["check"]):
-            reason = f"the same layers in another manner: with --backend {params['used'][0]}, or make test-full"
+            reason = f"much the same in another manner: with --backend {params['used'][0]}, or make test-full"
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
@@ -61,10 +61,12 @@ OWN_LAYERS = {("jax", "expert"): {"max_pool2d"}, ("mindspore", "expert"): {"max_
 
 
 def _left_out(used: tuple[str, Manner], check: Check) -> bool:
-    """What a quick run leaves to ``--scope full``: layers that are the same in another manner, and compilations."""
+    """What a quick run leaves to ``--scope full``: what is the same in another manner, and compilations."""
     backend, manner = used
     if check.level == "layers":
         return manner == "default" or check.name not in OWN_LAYERS.get(used, {check.name})
+    if check.level == "runs":
+        return manner != "recommended"
     if backend == "jax":
         return manner != "recommended" or check.level == "networks"
     return check.level == "networks" and (manner == "default") != (backend == "mindspore")

@@ -53,7 +53,9 @@ def test_a_resumed_run_sees_the_images_that_an_uninterrupted_one_sees(tmp_path: 
     assert [epoch.test_loss for epoch in resumed.epochs] == [epoch.test_loss for epoch in ended.epochs[2:]]
 
 
-@pytest.mark.parametrize("backend", FRAMEWORKS)
+@pytest.mark.parametrize(
+    "backend", ["torch", *(pytest.param(b, marks=pytest.mark.long) for b in FRAMEWORKS if b != "torch")]
+)
 def test_losses_are_numpys_in_every_epoch(backend: str, record: Callable[[str], Record]) -> None:
     """Twelve steps over four epochs: a backend that kept the first epoch's images would part with the second."""
     ours, reference = record(backend), record("numpy")

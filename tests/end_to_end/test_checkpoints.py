@@ -97,17 +97,19 @@ class Place:
         return logits_of(session.predict, TEST_IMAGES, checkpoint.recipe.preprocessing)
 
 
+LONG = pytest.mark.long
 SOON = ("lenet5", "resnet20", "gru_rows", "vit_tiny")
 """Networks of every kind of layer; the others come with ``make test-full``."""
 CASES = [
     *((REFERENCE, name, model) for name in frameworks() for model in SOON),
     *(
-        pytest.param(REFERENCE, name, model, marks=pytest.mark.long)
+        pytest.param(REFERENCE, name, model, marks=LONG)
         for name in frameworks()
         for model in architecture_names()
         if model not in SOON
     ),
-    *((name, REFERENCE, model) for name in frameworks() for model in ("lenet5", "mobilenet_mini")),
+    *((name, REFERENCE, "lenet5") for name in frameworks()),
+    *(pytest.param(name, REFERENCE, "mobilenet_mini", marks=LONG) for name in frameworks()),
     *((*pair, "lenet5") for pair in zip(frameworks(), (*frameworks()[1:], frameworks()[0]), strict=True)),
 ]
 """Who trains a checkpoint, who loads it, and of what: all loads are held against the reference, and some in a ring."""
@@ -154,7 +156,7 @@ READERS = {
 KEPT_TOO = {("paddle", "gru_rows"): 2 * 128 + (28 + 128 + 2) * 3 * 128}
 
 
-@pytest.mark.parametrize("model", ["lenet5", "gru_rows", "vit_tiny"])
+@pytest.mark.parametrize("model", ["lenet5", *(pytest.param(name, marks=LONG) for name in ("gru_rows", "vit_tiny"))])
 @pytest.mark.parametrize("backend", READERS)
 def test_the_framework_reads_its_own_files(
     backend: str, model: str, place: Place, backend_python: Callable[[str], Path]
@@ -177,7 +179,7 @@ def test_the_framework_reads_its_own_files(
 
 @pytest.mark.parametrize(
     "backend",
-    [name if name in (REFERENCE, "torch") else pytest.param(name, marks=pytest.mark.long) for name in BACKENDS],
+    [name if name in (REFERENCE, "torch") else pytest.param(name, marks=LONG) for name in BACKENDS],
 )
 def test_a_resumed_run_has_the_losses_of_one_that_never_stopped(
     backend: str, tmp_path: Path, backend_python: Callable[[str], Path]
