@@ -25,7 +25,7 @@ setup: $(VENV)/ready
 
 demo: setup
 	$(BIN)/python -m harness compare --backends all --models lenet5,mlp \
-		--datasets digits --epochs 5 --repeats 1 --budget 30
+		--datasets digits --epochs 5 --repeats 1 --budget 45
 
 # First what can share the machine (tests/conftest.py says how); then what needs all of it: threads, true times.
 test: setup check
