@@ -76,6 +76,15 @@ def test_a_bench_goes_on_where_it_stopped(page: Path) -> None:
     assert not report.measured("torch", "lenet5", code="abc", threads=1)
 
 
+def test_the_page_shows_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The committed figures, written anew, leave the committed page as it is."""
+    shown = report.PAGE.read_text()
+    monkeypatch.setattr(report, "PAGE", tmp_path / "performance.md")
+    report.PAGE.write_text(shown)
+    report.write_page()
+    assert report.PAGE.read_text() == shown
+
+
 def test_figures_of_before_there_were_manners_are_not_shown(page: Path) -> None:
     old = {"backend": "torch", "model": "mlp", "seconds": {"adapter": [1.0]}, "threads": 2, "cpu": "any"}
     report.MEASURED.write_text(json.dumps({"cells": {"torch mlp": old}}))
