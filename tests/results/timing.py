@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 
 def costs_at_most(factor: float, action: Callable[[], object], yardstick: Callable[[], object]) -> None:
-    """``action`` takes at most ``factor`` times the CPU time of ``yardstick``, in the best of three pairs.
+    """``action`` takes at most ``factor`` times the CPU time of ``yardstick``, in the best of nine pairs.
 
-    Ratios of one and the same code were seen to differ by half on shared machines: factors leave room for that. They
-    guard against code that grows with the square of its input, not against a tenth; the seconds are for a bench.
+    Ratios of one and the same code were seen to differ by half on shared machines, several in a row: factors leave room
+    for that. They guard against code that grows with the square of its input, not against a tenth; the seconds are for
+    a bench.
     """
     ratios = []
-    for _ in range(3):
+    for _ in range(9):
         seconds = []
         for timed in (yardstick, action):
             started = time.process_time()
