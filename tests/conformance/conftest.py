@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
         if {"used", "check"} <= params.keys() and _left_out(params["used"], params["check"]):
-            reason = f"much the same in another manner: with --backend {params['used'][0]}, or make test-full"
+            reason = f"computed alike in another manner, or compiled for minutes: --backend {params['used'][0]} runs it"
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
