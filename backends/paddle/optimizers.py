@@ -67,9 +67,12 @@ def create(spec: Optimizer, parameters: list[Any] | None, dtype: str, decays: Ma
             return paddle.optimizer.Adagrad(rate, spec.epsilon, parameters, **common)
 
 
-def mark_exempt(parameter: Any, decays: Mapping[str, float]) -> None:
-    """Have Paddle's optimizers keep their coupled weight decay off a parameter that has none of its own."""
-    if not decays[parameter.name]:
+def mark_exempt(parameter: Any, spec: Optimizer, decays: Mapping[str, float]) -> None:
+    """Have Paddle's optimizers keep their coupled weight decay off a parameter that has none of its own.
+
+    Where nothing decays nothing is marked: Paddle would add 0 times the parameter to every gradient.
+    """
+    if spec.weight_decay and not decays[parameter.name]:
         parameter.regularizer = paddle.regularizer.L2Decay(0.0)
 
 

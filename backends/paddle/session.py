@@ -38,7 +38,7 @@ class PaddleSession(Session):
             self._decays = {own: spec.optimizer.weight_decay_of(name) for own, name in trained.items()}
             tensors = [entry.tensor for entry in self._parameters.values()]
             for tensor in tensors:
-                optimizers.mark_exempt(tensor, self._decays)
+                optimizers.mark_exempt(tensor, spec.optimizer, self._decays)
             self._optimizer = optimizers.create(spec.optimizer, tensors, spec.dtype.name, self._decays)
             self._state = optimizers.State(spec.optimizer, self._optimizer, self._parameters)
         paddle.seed(spec.seed)  # after the layers have drawn initial weights from the same generator

@@ -194,7 +194,7 @@ class ExpertSession(DynamicSession):
         """The logits, each parameter with its gradient by name, and the gradient of the images if they take one."""
         tensors = self._tensors()
         for name in self._parameters:
-            optimizers.mark_exempt(tensors[name], self._decays)
+            optimizers.mark_exempt(tensors[name], self._spec.optimizer, self._decays)
         logits = self._graph.write(images, tensors, factors, train=True)
         batch, classes = logits.shape
         losses = variable("losses", [batch, 1])
