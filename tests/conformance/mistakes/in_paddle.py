@@ -155,7 +155,7 @@ IN_PADDLE = (
     _Mistake(
         name="decay of weights alone that takes biases too",
         file="optimizers.py",
-        right="    if not decays[parameter.name]:\n",
+        right="    if spec.weight_decay and not decays[parameter.name]:\n",
         wrong="    if False:\n",
         level="optimizers",
         check="adam probe",
