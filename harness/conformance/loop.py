@@ -2,7 +2,7 @@
 
 The levels before it open a session, ask one thing and copy every array through a pipe. A run does more: it warms up and
 takes that back, hands over other images for every epoch, evaluates between epochs and trains on, in batches of two
-sizes, and is resumed. A mistake in what a session remembers shows here alone.
+sizes, and is resumed. What drops out is given. A mistake in what a session remembers shows here alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from backends.contract import Arrays, SessionSpec
 from backends.numpy.session import NumpySession
-from harness.conformance.case import Observation
+from harness.conformance.case import Masks, Observation, draw_masks
 from harness.conformance.judge import Candidate, Tally, measure
 from harness.conformance.outcome import CheckOutcome
 from harness.inputs.prepare import RunInputs, run_inputs
@@ -47,6 +47,7 @@ NETWORK = Architecture(
         L.BatchNorm2d(),
         L.GELU(),
         L.AvgPool2d(kernel_size=(2, 2)),
+        L.Dropout(p=0.3),
         L.Flatten(),
         L.Linear(out_features=5),
     ),
@@ -89,6 +90,11 @@ class LoopRuns:
         }
 
     @cached_property
+    def _masks(self) -> Masks:
+        """bool[EPOCHS, N, *output_shape] of the dropout layer, by the places in an epoch's order."""
+        return draw_masks(NETWORK, (EPOCHS, SAMPLES), np.random.default_rng(7))
+
+    @cached_property
     def _reference(self) -> Observation:
         """Step by step, from the documents of the recipe alone."""
         data, inputs = self._data, self._inputs
@@ -102,7 +108,10 @@ class LoopRuns:
             for start in range(0, SAMPLES, RECIPE.batch_size):
                 batch = inputs.order[epoch, start : start + RECIPE.batch_size].astype(np.int64)
                 rate = inputs.learning_rates[len(losses) : len(losses) + 1]
-                losses.extend(session.train_steps(batch[np.newaxis], rate))
+                masks = {
+                    name: mask[epoch, np.newaxis, start : start + len(batch)] for name, mask in self._masks.items()
+                }
+                losses.extend(session.train_steps(batch[np.newaxis], rate, dropout_masks=masks))
             logits = session.predict(data["test_images"].astype(np.float64))
             evaluated.append(loss_and_accuracy(logits, data["test_labels"])[0])
         return _observation(losses, evaluated, logits, session.parameters(), session.optimizer_state(), np.float64)
@@ -126,14 +135,19 @@ class LoopRuns:
             if isinstance(event, EpochReport) and event.test_loss is not None:
                 evaluated.append(event.test_loss)
 
-        self._inputs.write(job.inputs)
+        self._write_inputs(self._inputs, job.inputs)
         first, kept = candidate.train(job, hear)
         resumed = replace(job, inputs=folder / "resumed", start_epoch=RESUMED_AT, epochs=EPOCHS)
-        replace(self._inputs, weights=kept.parameters, optimizer_state=kept.optimizer_state).write(resumed.inputs)
+        kept_inputs = replace(self._inputs, weights=kept.parameters, optimizer_state=kept.optimizer_state)
+        self._write_inputs(kept_inputs, resumed.inputs)
         last, trained = candidate.train(resumed, hear)
         losses = [*first.losses, *last.losses]
         dtype = job.spec.dtype
         return _observation(losses, evaluated, last.logits, trained.parameters, trained.optimizer_state, dtype)
+
+    def _write_inputs(self, inputs: RunInputs, folder: Path) -> None:
+        inputs.write(folder)
+        np.savez(folder / "dropout_masks.npz", **self._masks)  # type: ignore[arg-type]
 
     def _write(self, folder: Path) -> None:
         for name, array in self._data.items():

@@ -130,8 +130,9 @@ class Epochs:
         steps, size = batches.shape
         first = epoch * self._inputs.batches.steps + begin // self._inputs.batches.size
         rates = self._inputs.learning_rates[first : first + steps]
+        masks = self._inputs.dropout_masks_of(epoch, begin, (steps, size))
         cpu, start = time.process_time(), self._clock()
-        losses = self._session.train_steps(batches, rates)
+        losses = self._session.train_steps(batches, rates, dropout_masks=masks)
         seconds = self._clock() - start
         self._cpu_s += time.process_time() - cpu
         self._wall_s += seconds

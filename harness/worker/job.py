@@ -28,6 +28,8 @@ class Load:
 class TrainingJob:
     """One training. ``data`` and ``inputs`` are folders written by ``harness.inputs.prepare``.
 
+    ``inputs`` may hold dropout_masks.npz besides: bool[epochs, N, *output_shape] by the name of each dropout layer, in
+    the order of an epoch's samples; else the framework draws its own.
     ``start_epoch`` above 0 continues a run: ``inputs`` then holds the weights and optimizer state to start from.
     ``augmented`` is the folder of ``harness.inputs.augmented_epochs`` whose images, once through ``preprocessing``,
     take the place of the training images epoch by epoch. With ``patience`` the training ends when the evaluated loss
@@ -85,11 +87,17 @@ class Inputs:
         self.batches = Batches(self.order.shape[1], job.batch_size)
         with np.load(job.inputs / "initial_weights.npz") as weights:
             self.initial_weights: Arrays = dict(weights)
-        state = job.inputs / "optimizer_state.npz"
-        self.optimizer_state: Arrays | None = None
-        if state.exists():
-            with np.load(state) as arrays:
-                self.optimizer_state = dict(arrays)
+        self.optimizer_state = _arrays(job.inputs / "optimizer_state.npz")
+        self._dropout_masks = _arrays(job.inputs / "dropout_masks.npz")
+
+    def dropout_masks_of(self, epoch: int, begin: int, shape: tuple[int, int]) -> Arrays | None:
+        """bool[K, batch, *output_shape] by layer, ``shape`` [K, batch]: from sample ``begin`` of an epoch on."""
+        if self._dropout_masks is None:
+            return None
+        end = begin + shape[0] * shape[1]
+        return {
+            name: mask[epoch, begin:end].reshape(*shape, *mask.shape[2:]) for name, mask in self._dropout_masks.items()
+        }
 
     @property
     def judged_by(self) -> Labelled:
@@ -102,6 +110,14 @@ class Inputs:
             return np.asarray(self.train_images, self.dtype)
         pixels = np.load(epoch_file(self.augmented, epoch), mmap_mode="r")
         return self._preprocessing.apply(pixels).astype(self.dtype, copy=False)
+
+
+def _arrays(file: Path) -> Arrays | None:
+    """What a file holds that need not be there."""
+    if not file.exists():
+        return None
+    with np.load(file) as arrays:
+        return dict(arrays)
 
 
 def _labelled(data: Path, part: str) -> Labelled:

@@ -115,7 +115,8 @@ class Training:
         parameters, state = self._session.parameters(), self._session.optimizer_state()
         start = self._clock()
         for batch in batches:
-            self._session.train_steps(batch, self._inputs.learning_rates[:1])
+            masks = self._inputs.dropout_masks_of(0, 0, (1, batch.size))
+            self._session.train_steps(batch, self._inputs.learning_rates[:1], dropout_masks=masks)
         self._session.compile(sizes[0], max(1, self._inputs.batches.full))
         seconds = self._clock() - start
         self._session.load_parameters(parameters)
