@@ -51,18 +51,22 @@ class Network:
             check_names(self._mask_shapes(len(images)), dropout_masks)
         outputs = {INPUT: images}
         for node, freed in zip(self.nodes, self._freed, strict=True):
-            inputs = [outputs[name] for name in node.inputs]
-            if isinstance(node.layer, Join):
-                step: Step = join(node.layer, inputs)
-            else:
-                names = (*node.parameters, *node.buffers)
-                parts = {name.removeprefix(f"{node.name}."): values[name] for name in names}
-                mask = dropout_masks.get(node.name) if training else None
-                step = forward(node.layer, inputs[0], parts, training=training, mask=mask)
+            names = (*node.parameters, *node.buffers)
+            parts = {name.removeprefix(f"{node.name}."): values[name] for name in names}
+            mask = dropout_masks.get(node.name) if training else None
+            step = self.step(node, [outputs[name] for name in node.inputs], parts, training=training, mask=mask)
             outputs[node.name] = step.output
             for name in freed:
                 del outputs[name]
             yield node, step
+
+    def step(
+        self, node: Node, inputs: Sequence[Array], parts: Arrays, *, training: bool, mask: NDArray[np.bool_] | None
+    ) -> Step:
+        """What one node computes of its inputs, with its own parameters and buffers by their last names."""
+        if isinstance(node.layer, Join):
+            return join(node.layer, inputs)
+        return forward(node.layer, inputs[0], parts, training=training, mask=mask)
 
     def gradients(self, steps: Sequence[tuple[Node, Step]], logits_gradient: Array, *, to_images: bool) -> Arrays:
         """The loss gradient of every parameter, in network order, and ``to_images`` that of the images under INPUT.

@@ -144,6 +144,9 @@ class NumpySession(Session):
     def _draw(self, batch: int) -> dict[str, NDArray[np.bool_]]:
         return self._network.draw_masks(self._generator, batch)
 
+    def _loss(self, logits: NDArray[Any], labels: NDArray[np.int64]) -> tuple[float, NDArray[Any]]:
+        return cross_entropy(logits, labels, self._spec.label_smoothing)
+
     def _backpropagate(
         self, images: NDArray[Any], labels: NDArray[np.int64], dropout_masks: Masks | None, *, to_images: bool
     ) -> tuple[float, Arrays]:
@@ -154,5 +157,5 @@ class NumpySession(Session):
         for node, step in steps:
             if isinstance(step, Computed):
                 self._values.update({f"{node.name}.{part}": value for part, value in step.buffers.items()})
-        loss, logits_gradient = cross_entropy(steps[-1][1].output, labels, self._spec.label_smoothing)
+        loss, logits_gradient = self._loss(steps[-1][1].output, labels)
         return loss, self._network.gradients(steps, logits_gradient, to_images=to_images)

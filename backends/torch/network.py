@@ -118,6 +118,19 @@ def _as_pad(around: Sides) -> tuple[int, int, int, int]:
     return (*columns, *rows)
 
 
+class BatchNorm2d(nn.BatchNorm2d):
+    """``nn.BatchNorm2d``, whose gradients are wrong for one image in another layout than the gradient of its output."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """float[n, C, H, W] to the same shape."""
+        if not self.training or len(input) > 1:
+            return super().forward(input)
+        output = super().forward(input.contiguous())
+        if output.requires_grad:
+            output.register_hook(Tensor.contiguous)
+        return output
+
+
 class LayerNorm(nn.LayerNorm):
     """``nn.LayerNorm``; of a single element, where its gradients are rounding, what the formula says."""
 
@@ -170,7 +183,7 @@ def _module(node: Node) -> nn.Module:
         case L.GlobalAvgPool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case L.BatchNorm2d() as layer:
-            return nn.BatchNorm2d(channels, eps=layer.epsilon, momentum=layer.momentum)
+            return BatchNorm2d(channels, eps=layer.epsilon, momentum=layer.momentum)
         case L.Dropout() as layer:
             return nn.Dropout(layer.p)
         case L.Flatten():

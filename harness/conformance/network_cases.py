@@ -54,6 +54,19 @@ def corner_cases() -> tuple[NetworkCase, ...]:
             batch=4,
         ),
         network_case(
+            "batch norm of one image whose pixels become tokens",
+            _network(
+                L.BatchNorm2d(),
+                L.ToTokens(),
+                L.LayerNorm(),
+                L.Linear(out_features=3),
+                L.MeanTokens(),
+                classes=3,
+                shape=(4, 5, 6),
+            ),
+            batch=1,
+        ),
+        network_case(
             "two max poolings with outputs of one shape",
             _network(
                 L.MaxPool2d(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)),

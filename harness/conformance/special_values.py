@@ -9,6 +9,7 @@ denormals that are 0 have still to be finite.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -38,9 +39,10 @@ HUGE, DENORMAL = 1e30, 1e-39
 class Difference:
     """What some backends do otherwise with some values, in networks that have a layer of these kinds (none: any).
 
-    ``backends`` are named alone, or with the one manner that does it: "torch, expert". ``least_classes``: of networks
-    with so many classes or more alone. ``quantities``: of a trial with steps of training these alone (none: any).
-    ``forward``: whether the forward pass shows it, so that logits before any training differ too.
+    A kind may also be two layers in a row: "conv2d, relu". ``backends`` are named alone, or with the one manner that
+    does it: "torch, expert". ``least_classes``: of networks with so many classes or more alone. ``quantities``: of a
+    trial with steps of training these alone (none: any). ``forward``: whether the forward pass shows it, so that logits
+    before any training differ too. ``severity``: errors of so many times the tolerance at most.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Difference:
     least_classes: int = 0
     quantities: tuple[str, ...] = ()
     forward: bool = True
+    severity: float = math.inf
 
 
 DIFFERENCES = (
@@ -97,6 +100,14 @@ DIFFERENCES = (
         kinds=("relu", "relu6"),
     ),
     Difference(
+        name="relu hides NaN",
+        reason="where a graph joins it with the layer before it (docs/upstream/tensorflow_relu_fused_hides_nan.py)",
+        backends=("keras",),
+        values=("nan", "infinite"),
+        precisions=("float32",),
+        kinds=("conv2d, relu", "conv2d, relu6", "linear, relu", "linear, relu6"),
+    ),
+    Difference(
         name="max pooling hides NaN",
         reason="the largest of the others of a window (docs/upstream/tensorflow_max_pool_hides_nan.py and others)",
         backends=("keras", "paddle", "mindspore", "torch, expert"),
@@ -135,6 +146,26 @@ DIFFERENCES = (
         kinds=("multi_head_attention",),
         forward=False,
     ),
+    Difference(
+        name="gradients of norms vanish",
+        reason="JAX derives those of 1 / sqrt(variance): its power of -3/2 is 0 in float32 from a variance of 1e30 on",
+        backends=("jax",),
+        values=("huge",),
+        precisions=("float32",),
+        kinds=("batch_norm1d", "batch_norm2d", "layer_norm", "group_norm"),
+        quantities=("gradients", "losses", "parameters"),
+        forward=False,
+    ),
+    Difference(
+        name="batch norm adds in float32",
+        reason="one value after another in channels_last (docs/upstream/torch_batch_norm_sums_channels_last.py), where "
+        "contiguous memory has sums in float64: as many roundings as a channel has values",
+        backends=("torch, recommended", "torch, expert"),
+        values=("normal", "constant", "huge"),
+        precisions=("float32",),
+        kinds=("batch_norm2d",),
+        severity=10.0,
+    ),
 )
 
 
@@ -147,11 +178,12 @@ def known_difference(
     quantity: str = "",
     *,
     forward: bool = False,
+    severity: float = 0.0,
 ) -> Difference | None:
     """The known difference that applies to a quantity of a network of these kinds of layers, if one does.
 
     ``subject`` is a backend, perhaps with its version and manner: "torch", "torch@2.9.0, expert". ``forward``: of those
-    alone that the forward pass shows.
+    alone that the forward pass shows. ``severity``: how many times its tolerance the error is.
     """
     backend, _, manner = subject.partition(", ")
     name = Versioned.parse(backend).name
@@ -166,6 +198,7 @@ def known_difference(
             and (not one.kinds or not kinds.isdisjoint(one.kinds))
             and (not one.quantities or quantity in one.quantities)
             and (one.forward or not forward)
+            and severity <= one.severity
         ),
         None,
     )

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 
 from backends.contract import Arrays, Unsupported
-from backends.numpy.session import NumpySession
 from harness.conformance.case import Observation, seeded
 from harness.conformance.judge import Open, observe
 from harness.conformance.locate import first_difference, layers_alone
@@ -18,6 +17,7 @@ from harness.conformance.norms import classes, relative_errors
 from harness.conformance.reference import Reference
 from harness.conformance.tolerances import PRECISIONS, YARDSTICK, tolerance
 from harness.conformance.trajectories import ROUGH_ROUNDING
+from harness.hunting.rounding import RoundedSession
 from harness.hunting.trial import Trial, TrialCase, case_of
 from harness.processes.launcher import WorkerFailed
 from specs.nodes import INPUT
@@ -45,7 +45,8 @@ class Disagreement:
     """What a backend does otherwise than the reference.
 
     ``quantity`` and ``where`` name the worst tensor, ``index`` its worst element, with what float64 expects there and
-    what came; ``layer`` the first that differs alone. Of a backend that did not answer there is the text alone.
+    what came; ``layer`` the first that differs alone; ``severity`` how many times its tolerance the error is.
+    Of a backend that did not answer there is the text alone.
     """
 
     fault: Fault
@@ -57,6 +58,7 @@ class Disagreement:
     index: tuple[int, ...] = ()
     expected: float | None = None
     actual: float | None = None
+    severity: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,13 +144,14 @@ def _compare(
             precision=precision,
             text=f"{quantity}: {where} is {error:.1e} off, tolerance {limit:.0e}",
             layer=first_difference(case, open_session, reference, precision),
+            severity=error / limit,
             **_worst(quantity, where, observed, want),
         )
     return None
 
 
 def _rounded(case: TrialCase, precision: str) -> Iterator[Observation]:
-    """What rounding leads to by itself: NumPy in the same precision with weights moved by ROUNDING of themselves.
+    """What rounding leads to by itself: NumPy in the same precision, rounding at random, of weights moved by ROUNDING.
 
     Five steps of a rule that divides by the size of a gradient can make much of a rounding, and of numbers that cancel
     nothing but rounding is left, in float64 too.
@@ -160,7 +163,7 @@ def _rounded(case: TrialCase, precision: str) -> Iterator[Observation]:
             for name, array in case.parameters.items()
         }
         rough = replace(case, parameters=moved)
-        yield rough.observe(NumpySession(rough.spec(precision)), np.dtype(precision))
+        yield rough.observe(RoundedSession(rough.spec(precision), generator), np.dtype(precision))
 
 
 def _spread(runs: Iterable[Observation], want: Observation, quantity: str, where: str) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backends.contract import Session, SessionSpec
 from backends.numpy.session import NumpySession
 from harness.conformance.case import Masks, NetworkCase, Observation, cast, draw_masks, draw_parameters, seeded
+from harness.conformance.graph_cases import LARGEST_LOSS
 from harness.conformance.kinks import CLEARANCE, DRAWS, margin
 from specs.architecture import Architecture
 from specs.codec import to_plain
@@ -97,7 +98,9 @@ class TrialCase(NetworkCase):
 
 
 def case_of(trial: Trial) -> TrialCase | None:
-    """The trial with its arrays; None where no batches clear of kinks are found in DRAWS draws each."""
+    """The trial with its arrays; None where no batches clear of kinks are found in DRAWS draws each, or where training
+    is on its way to infinity.
+    """
     generator = seeded(trial.key)
     architecture = trial.architecture
     parameters = draw_parameters(architecture, generator)
@@ -119,7 +122,9 @@ def case_of(trial: Trial) -> TrialCase | None:
         if normal and step:
             reference.set_training_data(images.astype(np.float64), labels)
             given = {name: mask[None] for name, mask in masks.items()} or None
-            reference.train_steps(np.arange(trial.batch)[None], np.array([RATE]), dropout_masks=given)
+            (loss,) = reference.train_steps(np.arange(trial.batch)[None], np.array([RATE]), dropout_masks=given)
+            if not loss < LARGEST_LOSS:
+                return None
     (images, labels, masks), *later = drawn
     return TrialCase(
         name=trial.key,

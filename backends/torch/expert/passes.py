@@ -151,6 +151,7 @@ class _BatchNorm(_Step):
     def forward(self, x: Tensor) -> Tensor:
         if x.numel() == x.shape[1]:
             raise RequestError(f"{self.name}: training needs more than one value per channel, got {list(x.shape)}")
+        x = x.contiguous() if len(x) == 1 else x  # as BatchNorm2d of the plain network
         self.x = x
         self.tracked.add_(1)
         y, *self.statistics = torch.native_batch_norm(
@@ -159,6 +160,7 @@ class _BatchNorm(_Step):
         return y
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> OfInputs:
+        gradient = gradient.contiguous() if len(gradient) == 1 else gradient
         of_input, *self.gradients = _batch_norm_backward(
             gradient, self.x, self.weight, *self.running, *self.statistics, True, self.epsilon, (wanted, True, True)
         )

@@ -219,4 +219,11 @@ IN_TORCH = (
         check="adam probe",
         manner="expert",
     ),
+    _Mistake(
+        name="batch norm of one image without its remedy",
+        file="network.py",
+        right="            return BatchNorm2d(channels",
+        wrong="            return nn.BatchNorm2d(channels",
+        level="networks",
+    ),
 )
