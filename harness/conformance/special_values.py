@@ -141,8 +141,17 @@ DIFFERENCES = (
     Difference(
         name="gradients of saturated attention are rounding",
         reason="those of q and k are a difference that is 0; fused attention has its two sides by different sums",
-        backends=("torch", "paddle"),
+        backends=("torch",),
         values=("huge",),
+        kinds=("multi_head_attention",),
+        forward=False,
+    ),
+    Difference(
+        name="gradients of saturated attention are rounding",
+        reason="softmax is at least exp(-64), as above: 1e-28 times a value of 1e30",
+        backends=("paddle",),
+        values=("huge",),
+        precisions=("float64",),
         kinds=("multi_head_attention",),
         forward=False,
     ),
