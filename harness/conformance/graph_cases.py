@@ -14,9 +14,8 @@ from backends.numpy.session import NumpySession
 from harness.conformance.case import Masks, NetworkCase, Observation, cast, draw_masks, draw_parameters, seeded
 from harness.conformance.drawing import distinct
 from harness.conformance.drawn_networks import graph
-from harness.conformance.judge import measure
+from harness.conformance.judge import told_by_float32
 from harness.conformance.kinks import CLEARANCE, DRAWS, margin
-from harness.conformance.tolerances import PRECISIONS
 from specs.architecture import Architecture
 from specs.optimizers import SGD
 from specs.shapes import infer
@@ -25,9 +24,6 @@ BATCH = 4
 SAMPLES = 12
 FIRST_CALL = 3
 RATES = np.array([0.05, 0.05, 0.05, 0.01, 0.01])
-
-FLOAT32_SHARE = 0.1
-"""Of every tolerance NumPy's own float32 may use so much in a drawn graph."""
 
 LARGEST_LOSS = 50.0
 """Of a training on its way to infinity every step multiplies the roundings of the one before."""
@@ -132,11 +128,4 @@ def graph_case(architecture: Architecture) -> GraphCase | None:
         batch_indices=np.stack([batch for batch, _ in steps]),
         step_masks={name: np.stack([masks[name] for _, masks in steps]) for name in first_masks},
     )
-    return case if _told_by_float32(case) else None
-
-
-def _told_by_float32(case: GraphCase) -> bool:
-    """Whether NumPy's float32 keeps within FLOAT32_SHARE of every tolerance: others add in less lucky orders."""
-    single, want = (case.observe(NumpySession(case.spec(used)), np.dtype(used)) for used in PRECISIONS)
-    measured = (measure(case.name, quantity, single[quantity], want[quantity], "float32") for quantity in want)
-    return all(measurement.severity <= FLOAT32_SHARE for measurement in measured)
+    return case if told_by_float32(case) else None

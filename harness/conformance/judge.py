@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +22,9 @@ from harness.worker.epochs import Emit
 from harness.worker.job import TrainingJob
 from harness.worker.reports import TrainedState, TrainingReport
 from harness.worker.script import Call, Played
+
+FLOAT32_SHARE = 0.1
+"""Of every tolerance NumPy's own float32 may use so much in a drawn network."""
 
 Open = Callable[[SessionSpec], Session]
 """Opens a session: in a worker, in this process, of a backend or of a planted mistake."""
@@ -169,6 +172,19 @@ def measure(
             errors[name] = math.inf
     where, error = max(errors.items(), key=lambda item: item[1], default=("", 0.0))
     return Measurement(case=case, error=error, limit=allowed.limit, where=where)
+
+
+def told_by_float32(case: ConformanceCase, *, but: Collection[str] = ()) -> bool:
+    """Whether NumPy's float32 keeps within FLOAT32_SHARE of every tolerance, ``but`` of some quantities.
+
+    Others add in less lucky orders.
+    """
+    reference = Reference()
+    single, want = reference.observe(case, "float32"), reference.observe(case)
+    measured = (
+        measure(case.name, quantity, single[quantity], want[quantity], "float32") for quantity in want.keys() - but
+    )
+    return all(measurement.severity <= FLOAT32_SHARE for measurement in measured)
 
 
 def _worst_of(found: Sequence[Measurement], common: CheckOutcome, quantity: str, detail: str) -> CheckOutcome:
