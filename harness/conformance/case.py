@@ -72,14 +72,15 @@ class NetworkCase:
         return (self,)
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
-        """Quantities: round trip, logits, loss, gradients, step, and running statistics where there are any.
+        """Quantities: round trip, logits, loss, gradients, step, evaluation, running statistics where there are any.
 
         "step" is what a step at rate 1 takes off the parameters; both passes in training move the running statistics.
+        Logits are asked for twice before it and once after it: nothing may be left of one call in the next.
         """
         images = self.images.astype(dtype)
         session.load_parameters(cast(self.parameters, dtype))
         round_trip = session.parameters()
-        logits = session.predict(images)
+        logits, again = session.predict(images), session.predict(images)
         loss, gradients = session.loss_and_gradients(images, self.labels, dropout_masks=self.dropout_masks or None)
         session.set_training_data(images, self.labels)
         everything = np.arange(len(images), dtype=np.int64)[None]
@@ -88,10 +89,11 @@ class NetworkCase:
         after = session.parameters()
         observed: Observation = {
             "round trip": round_trip,
-            "logits": {"logits": logits},
+            "logits": {"logits": logits, "logits again": again},
             "loss": {"loss": np.asarray(loss, dtype), "loss of the step": step_losses.astype(dtype)},
             "gradients": gradients,
             "step": {name: round_trip[name] - after[name] for name in parameter_shapes(self.architecture)},
+            "evaluation": {"logits after the step": session.predict(images)},
         }
         if estimates := buffer_shapes(self.architecture).keys():
             observed["running statistics"] = {name: after[name] for name in estimates}

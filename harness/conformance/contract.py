@@ -7,7 +7,7 @@ beside another one of the same process; and what it handed out and was handed in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from statistics import median
@@ -23,7 +23,8 @@ from harness.conformance.tolerances import tolerance
 from harness.worker.script import Played, play
 from specs import layers as L
 from specs.architecture import Architecture
-from specs.optimizers import SGD, Adam
+from specs.optimizers import SGD, Adam, Optimizer
+from specs.shapes import parameter_shapes
 
 # Smooth throughout: float32 has no kink to fall to the other side of. No step of Adam's is rounding alone, for every
 # gradient is far above its epsilon.
@@ -47,9 +48,10 @@ FEATURES = Architecture(
     classes=4,
     layers=(L.Flatten(), L.Linear(out_features=6), L.GELU(), L.Linear(out_features=4)),
 )
-TINY = Architecture(name="tiny", input=(1, 2, 2), classes=3, layers=(L.Flatten(), L.Linear(out_features=3)))
+# More classes than eight bits can count.
+TINY = Architecture(name="tiny", input=(1, 2, 2), classes=300, layers=(L.Flatten(), L.Linear(out_features=300)))
 
-MANY, BFLOAT16 = "many samples", "bfloat16"
+MANY, BFLOAT16, ORDERS = "many samples", "bfloat16", "fixed orders"
 SAMPLES = 70_000
 """Of training: more than sixteen bits can count."""
 
@@ -127,18 +129,78 @@ def on_many_samples(scope: Scripts) -> tuple[Script, ...]:
 
 @cache
 def in_bfloat16(scope: Scripts) -> tuple[Script, ...]:
-    """Every kind of result once: of the few checks in bfloat16 the only one of a quick scope."""
-    writer = Writer(BFLOAT16, IMAGES, SGD(learning_rate=0.05))
-    writer.open(16)
+    """Every kind of result once, and a call of many steps: of the few checks in bfloat16 the only of a quick scope."""
+    writer = Writer(BFLOAT16, IMAGES, SGD(learning_rate=0.02, momentum=0.9))
+    writer.open(64)
     writer.predict(0, 64)
-    writer.train(0, batch=16, steps=2)
-    writer.gradients(0, batch=16)
-    writer.predict(0, 64)
+    writer.gradients(0, batch=64)
     writer.read(0, "parameters")
+    writer.train(0, batch=64, steps=16)
+    writer.read(0, "parameters")
+    writer.predict(0, 64)
     return (writer.script(),)
 
 
-SCRIPTS = {"images": on_images, "features": on_features, MANY: on_many_samples, BFLOAT16: in_bfloat16}
+@cache
+def in_fixed_orders(scope: Scripts) -> tuple[Script, ...]:
+    """What drawn scripts rarely meet: each begins with one thing that must leave nothing behind in another."""
+    return (
+        *(_taken_back(rule) for rule in (Adam(learning_rate=0.01, epsilon=1e-3), SGD(learning_rate=0.05))),
+        _loaded_in_between(),
+        _clipped_and_decayed(),
+    )
+
+
+def _taken_back(rule: Optimizer) -> Script:
+    """Steps that are taken back to the very first state, as a warm-up is: the count of steps too."""
+    writer = Writer(f"{rule.kind} taken back to its first step", FEATURES, rule)
+    writer.open(40)
+    writer.read(0, "optimizer_state")
+    writer.train(0, batch=8, steps=5)
+    writer.load_again(0, "optimizer_state", 0)
+    writer.read(0, "optimizer_state")
+    writer.train(0, batch=8, steps=3)
+    writer.read(0, "parameters")
+    writer.read(0, "optimizer_state")
+    return writer.script()
+
+
+def _loaded_in_between() -> Script:
+    """Parameters loaded behind an evaluation and gradients: what those computed with is gone, momentum is not."""
+    writer = Writer("parameters loaded in between", IMAGES, SGD(learning_rate=0.05, momentum=0.9))
+    writer.open(40)
+    writer.read(0, "parameters")
+    for _ in range(2):
+        writer.predict(0, 64)
+        writer.gradients(0, batch=16)
+        writer.train(0, batch=16, steps=3)
+        writer.gradients(0, batch=16)
+        writer.predict(0, 64)
+        writer.load_again(0, "parameters", 0)
+        writer.read(0, "optimizer_state")
+    writer.predict(0, 64)
+    return writer.script()
+
+
+def _clipped_and_decayed() -> Script:
+    """Gradients come as they are, steps clip and decay them: weights and biases alike."""
+    rule = SGD(learning_rate=0.05, momentum=0.8, weight_decay=0.05, clip_norm=0.1)
+    writer = Writer("gradients clipped and all parameters decayed", FEATURES, rule)
+    writer.open(40)
+    for batch in (8, 3):
+        writer.gradients(0, batch=batch)
+        writer.train(0, batch=batch, steps=3)
+    writer.read(0, "parameters")
+    return writer.script()
+
+
+SCRIPTS = {
+    "images": on_images,
+    "features": on_features,
+    MANY: on_many_samples,
+    ORDERS: in_fixed_orders,
+    BFLOAT16: in_bfloat16,
+}
 """What draws scripts, by name."""
 
 
@@ -148,6 +210,7 @@ def checks(scope: Scripts) -> Iterator[tuple[str, str, int]]:
         for name in ("images", "features"):
             yield from ((name, precision, threads) for precision in scope.precisions)
     yield MANY, "float32", 1
+    yield ORDERS, "float32", 1
     yield BFLOAT16, "bfloat16", 1
 
 
@@ -172,7 +235,8 @@ def title(name: str, threads: int) -> str:
 def judge_script(script: Script, candidate: Candidate, precision: str, tally: Tally, *, threads: int = 1) -> None:
     """Quantities: losses, gradients, evaluation, parameters (with slots), step count, arrays of others; rounding.
 
-    "rounding to bfloat16" asks that what was computed in bfloat16 does not agree too well.
+    "rounding to bfloat16" asks that what was computed in bfloat16 does not agree too well, "movement" that steps much
+    smaller than the parameters are not rounded like them.
     """
     with tally.attempt(script.name):
         spec = replace(script.spec_in(precision), threads=threads)
@@ -182,6 +246,9 @@ def judge_script(script: Script, candidate: Candidate, precision: str, tally: Ta
             tally.add(quantity, measure(script.name, quantity, observed[quantity], wanted, precision))
             if precision == BFLOAT16 and quantity in ROUNDED:
                 tally.add("rounding to bfloat16", _rounding(script.name, quantity, observed[quantity], wanted))
+        if precision == BFLOAT16:
+            got, wanted = (_movement(script, results) for results in (played.results, _exact(script).results))
+            tally.add("movement", measure(script.name, "movement", got, wanted, precision))
         where = played.changed[0] if played.changed else ""
         touched = Measurement(case=script.name, error=float(len(played.changed)), limit=0.0, where=where)
         tally.add("arrays of others", touched)
@@ -198,8 +265,20 @@ def _rounding(case: str, quantity: str, got: Arrays, wanted: Arrays) -> Measurem
 @cache
 def reference(script: Script) -> Observation:
     """What the NumPy session gives in float64."""
-    spec = script.spec_in("float64")
-    return observation(script, play(NumpySession, spec, script.calls_in("float64")), "float64")
+    return observation(script, _exact(script), "float64")
+
+
+@cache
+def _exact(script: Script) -> Played:
+    return play(NumpySession, script.spec_in("float64"), script.calls_in("float64"))
+
+
+def _movement(script: Script, results: Sequence[Arrays]) -> Arrays:
+    """What lies between the first and the last reading of the parameters."""
+    first, *_, last = (
+        result for call, result in zip(script.calls, results, strict=True) if call.method == "parameters"
+    )
+    return {name: last[name] - first[name] for name in parameter_shapes(script.spec.architecture)}
 
 
 def observation(script: Script, played: Played, precision: str) -> Observation:

@@ -50,6 +50,7 @@ def native_dropout(candidate: Candidate, precision: str, probabilities: Sequence
                 session.load_parameters(cast(case.parameters, spec.dtype))
                 dropout_masks = _masks(session, case, spec, tally)
                 _judge_masks(dropout_masks, p, case.name, tally)
+                _judge_given_masks(session, case, spec, p, tally)
                 _judge_training_steps(session, case, spec, p, tally)
                 _judge_evaluation(session, case, spec, tally)
     _judge_two_layers(open_session, precision, tally)
@@ -86,10 +87,22 @@ def _judge_masks(dropout_masks: NDArray[np.bool_], p: float, case: str, tally: T
         tally.add("independence", _deviation(case, "independence", first == second, alike, where=where))
 
 
+def _judge_given_masks(session: Session, case: NetworkCase, spec: SessionSpec, p: float, tally: Tally) -> None:
+    """Masks that were given are those of their call: the next one without draws its own."""
+    images = case.images.astype(spec.dtype)
+    given, drawn = (
+        session.loss_and_gradients(images, case.labels, dropout_masks=dropout_masks)[1]["input"] != 0
+        for dropout_masks in (case.dropout_masks, None)
+    )
+    alike, where = p**2 + (1 - p) ** 2, "from given masks to drawn ones"
+    tally.add("independence", _deviation(case.name, "independence", given == drawn, alike, where=where))
+
+
 def _judge_training_steps(session: Session, case: NetworkCase, spec: SessionSpec, p: float, tally: Tally) -> None:
     """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** steps.
 
-    After that two epochs, for each of which data are handed over, of calls of a step: none may draw like another. Where
+    After that epochs of calls of a step, for two of which data are handed over, and which two evaluations come before:
+    none may draw like another. Where
     p is near 1 one step on all samples takes the place, with its own mask for each.
     """
     steps = round(math.log(NEVER_KEPT / math.prod(SHAPE), p))
@@ -104,8 +117,16 @@ def _judge_training_steps(session: Session, case: NetworkCase, spec: SessionSpec
     first, second = _unmoved(session, FIRST), _unmoved(session, FIRST)
     session.set_training_data(images, case.labels)
     later = _unmoved(session, FIRST)
+    evaluated = []
+    for _ in range(2):
+        session.predict(images)
+        evaluated.append(_unmoved(session, FIRST))
     alike = p**2 + (1 - p) ** 2
-    for where, events in (("from call to call", first == second), ("from epoch to epoch", first == later)):
+    for where, events in (
+        ("from call to call", first == second),
+        ("from epoch to epoch", first == later),
+        ("from evaluation to evaluation", evaluated[0] == evaluated[1]),
+    ):
         tally.add("independence", _deviation(case.name, "independence", events, alike, where=where))
 
 

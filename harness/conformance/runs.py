@@ -104,10 +104,10 @@ class DigitRuns:
         tally = Tally()
         for network in (CONVOLUTION, DROPOUT):
             with tally.attempt(network.name):
-                first, second = (self._weights(network, candidate.open, dropout_seed=1) for _ in range(2))
+                first, second = (self._weights(network, candidate.open, dropout_seed=0) for _ in range(2))
                 tally.add("same seed", measure(network.name, "same seed", first, second, "float32"))
         with tally.attempt(f"{DROPOUT.name}, two seeds"):
-            first, second = (self._weights(DROPOUT, candidate.open, dropout_seed=seed) for seed in (1, 2))
+            first, second = (self._weights(DROPOUT, candidate.open, dropout_seed=seed) for seed in (0, 1))
             equal = all(np.array_equal(first[name], second[name]) for name in first)
             limit = tolerance("other seed", "float32").limit
             tally.add("other seed", Measurement(case=DROPOUT.name, error=float(equal), limit=limit))

@@ -128,6 +128,7 @@ _FLOAT32: dict[str, Tolerance] = {
     "arrays of others": Tolerance(
         limit=0.0, unit="arrays", reason="what was handed out or handed in may not change by one bit"
     ),
+    "movement": Tolerance(limit=1e-3, reason="as for the parameters, of what sixteen steps make of them"),
     "rounding to bfloat16": Tolerance(
         limit=1.0, unit="times", reason="the least error that rounding to 8 bits makes, over the error that was found"
     ),

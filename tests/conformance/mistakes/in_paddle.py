@@ -242,4 +242,35 @@ IN_PADDLE = (
         check="adam probe",
         manner="expert",
     ),
+    _Mistake(
+        name="Adam's powers not taken back to the first step",
+        file="optimizers.py",
+        right="""        self.step = int(state["step"])
+        self._write_powers()
+""",
+        wrong="""        self.step = int(state["step"])
+        if self.step or not hasattr(self, "_made"):
+            self._made = True
+            self._write_powers()
+""",
+        level="contract",
+        check="fixed orders",
+    ),
+    _Mistake(
+        name="biases never decayed",
+        file="optimizers.py",
+        right="    if spec.weight_decay and not decays[parameter.name]:\n",
+        wrong="    if spec.weight_decay and (not decays[parameter.name] or parameter.ndim == 1):\n",
+        level="contract",
+        check="fixed orders",
+    ),
+    _Mistake(
+        name="seed 0 not set",
+        file="session.py",
+        right="        paddle.seed(spec.seed)  #",
+        wrong="""        if spec.seed:
+            paddle.seed(spec.seed)  #""",
+        level="runs",
+        check="repeated",
+    ),
 )

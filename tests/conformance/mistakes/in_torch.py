@@ -226,4 +226,161 @@ IN_TORCH = (
         wrong="            return nn.BatchNorm2d(channels",
         level="networks",
     ),
+    _Mistake(
+        name="Adam's count of steps not taken back to 0",
+        file="session.py",
+        right="""            if "step" in own:
+""",
+        wrong="""            if "step" in own and self._steps:
+""",
+        level="contract",
+        check="fixed orders",
+    ),
+    _Mistake(
+        name="momentum lost where parameters are loaded",
+        file="session.py",
+        right="        self._overwrite(self._tensors, parameters)\n",
+        wrong="""        self._overwrite(self._tensors, parameters)
+        with torch.no_grad():
+            for slot in self._slots().values():
+                slot.zero_()
+""",
+        level="contract",
+        check="fixed orders",
+    ),
+    _Mistake(
+        name="evaluation by the weights of the last step",
+        file="session.py",
+        right="            logits = self._network(self._batch(images))\n",
+        wrong="""            if self.__dict__.get("_evaluated_at") != self._steps:
+                self._evaluated_at, self._evaluated = self._steps, __import__("copy").deepcopy(self._network)
+            logits = self._evaluated(self._batch(images))
+""",
+        level="contract",
+        check="fixed orders",
+    ),
+    _Mistake(
+        name="generator seeded anew by evaluation",
+        file="session.py",
+        right="""        self._network.eval()
+        with""",
+        wrong="""        self._network.eval()
+        torch.manual_seed(self._spec.seed)
+        with""",
+        level="trajectories",
+        check="native dropout",
+    ),
+    _Mistake(
+        name="weights cast once for all steps of a call",
+        file="session.py",
+        right="""        for k, rate in enumerate(learning_rates.tolist()):
+            set_rate(self._optimizer, rate)
+            losses.append(self._step(batches[k], {name: mask[k] for name, mask in masks.items()}))
+""",
+        wrong="""        with self._autocast():
+            for k, rate in enumerate(learning_rates.tolist()):
+                set_rate(self._optimizer, rate)
+                losses.append(self._step(batches[k], {name: mask[k] for name, mask in masks.items()}))
+""",
+        level="contract",
+        check="bfloat16",
+    ),
+    _Mistake(
+        name="weights rounded to bfloat16",
+        file="session.py",
+        right="        self._optimizer.step()\n",
+        wrong="""        self._optimizer.step()
+        if self._spec.precision == "bfloat16":
+            with torch.no_grad():
+                for parameter in self._parameters.values():
+                    parameter.copy_(parameter.bfloat16())
+""",
+        level="contract",
+        check="bfloat16",
+    ),
+    _Mistake(
+        name="gradients handed out clipped",
+        file="session.py",
+        right="""        loss.backward()
+        gradients =""",
+        wrong="""        loss.backward()
+        if self._spec.optimizer.clip_norm:
+            clip((parameter.grad for parameter in self._parameters.values()), self._spec.optimizer.clip_norm)
+        gradients =""",
+        level="contract",
+        check="fixed orders",
+    ),
+    _Mistake(
+        name="decay lost where it is the same for all",
+        file="optimizers.py",
+        right="_create(spec, grouped, {",
+        wrong="_create(spec, grouped if len(grouped) > 1 else list(parameters.values()), {",
+        level="contract",
+        check="fixed orders",
+    ),
+    _Mistake(
+        name="state of an LSTM kept from one evaluation to the next",
+        file="recurrent.py",
+        right="""        states, _ = super().forward(x)
+        return states if self.return_sequences else states[:, -1]
+
+
+class GRU""",
+        wrong="""        kept = getattr(self, "_kept", None)
+        if self.training or (kept is not None and kept[0].shape[1] != len(x)):
+            kept = None
+        states, self._kept = super().forward(x, kept)
+        return states if self.return_sequences else states[:, -1]
+
+
+class GRU""",
+        level="layers",
+    ),
+    _Mistake(
+        name="attention evaluated by the weights of its first call",
+        file="tokens.py",
+        right="        query, key, value = (self._split(linear(x)) for linear in (self.query, self.key, self.value))\n",
+        wrong="""        if self.training:
+            query, key, value = (self._split(linear(x)) for linear in (self.query, self.key, self.value))
+        else:
+            if not hasattr(self, "_packed"):
+                maps = (self.query, self.key, self.value)
+                bias = torch.cat([one.bias for one in maps]) if self.query.bias is not None else None
+                self._packed = torch.cat([one.weight for one in maps]), bias
+            query, key, value = map(self._split, nn.functional.linear(x, *self._packed).chunk(3, -1))
+""",
+        level="layers",
+    ),
+    _Mistake(
+        name="labels in eight bits",
+        file="session.py",
+        right="self._labels = self._tensor(labels, torch.int64)",
+        wrong="self._labels = self._tensor(labels.astype(np.uint8), torch.int64)",
+        level="contract",
+        check="many samples",
+    ),
+    _Mistake(
+        name="a given dropout mask kept for the next call",
+        file="expert/passes.py",
+        right="            dropout.mask = dropout_masks.get(name)\n",
+        wrong="""            kept = dropout.mask
+            kept = kept if kept is not None and len(kept) == len(images) else None
+            dropout.mask = dropout_masks.get(name, kept)
+""",
+        level="trajectories",
+        check="native dropout",
+        manner="expert",
+    ),
+    _Mistake(
+        name="count of steps not loaded where a rule has no slots",
+        file="session.py",
+        right="""        self._overwrite(slots, state)
+        self._steps""",
+        wrong="""        if not slots:
+            return
+        self._overwrite(slots, state)
+        self._steps""",
+        level="contract",
+        check="fixed orders",
+    ),
 )
