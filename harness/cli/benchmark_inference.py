@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def benchmark_inference(
     checkpoint: CheckpointFolder,
     backends: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--backends", "--backend", help="Default: all that are installed, NumPy left out.", metavar="A,B,…"
         ),
@@ -72,16 +73,18 @@ def benchmark_inference(
     return 1 if outcome.failed else 0
 
 
-def _backends(given: str | None) -> list[Registration]:
+def _backends(given: list[str] | None) -> list[Registration]:
     """Those named, else all that are installed but for NumPy. Raises RequestError."""
     from backends.registry import find, frameworks
-    from harness.processes.environments import find_python
+    from harness.cli.choosing import words
+    from harness.processes.environments import distinct_python, find_python
     from specs.errors import RequestError
 
-    if given is not None:
-        named = list({find(name).subject: find(name) for name in given.split(",") if name.strip()}.values())
+    if given:
+        named = list({find(name).subject: find(name) for name in words(given)}.values())
+        taken: dict[tuple[str, Path], str] = {}
         for registration in named:
-            find_python(registration.subject)
+            distinct_python(registration.subject, taken)
         return named
     installed = []
     for name in frameworks():

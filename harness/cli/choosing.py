@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
 
@@ -43,7 +43,7 @@ def takes(cls: type[C]) -> Callable[[Callable[..., int]], Callable[..., int]]:
             given = {}
             for name, names, default in table(cls):
                 value = arguments.pop(name)
-                if value is not None and value != _default(default):
+                if value not in (None, [], _default(default)):
                     given[name] = _read(names[0], hints[name], value)
             return function(chosen=Chosen(cls, given), **arguments)
 
@@ -56,11 +56,11 @@ def takes(cls: type[C]) -> Callable[[Callable[..., int]], Callable[..., int]]:
 
 
 def _typed(hint: Any) -> Any:
-    """As typer takes it: several values are one word with commas, and None stands for what was not given."""
+    """As typer takes it: several values are words with commas, and None stands for what was not given."""
     kind, option = get_args(hint)[0], hint.__metadata__[0]
     if kind is bool:
         return hint
-    return Annotated[str | None if _several(kind) else kind | None, option]
+    return Annotated[list[str] | None if _several(kind) else kind | None, option]
 
 
 def _default(default: Any) -> Any:
@@ -75,9 +75,14 @@ def _read(option: str, hint: Any, value: Any) -> Any:
     kind = get_args(hint)[0]
     if not _several(kind):
         return value
-    parts = tuple(part.strip() for part in value.split(",") if part.strip())
+    parts = words(value)
     if get_args(kind)[0] is not int:
         return parts
     if not all(part.isdigit() for part in parts):
-        raise RequestError(f"{option} must be integers separated by commas, got {value!r}")
+        raise RequestError(f"{option} must be integers from 0 on, separated by commas, got {','.join(value)!r}")
     return tuple(int(part) for part in parts)
+
+
+def words(given: Sequence[str]) -> tuple[str, ...]:
+    """Those of an option that takes several, by commas or given again, each once."""
+    return tuple(dict.fromkeys(part.strip() for one in given for part in one.split(",") if part.strip()))

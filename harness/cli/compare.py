@@ -159,7 +159,7 @@ def _given(file: Path | None, chosen: Chosen[ComparisonChoices]) -> Mapping[str,
     if file is None:
         return chosen.given
     if others := [field for field in chosen.given if field != "name"]:
-        option = others[0].replace("_", "-")
+        option = ("no-" if chosen.given[others[0]] is False else "") + others[0].replace("_", "-")
         raise RequestError(f"--{option} and a study file were both given: put the choice into {file}")
     return {**asdict(load_study(file)), **chosen.given}
 

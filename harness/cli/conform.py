@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,11 +27,11 @@ def conform(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer cases of everything.")] = False,
     tuning: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             help='default, recommended, expert; several, or "all" that each has (default).', metavar="MANNER,…"
         ),
-    ] = "all",
+    ] = None,
     data_dir: options.DataDir = None,
     python: options.Python = None,
     json: options.Json = False,
@@ -44,6 +45,7 @@ def conform(
     Example: `python -m harness conform --backend paddle --level layers`
     """
     from harness.cli.checkpoint_options import failures_as_one_line
+    from harness.cli.choosing import words
     from harness.cli.conform_progress import ConformProgress
     from harness.conformance.outcome import LEVELS
     from harness.conformance.running import run_suite
@@ -59,7 +61,8 @@ def conform(
         raise RequestError(f"--report {report}: no such folder {report.parent}")
     levels = _levels(level)
     pythons, notes = judged_backends(backend, python)
-    chosen = {name: _manners(name, tuning, notes) for name in pythons}
+    wanted = words(tuning or ("all",))
+    chosen = {name: _manners(name, wanted, notes) for name in pythons}
     scope = QUICK if quick else FULL
     mnist = find_mnist(data_dir)
     suite = Suite(scope, mnist=mnist)
@@ -91,13 +94,13 @@ def _print(table: ConformanceTable, *, json: bool) -> None:
         console.print(text, markup=False, highlight=False)
 
 
-def _manners(backend: str, tuning: str, notes: list[str]) -> tuple[Manner, ...]:
+def _manners(backend: str, tuning: Sequence[str], notes: list[str]) -> tuple[Manner, ...]:
     """Those asked for that the backend has, a note for each that it has not; an error where none is left."""
     from backends.registry import find
     from harness.planning.manners import check_manner, manners, manners_of
 
     registration = find(backend)
-    asked = manners_of(registration, manners(tuning.split(",")))
+    asked = manners_of(registration, manners(tuning))
     has = registration.create().manners
     if not set(asked) & set(has):
         check_manner(registration, asked[0])
@@ -119,13 +122,15 @@ def _levels(given: list[str] | None) -> tuple[str, ...]:
 def judged_backends(given: list[str] | None, python: Path | None) -> tuple[dict[str, Path], list[str]]:
     """Interpreter by backend, and a note for each framework that is not installed; an error where one was asked for."""
     from backends.registry import find
-    from harness.processes.environments import find_python, installed
+    from harness.cli.choosing import words
+    from harness.processes.environments import distinct_python, installed
     from specs.errors import RequestError
 
     if python is not None and len(given or ()) != 1:
         raise RequestError("--python needs exactly one --backend, the one that it has")
     if given:
-        names = dict.fromkeys(find(name).subject for name in given)
-        return {name: find_python(name, python) for name in names}, []
+        names = dict.fromkeys(find(name).subject for name in words(given))
+        taken: dict[tuple[str, Path], str] = {}
+        return {name: distinct_python(name, taken, python) for name in names}, []
     found, missing = installed()
     return found, [f"not judged: {why}" for why in missing]

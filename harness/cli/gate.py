@@ -94,8 +94,11 @@ def _created(name: str | None, sets: Path, choices: GateChoices, trial: GateTria
     from harness.cli.compare import check_name
     from harness.planning.choices import command_line
     from results.store import ResultSet
+    from specs.errors import RequestError
 
     called = name or datetime.now(UTC).strftime("gate-%Y%m%d-%H%M%S")
     check_name(called)
+    if (sets / called / "set.json").exists():
+        raise RequestError(f"{sets / called} already holds a result set: choose another --name")
     command = command_line("gate", choices, trial.base.named, trial.candidate.named)
     return ResultSet.create(sets / called, name=called, study={}, command=command)

@@ -22,7 +22,7 @@ MOST_ROUNDS = 100
 def profile(
     model: Annotated[str, typer.Option(help="A model's name or YAML file.", metavar="NAME|PATH")],
     backend: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--backend",
             "--backends",
@@ -94,14 +94,16 @@ def profile(
     return 0 if set(profiled) <= set(there) else 1
 
 
-def _backends(given: str | None) -> tuple[list[str], dict[str, Path]]:
+def _backends(given: list[str] | None) -> tuple[list[str], dict[str, Path]]:
     """Those to be profiled, and the interpreter of each that is measured: see the help of ``--backend``."""
     from backends.registry import find, frameworks
-    from harness.processes.environments import find_python
+    from harness.cli.choosing import words
+    from harness.processes.environments import distinct_python, find_python
     from specs.errors import RequestError
 
-    named = list(dict.fromkeys(find(name).subject for name in (given or "").split(",") if name.strip()))
-    pythons = {name: find_python(name) for name in named}
+    named = list(dict.fromkeys(find(name).subject for name in words(given or ())))
+    taken: dict[tuple[str, Path], str] = {}
+    pythons = {name: distinct_python(name, taken) for name in named}
     if len(named) > 1:
         return named, pythons
     for name in frameworks():

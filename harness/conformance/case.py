@@ -47,6 +47,7 @@ class NetworkCase:
     The step is there because an adapter may train in another way than it hands out gradients (a compiled step, say).
 
     ``images`` float32[n, C, H, W], ``labels`` int64[n], ``dropout_masks`` bool[n, *shape] per dropout layer.
+    ``evaluated_after``: whether logits are asked for after the step, too, which MindSpore compiles anew for.
     """
 
     name: str
@@ -56,6 +57,7 @@ class NetworkCase:
     labels: NDArray[np.int64]
     dropout_masks: Masks = field(default_factory=dict)
     label_smoothing: float = 0.0
+    evaluated_after: bool = False
 
     def spec(self, precision: str) -> SessionSpec:
         """Plain SGD, whose step at rate 1 shows the gradients it took."""
@@ -72,10 +74,10 @@ class NetworkCase:
         return (self,)
 
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
-        """Quantities: round trip, logits, loss, gradients, step, evaluation, running statistics where there are any.
+        """Quantities: round trip, logits, loss, gradients, step, running statistics where there are any; evaluation.
 
         "step" is what a step at rate 1 takes off the parameters; both passes in training move the running statistics.
-        Logits are asked for twice before it and once after it: nothing may be left of one call in the next.
+        Logits are asked for twice before it: nothing may be left of one call in the next.
         """
         images = self.images.astype(dtype)
         session.load_parameters(cast(self.parameters, dtype))
@@ -93,8 +95,9 @@ class NetworkCase:
             "loss": {"loss": np.asarray(loss, dtype), "loss of the step": step_losses.astype(dtype)},
             "gradients": gradients,
             "step": {name: round_trip[name] - after[name] for name in parameter_shapes(self.architecture)},
-            "evaluation": {"logits after the step": session.predict(images)},
         }
+        if self.evaluated_after:
+            observed["evaluation"] = {"logits after the step": session.predict(images)}
         if estimates := buffer_shapes(self.architecture).keys():
             observed["running statistics"] = {name: after[name] for name in estimates}
         return observed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,9 +75,13 @@ def _images(name: str, shape: Shape, note: str) -> NDArray[np.float32]:
 
 
 def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
-    """The options crossed by hand, per layer kind; the first three of each kind cross most, and take tokens too."""
+    """The options crossed by hand, per layer kind; the first three of each kind cross most, and take tokens too.
+
+    The first is evaluated after its step.
+    """
     groups = (_convolutions, _poolings, _norms, _activations, _features, _recurrent, _tokens)
-    return by_kind(case for group in groups for case in group())
+    found = by_kind(case for group in groups for case in group())
+    return {kind: (replace(first, evaluated_after=True), *others) for kind, (first, *others) in found.items()}
 
 
 def _convolutions() -> tuple[NetworkCase, ...]:

@@ -11,16 +11,14 @@ from harness.execution.engine import Engine, Interrupted
 from harness.execution.local import LocalEngine
 from harness.execution.units import units_of
 from harness.planning.finished import Planned, remaining
-from harness.planning.plan import RunPlan
 from harness.planning.study import Study
 from harness.planning.trainable import check_plan
-from harness.processes.environments import find_python
+from harness.processes.environments import distinct_python
 from harness.running.events import Listener, Trouble
 from harness.running.interrupts import shielded
 from harness.running.keeping import complete_last, keep
 from results.record import Record, utf8
 from results.store import ResultSet
-from specs.errors import RequestError
 
 
 class Sweep:
@@ -44,7 +42,7 @@ class Sweep:
         notes: list[str] = []
         for _, plan in plans:
             if not elsewhere:
-                _check_interpreter(plan, subjects)
+                distinct_python(plan.backend.subject, subjects, plan.python)
             if plan.dataset not in datasets:
                 datasets[plan.dataset] = load_dataset(plan.dataset, plan.data_dir)
             notes += check_plan(plan, datasets[plan.dataset])
@@ -74,13 +72,6 @@ class Sweep:
                     finished(record)
         except KeyboardInterrupt:
             raise Interrupted from None
-
-
-def _check_interpreter(plan: RunPlan, subjects: dict[tuple[str, Path], str]) -> None:
-    python = find_python(plan.backend.subject, plan.python)
-    other = subjects.setdefault((plan.backend.name, python), plan.backend.subject)
-    if other != plan.backend.subject:
-        raise RequestError(f"{other} and {plan.backend.subject} are the same here ({python}): name one of them")
 
 
 def _tell(troubles: Iterable[str], listen: Listener) -> None:

@@ -48,4 +48,10 @@ def _rows(base: Sided, plans: Sequence[RunPlan], rows: Sequence[Row], results: R
             f"--against {results.path}: no run of {base.named} that trained {plan.model} on {plan.dataset} "
             f"as asked here, with such a seed; it has {', '.join(there[:10]) or 'no run'}"
         )
+    if missing := [str(plan.seed) for plan in plans if plan.seed not in last]:
+        seeds = ",".join(str(seed) for seed in sorted(last))
+        raise RequestError(
+            f"--against {results.path}: no run of {base.named} on {plan.dataset} with seed {', '.join(missing)}; "
+            f"it has --seeds {seeds}"
+        )
     return list(last.values())

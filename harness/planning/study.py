@@ -96,6 +96,8 @@ def load_study(path: Path) -> Study:
     Raises RequestError with file and line, and for a path that is in neither place.
     """
     study = load_dataclass(path, Study)
+    if study.baseline not in (Study.baseline, *study.backends):
+        raise unknown("baseline", study.baseline, study.backends, where=f"{path}: baseline")
 
     def found(name: str) -> str:
         place = beside(path, name)

@@ -49,8 +49,9 @@ def find_interpreter(backend: str, python: Path | None = None) -> Interpreter:
     if environment.ready():
         return Interpreter(environment.python, "managed")
     state = "is broken" if environment.directory.exists() else "is not installed"
+    title = " ".join(filter(None, (registration.title, registration.version)))
     raise RequestError(
-        f"backend {registration.subject!r}: {registration.title} {state} here; "
+        f"backend {registration.subject!r}: {title} {state} here; "
         f"type: {PROGRAM} setup {registration.subject} (or name an interpreter that has it with --python)"
     )
 
@@ -82,6 +83,19 @@ def _distributed(registration: Registration) -> str | None:
 def find_python(backend: str, python: Path | None = None) -> Path:
     """The path alone of ``find_interpreter``."""
     return find_interpreter(backend, python).python
+
+
+def distinct_python(backend: str, taken: dict[tuple[str, Path], str], python: Path | None = None) -> Path:
+    """As ``find_python``, of one of several; ``taken`` has the subjects before it by framework and interpreter.
+
+    Raises RequestError where it is the interpreter of another version of the same framework: they would be the same.
+    """
+    registration = find(backend)
+    path = find_python(backend, python)
+    other = taken.setdefault((registration.name, path), registration.subject)
+    if other != registration.subject:
+        raise RequestError(f"{other} and {registration.subject} are the same here ({path}): name one of them")
+    return path
 
 
 def installed() -> tuple[dict[str, Path], list[str]]:

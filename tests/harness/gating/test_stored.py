@@ -59,6 +59,11 @@ def test_of_two_versions_one_must_be_named(base: Sided, stored: Any) -> None:
     results = stored({"framework_version": "2.12.0+cpu"}, {"framework_version": "2.13.0+cpu"})
     with pytest.raises(RequestError, match=r"it has torch in versions 2.12.0\+cpu, 2.13.0\+cpu: name one"):
         stored_base(base, results)
-    named = sided("torch@2.12", GateChoices(models=("mlp",), seeds=(0, 1), threads=1))
+    named = sided("torch@2.12", GateChoices(models=("mlp",), seeds=(0,), threads=1))
     ((_, rows),) = stored_base(named, results).items()
     assert [row.run_id for row in rows] == ["run-0"]
+
+
+def test_a_seed_that_was_not_trained_is_named(base: Sided, stored: Any) -> None:
+    with pytest.raises(RequestError, match=r"no run of torch on digits with seed 1; it has --seeds 0$"):
+        stored_base(base, stored({"seed": 0}))

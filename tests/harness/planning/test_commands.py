@@ -182,3 +182,17 @@ def test_resuming_is_planned_again(files: Path) -> None:
     assert (plan.resumed and plan.resumed.folder) == (again.resumed and again.resumed.folder) == folder
     assert replace(again, resumed=None) == replace(plan, resumed=None)
     assert read_checkpoint(folder).manifest.dataset == "data.npz"
+
+
+def test_an_option_of_several_may_be_given_several_times() -> None:
+    choices = parsed(
+        ComparisonChoices, "python -m harness compare --name a --models mlp --models lenet5,cnn --seeds 0 --seeds 2"
+    )
+    assert (choices.models, choices.seeds) == (("mlp", "lenet5", "cnn"), (0, 2))
+    assert_one_line(harness("compare", "--models", "lenet", "--models", "mlp", "--dry-run"), "lenet", "did you mean")
+
+
+def test_a_study_whose_baseline_takes_no_part_is_refused(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text("name: s\nbackends: [numpy]\nmodels: [mlp]\ndatasets: [digits]\nbaseline: keras\n")
+    assert_one_line(harness("compare", str(study), "--dry-run"), f"{study}: baseline", "keras", "numpy")
