@@ -145,10 +145,10 @@ def test_only_a_judgement_on_all_levels_is_remembered(judged: dict[str, Any]) ->
 def test_manners_are_those_that_a_backend_has(judged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     conform(backend=["torch"], quiet=True)
     assert judged["manners"] == {"torch": ("default", "recommended", "expert")}
-    conform(backend=["torch"], tuning="expert,default", quiet=True)
+    conform(backend=["torch"], tuning=["expert,default"], quiet=True)
     assert judged["manners"] == {"torch": ("default", "expert")}
     monkeypatch.setenv("HARNESS_PYTHON_NUMPY", "python3")
-    conform(backend=["numpy"], tuning="default,expert", quiet=True)
+    conform(backend=["numpy"], tuning=["default", "expert"], quiet=True)
     assert judged["manners"] == {"numpy": ("default",)}
 
 
@@ -158,8 +158,8 @@ def test_manners_are_those_that_a_backend_has(judged: dict[str, Any], monkeypatc
         ({"level": ["layrs"]}, "did you mean 'layers'"),
         ({"level": ["9"]}, "unknown level '9'"),
         ({"backend": ["torhc"]}, "did you mean 'torch'"),
-        ({"tuning": "expret"}, "did you mean 'expert'"),
-        ({"backend": ["numpy"], "tuning": "expert"}, "'numpy' has no expert manner"),
+        ({"tuning": ["expret"]}, "did you mean 'expert'"),
+        ({"backend": ["numpy"], "tuning": ["expert"]}, "'numpy' has no expert manner"),
         ({"report": Path("report.pdf")}, "must end in .html or .md"),
         ({"report": Path("nowhere/report.md")}, "no such folder nowhere"),
         ({"python": Path("python3")}, "needs exactly one --backend"),

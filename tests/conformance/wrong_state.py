@@ -116,11 +116,11 @@ class SixteenBits(NumpySession):
 
 
 class SharedSlots(NumpySession):
-    """Has the optimizer's state in common with every session of the same network."""
+    """Has the optimizer's state in common with every session of the same network and rule."""
 
     common: ClassVar[dict[Any, Any]] = {}
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        key = self._spec.architecture.name, self._spec.precision
+        key = self._spec.architecture.name, self._spec.optimizer, self._spec.precision
         self._slots = self.common.setdefault(key, self._slots)

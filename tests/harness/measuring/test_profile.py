@@ -193,7 +193,7 @@ def test_the_command_prints_json_without_negative_times(capsys: pytest.CaptureFi
     model = tmp_path / "small.yaml"
     model.write_text("{name: small, input: [1, 4, 4], classes: 2, layers: [flatten, linear: {out_features: 2}]}")
     with registered(layer_s={"linear_1": (0.01, 0.01)}), rival():
-        status = command(model=str(model), backend="fake,rival", threads=1, repeats=2, json=True, quiet=True)
+        status = command(model=str(model), backend=["fake,rival"], threads=1, repeats=2, json=True, quiet=True)
     assert status == 0
     printed = json.loads(capsys.readouterr().out)
     assert list(printed["backends"]) == ["fake", "rival"]
