@@ -126,7 +126,7 @@ def judged_backends(given: list[str] | None, python: Path | None) -> tuple[dict[
     from harness.processes.environments import distinct_python, installed
     from specs.errors import RequestError
 
-    if python is not None and len(given or ()) != 1:
+    if python is not None and len(words(given or ())) != 1:
         raise RequestError("--python needs exactly one --backend, the one that it has")
     if given:
         names = dict.fromkeys(find(name).subject for name in words(given))

@@ -101,9 +101,8 @@ def _judge_given_masks(session: Session, case: NetworkCase, spec: SessionSpec, p
 def _judge_training_steps(session: Session, case: NetworkCase, spec: SessionSpec, p: float, tally: Tally) -> None:
     """A weight behind an element that was dropped in every step of a call has not moved: a share of p ** steps.
 
-    After that epochs of calls of a step, for two of which data are handed over, and which two evaluations come before:
-    none may draw like another. Where
-    p is near 1 one step on all samples takes the place, with its own mask for each.
+    After that calls of a step, some behind new data, some behind an evaluation: none may draw like another. Where p is
+    near 1 one step on all samples takes the place, with its own mask for each.
     """
     steps = round(math.log(NEVER_KEPT / math.prod(SHAPE), p))
     images = case.images.astype(spec.dtype)

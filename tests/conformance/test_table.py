@@ -163,6 +163,7 @@ def test_manners_are_those_that_a_backend_has(judged: dict[str, Any], monkeypatc
         ({"report": Path("report.pdf")}, "must end in .html or .md"),
         ({"report": Path("nowhere/report.md")}, "no such folder nowhere"),
         ({"python": Path("python3")}, "needs exactly one --backend"),
+        ({"python": Path("python3"), "backend": ["torch,keras"]}, "needs exactly one --backend"),
     ],
 )
 def test_wrong_requests_are_one_line(judged: dict[str, Any], options: dict[str, Any], message: str) -> None:

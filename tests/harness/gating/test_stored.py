@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from harness.cli.gate_output import check_forms
 from harness.datasets import load_dataset
 from harness.gating.sides import Sided, sided
 from harness.gating.stored import stored_base
 from harness.planning.choices import GateChoices
 from harness.racing.plans import training_of
+from results.files import StoreError
 from results.record import Fingerprints
 from results.store import ResultSet
 from specs.errors import RequestError
@@ -67,3 +69,10 @@ def test_of_two_versions_one_must_be_named(base: Sided, stored: Any) -> None:
 def test_a_seed_that_was_not_trained_is_named(base: Sided, stored: Any) -> None:
     with pytest.raises(RequestError, match=r"no run of torch on digits with seed 1; it has --seeds 0$"):
         stored_base(base, stored({"seed": 0}))
+
+
+def test_a_file_that_cannot_be_written_is_told_before_and_one_that_can_is_not_made(tmp_path: Path) -> None:
+    check_forms([tmp_path / "new" / "gate.xml"])
+    assert not (tmp_path / "new" / "gate.xml").exists()
+    with pytest.raises(StoreError, match=r"/proc/gate\.xml"):
+        check_forms([Path("/proc/gate.xml")])
