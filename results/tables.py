@@ -76,6 +76,7 @@ class Results:
         return f"<Results of {', '.join(self.names)}: {len(self.rows)} runs ({statuses}){damaged}; {asked}>"
 
     @classmethod
+    @paused()
     def load(cls, paths: Iterable[str | Path]) -> Results:
         """The sets at these paths, each once. Raises RequestError where one is no set."""
         return cls([ResultSet.open(path) for path in dict.fromkeys(Path(path).resolve() for path in paths)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -11,8 +12,18 @@ def costs_at_most(factor: float, action: Callable[[], object], yardstick: Callab
 
     Ratios of one and the same code were seen to differ by half on shared machines, several in a row: factors leave room
     for that. They guard against code that grows with the square of its input, not against a tenth; the seconds are for
-    a bench.
+    a bench. What earlier tests left in memory is kept from the garbage collector, which once took longer over it than
+    the action.
     """
+    gc.collect()
+    gc.freeze()
+    try:
+        _compare(factor, action, yardstick)
+    finally:
+        gc.unfreeze()
+
+
+def _compare(factor: float, action: Callable[[], object], yardstick: Callable[[], object]) -> None:
     ratios = []
     for _ in range(9):
         seconds = []
