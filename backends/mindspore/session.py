@@ -51,6 +51,7 @@ class MindSporeSession(Session):
         }
         self._cells = self._build_cells(nodes)
         self._network = Network(nodes, self._cells)
+        self._network.set_train(False)  # as _set_mode does later: said or not, MindSpore compiles for each
         self._arrays = {name: _parameter(self._cells, name) for name in self._shapes}
         weights = ms.ParameterTuple([self._arrays[name] for name in self._trained])
         self._update = build_update(spec.optimizer, weights, list(self._trained), self._dtype)

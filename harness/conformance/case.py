@@ -47,7 +47,7 @@ class NetworkCase:
     The step is there because an adapter may train in another way than it hands out gradients (a compiled step, say).
 
     ``images`` float32[n, C, H, W], ``labels`` int64[n], ``dropout_masks`` bool[n, *shape] per dropout layer.
-    ``evaluated_after``: whether logits are asked for after the step, too, which MindSpore compiles anew for.
+    ``evaluated_after``: whether logits are asked for after the step, too.
     """
 
     name: str
@@ -109,6 +109,7 @@ def network_case(
     *,
     batch: int,
     images: NDArray[np.float32] | None = None,
+    evaluated_after: bool = False,
 ) -> NetworkCase:
     """A case whose arrays are drawn from a generator seeded with its name, so that they never depend on other cases."""
     generator = seeded(name)
@@ -121,6 +122,7 @@ def network_case(
         images=images,
         labels=generator.integers(architecture.classes, size=batch),
         dropout_masks=draw_masks(architecture, (batch,), generator),
+        evaluated_after=evaluated_after,
     )
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from statistics import median
 
+import numpy as np
+
 from backends.contract import Arrays
 from backends.numpy.session import NumpySession
 from harness.conformance.case import Observation
@@ -148,6 +150,7 @@ def in_fixed_orders(scope: Scripts) -> tuple[Script, ...]:
         *(_taken_back(rule) for rule in (Adam(learning_rate=0.01, epsilon=1e-3), SGD(learning_rate=0.05))),
         _loaded_in_between(),
         _clipped_and_decayed(),
+        _wrongly_loaded(),
     )
 
 
@@ -194,6 +197,26 @@ def _clipped_and_decayed() -> Script:
     return writer.script()
 
 
+def _wrongly_loaded() -> Script:
+    """What lacks a name, has one too many or is of another shape is refused, and leaves everything as it was."""
+    rule = Adam(learning_rate=0.01, epsilon=1e-3)
+    writer = Writer("wrong names and shapes refused", FEATURES, rule)
+    writer.open(40)
+    writer.train(0, batch=8, steps=3)
+    parameters: Arrays = {name: np.zeros(shape, np.float32) for name, shape in parameter_shapes(FEATURES).items()}
+    slots = {f"{name}.{slot}": array for name, array in parameters.items() for slot in rule.slots}
+    state: Arrays = {"step": np.array(0, np.int64), **slots}
+    wrongly: dict[str, Arrays] = {"parameters": parameters, "state": state}
+    for (argument, right), method in zip(wrongly.items(), ("load_parameters", "load_optimizer_state"), strict=True):
+        *others, last = right
+        lacking = {name: right[name] for name in others}
+        for wrong in (lacking, {**right, "linear_9.bias": right[last]}, {**right, last: right[last][:-1]}):
+            writer.refused(0, method, **{argument: wrong})
+    writer.read(0, "parameters")
+    writer.read(0, "optimizer_state")
+    return writer.script()
+
+
 SCRIPTS = {
     "images": on_images,
     "features": on_features,
@@ -233,10 +256,10 @@ def title(name: str, threads: int) -> str:
 
 
 def judge_script(script: Script, candidate: Candidate, precision: str, tally: Tally, *, threads: int = 1) -> None:
-    """Quantities: losses, gradients, evaluation, parameters (with slots), step count, arrays of others; rounding.
+    """Quantities: losses, gradients, evaluation, parameters (with slots), step count, refusals, arrays of others.
 
-    "rounding to bfloat16" asks that what was computed in bfloat16 does not agree too well, "movement" that steps much
-    smaller than the parameters are not rounded like them.
+    And two of bfloat16: "rounding to bfloat16" asks that what was computed in it does not agree too well, "movement"
+    that steps much smaller than the parameters are not rounded like them.
     """
     with tally.attempt(script.name):
         spec = replace(script.spec_in(precision), threads=threads)
@@ -301,4 +324,4 @@ def _quantity(method: str, name: str) -> str:
         case "loss_and_gradients":
             return "losses" if name == "loss" else "gradients"
         case _:
-            return "step count" if name == "step" else "parameters"
+            return {"step": "step count", "refused": "refusals"}.get(name, "parameters")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.conformance.case import NetworkCase, network_case
-from harness.conformance.layer_cases import HEAD_CLASSES
+from harness.conformance.layer_cases import HEAD, HEAD_CLASSES
 from specs import layers as L
 from specs.architecture import Architecture
 from specs.nest import Branches, Item, Residual
@@ -51,7 +51,7 @@ def _case(nest: Branches | Residual, shape: Shape, *, batch: int = 3) -> Network
         name=nest.kind,
         input=(image[0], image[1], image[2]),
         classes=HEAD_CLASSES,
-        layers=(*around[len(shape)], L.Linear(out_features=HEAD_CLASSES, bias=False)),
+        layers=(*around[len(shape)], HEAD),
     )
     join = next(node for node in infer(architecture) if len(node.inputs) > 1)
     values = " and ".join(

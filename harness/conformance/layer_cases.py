@@ -16,6 +16,7 @@ from specs.layer_shapes import feature_axis, output_shape, parameters
 from specs.nodes import Shape
 
 HEAD_CLASSES = 6
+HEAD = L.Linear(out_features=HEAD_CLASSES, bias=False)
 
 
 def isolated(layer: L.Layer, shape: Shape) -> Architecture:
@@ -27,21 +28,21 @@ def isolated(layer: L.Layer, shape: Shape) -> Architecture:
     rounding.
     """
     image = {1: (*shape, 1, 1), 2: (1, *shape)}.get(len(shape), shape)
-    before: dict[int, list[L.Layer]] = {1: [L.Flatten()], 2: [L.Rows()], 3: []}
-    layers = [*before[len(shape)], layer]
     output = output_shape(layer, shape)
-    if len(output) > 1:
-        layers.append(L.Flatten())
-    classes = math.prod(output)
-    if output[feature_axis(output) - 1] < 2 or not parameters(layer, shape):
-        classes = HEAD_CLASSES
-        layers.append(L.Linear(out_features=classes, bias=False))
+    headed = output[feature_axis(output) - 1] < 2 or not parameters(layer, shape)
     return Architecture(
         name=layer.kind,
         input=(image[0], image[1], image[2]),
-        classes=classes,
-        layers=tuple(layers),
+        classes=HEAD_CLASSES if headed else math.prod(output),
+        layers=(*from_image(layer, shape), *([HEAD] if headed else [])),
     )
+
+
+def from_image(layer: L.Layer, shape: Shape) -> tuple[L.Layer, ...]:
+    """``layer`` behind what makes of an image as many axes as its input of ``shape`` has; its output flattened."""
+    before: dict[int, tuple[L.Layer, ...]] = {1: (L.Flatten(),), 2: (L.Rows(),), 3: ()}
+    behind = (L.Flatten(),) if len(output_shape(layer, shape)) > 1 else ()
+    return (*before[len(shape)], layer, *behind)
 
 
 def layer_case(layer: L.Layer, shape: Shape, *, batch: int = 3, note: str = "") -> NetworkCase:
@@ -79,8 +80,7 @@ def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
 
     The first is evaluated after its step.
     """
-    groups = (_convolutions, _poolings, _norms, _activations, _features, _recurrent, _tokens)
-    found = by_kind(case for group in groups for case in group())
+    found = by_kind(case for family in FAMILIES.values() for case in family())
     return {kind: (replace(first, evaluated_after=True), *others) for kind, (first, *others) in found.items()}
 
 
@@ -261,6 +261,18 @@ def _tokens() -> tuple[NetworkCase, ...]:
         layer_case(L.MeanTokens(), (4, 6)),
         layer_case(L.MeanTokens(), (1, 7), batch=1),
     )
+
+
+FAMILIES = {
+    "convolutions": _convolutions,
+    "poolings": _poolings,
+    "norms": _norms,
+    "activations": _activations,
+    "features": _features,
+    "recurrent": _recurrent,
+    "tokens": _tokens,
+}
+"""What makes the cases of kinds that belong together, by name."""
 
 
 def by_kind(cases: Iterable[NetworkCase]) -> dict[str, tuple[NetworkCase, ...]]:

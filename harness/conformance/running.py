@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import queue
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -130,61 +131,103 @@ def run_suite(
     levels: Sequence[str],
     progress: Progress,
 ) -> tuple[BackendReport, ...]:
-    """Judge every backend in its interpreter and in its manners, as many at a time as there are processors.
+    """Judge every backend in its interpreter and in its manners, with a worker at a time on each processor.
 
-    Each has a processor of its own. An interrupt ends the workers before it is passed on.
+    A processor that finds no backend waiting to be begun helps with the checks of one that is not done. An interrupt
+    ends the workers before it is passed on.
     """
-    processors: queue.SimpleQueue[int] = queue.SimpleQueue()
-    available = sorted(os.sched_getaffinity(0))
-    for processor in available:
-        processors.put(processor)
-    workplaces = {
-        (backend, tuning): Workplace(backend, tuning, python=python)
+    judgings = [
+        _Judging(suite, backend, tuning, python, levels, progress)
         for backend, python in pythons.items()
         for tuning in manners[backend]
-    }
+    ]
+    # The last registered first: MindSpore, which compiles every network, must not be what the others wait for.
+    waiting = iter(judgings[::-1])
 
-    def judge_one(backend: str, tuning: Manner) -> BackendReport:
-        processor = processors.get()
+    def judge_on(processor: int) -> None:
         # A thread's own affinity: the worker it starts inherits it, and so side-by-side workers do not share one.
         os.sched_setaffinity(0, {processor})
-        try:
-            return judge_backend(suite, backend, tuning, workplaces[backend, tuning], levels=levels, progress=progress)
-        finally:
-            processors.put(processor)
+        for judging in waiting:  # each is given to one thread alone
+            judging.work()
+        for judging in judgings:
+            judging.work()
 
-    with threadpool_limits(1), ThreadPoolExecutor(max_workers=len(available)) as pool:
-        # The last registered first: MindSpore, which compiles every network, must not be what the others wait for.
-        judged = {place: pool.submit(judge_one, *place) for place in reversed(list(workplaces))}
+    processors = sorted(os.sched_getaffinity(0))
+    with threadpool_limits(1), ThreadPoolExecutor(max_workers=len(processors)) as pool:
+        running = [pool.submit(judge_on, processor) for processor in processors]
         try:
-            return tuple(judged[place].result() for place in workplaces)
+            for each in as_completed(running):
+                each.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for workplace in workplaces.values():
-                workplace.stop()
+            for judging in judgings:
+                judging.stop()
             raise
+    return tuple(judging.report() for judging in judgings)
 
 
-def judge_backend(
-    suite: Suite, backend: str, tuning: Manner, workplace: Workplace, *, levels: Sequence[str], progress: Progress
-) -> BackendReport:
-    """All checks of some levels on one backend in one manner."""
-    start = time.monotonic()
-    checks = suite.checks(levels)
-    outcomes: list[CheckOutcome] = []
-    title = f"{backend}, {tuning}"
-    with workplace:
-        candidate = Candidate(name=title, open=workplace.open, train=workplace.train, play=workplace.play)
-        for done, check in enumerate(checks, start=1):
-            found = check.run(candidate)
-            outcomes.extend(found)
-            progress(title, done, len(checks), check, found)
-        loaded = workplace.loaded
-    return BackendReport(
-        backend=backend,
-        tuning=tuning,
-        framework_version=loaded.framework.framework_version,
-        packages=loaded.framework.packages,
-        outcomes=tuple(outcomes),
-        seconds=time.monotonic() - start,
-    )
+class _Judging:
+    """The checks of some levels on one backend in one manner, carried out by any number of threads."""
+
+    def __init__(
+        self, suite: Suite, backend: str, tuning: Manner, python: Path, levels: Sequence[str], progress: Progress
+    ) -> None:
+        self._backend, self._tuning, self._python, self._progress = backend, tuning, python, progress
+        self._checks = suite.checks(levels)
+        # Shared by the threads, each check is given to one alone. From the end, where those are that take longest.
+        self._left = reversed(list(enumerate(self._checks)))
+        self._outcomes: dict[int, list[CheckOutcome]] = {}
+        self._workplaces: list[Workplace] = []
+        self._lock = threading.Lock()
+        self._loaded: Loaded | None = None
+        self._began = self._ended = 0.0
+        self._stopped = False
+
+    def work(self) -> None:
+        """Carry out what is left, if anything is, in a worker of this thread's own."""
+        first = next(self._left, None)
+        if first is None:
+            return
+        with self._opened() as workplace:
+            candidate = Candidate(name=self._title, open=workplace.open, train=workplace.train, play=workplace.play)
+            for number, check in chain([first], self._left):
+                self._note(number, check, check.run(candidate))
+            self._loaded = workplace.loaded
+
+    def stop(self) -> None:
+        """End the workers from another thread, at once and for good."""
+        with self._lock:
+            self._stopped = True
+            for workplace in self._workplaces:
+                workplace.stop()
+
+    def report(self) -> BackendReport:
+        """What all checks found, in their order."""
+        assert self._loaded is not None
+        return BackendReport(
+            backend=self._backend,
+            tuning=self._tuning,
+            framework_version=self._loaded.framework.framework_version,
+            packages=self._loaded.framework.packages,
+            outcomes=tuple(outcome for number in sorted(self._outcomes) for outcome in self._outcomes[number]),
+            seconds=self._ended - self._began,
+        )
+
+    @property
+    def _title(self) -> str:
+        return f"{self._backend}, {self._tuning}"
+
+    def _opened(self) -> Workplace:
+        with self._lock:
+            if self._stopped:
+                raise SuiteStopped
+            self._began = self._began or time.monotonic()
+            self._workplaces.append(Workplace(self._backend, self._tuning, python=self._python))
+            return self._workplaces[-1]
+
+    def _note(self, number: int, check: Check, found: list[CheckOutcome]) -> None:
+        with self._lock:
+            if self._stopped:
+                raise SuiteStopped
+            self._outcomes[number] = found
+            self._ended = time.monotonic()
+            self._progress(self._title, len(self._outcomes), len(self._checks), check, found)

@@ -20,7 +20,6 @@ from harness.conformance.outcome import CheckOutcome
 from harness.conformance.tolerances import tolerance
 from harness.datasets import load_dataset
 from harness.inputs.prepare import batch_order
-from harness.worker.batches import Batches
 from specs import layers as L
 from specs.architecture import Architecture
 from specs.initializers import initial_parameters
@@ -29,6 +28,8 @@ from specs.recipe import Recipe
 from specs.schedule import learning_rates
 
 RECIPE = Recipe(name="digits", epochs=5, batch_size=64, dataset="digits", optimizer=Adam(learning_rate=5e-3))
+STEPS = 22
+"""Steps of an epoch, on 1,408 of the 1,442 digits: a partial batch takes some frameworks another compilation."""
 SEEDS = 5
 REPEATED_EPOCHS = 2
 ALPHA = 0.05
@@ -70,7 +71,13 @@ class DigitRuns:
     def _data(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
         digits = load_dataset("digits")
         scale = RECIPE.preprocessing.apply
-        return scale(digits.train_images), digits.train_labels, scale(digits.test_images), digits.test_labels
+        train = slice(STEPS * RECIPE.batch_size)
+        return (
+            scale(digits.train_images[train]),
+            digits.train_labels[train],
+            scale(digits.test_images),
+            digits.test_labels,
+        )
 
     def accuracies(self, open_session: Open, precision: str) -> Accuracies:
         """Train CONVOLUTION with every seed and evaluate it on the test set."""
@@ -106,9 +113,9 @@ class DigitRuns:
             with tally.attempt(network.name):
                 first, second = (self._weights(network, candidate.open, dropout_seed=0) for _ in range(2))
                 tally.add("same seed", measure(network.name, "same seed", first, second, "float32"))
-        with tally.attempt(f"{DROPOUT.name}, two seeds"):
-            first, second = (self._weights(DROPOUT, candidate.open, dropout_seed=seed) for seed in (0, 1))
-            equal = all(np.array_equal(first[name], second[name]) for name in first)
+        with tally.attempt(f"{DROPOUT.name}, another seed"):
+            other = self._weights(DROPOUT, candidate.open, dropout_seed=1)
+            equal = all(np.array_equal(first[name], other[name]) for name in other)
             limit = tolerance("other seed", "float32").limit
             tally.add("other seed", Measurement(case=DROPOUT.name, error=float(equal), limit=limit))
         return tally.outcomes("runs", "repeated", "float32")
@@ -123,25 +130,21 @@ class DigitRuns:
         return SessionSpec(architecture=network, optimizer=RECIPE.optimizer, precision=precision, seed=seed)
 
     def _train(self, session: Session, spec: SessionSpec, seed: int, epochs: int) -> None:
-        """Some epochs from the initial weights of ``seed``, each a call for its full batches and one for the rest."""
+        """Some epochs from the initial weights of ``seed``, each in one call."""
         images, labels, _, _ = self._data
         session.set_training_data(images.astype(spec.dtype), labels)
         initial = initial_parameters(spec.architecture, RECIPE.initializer, seed)
         session.load_parameters(cast(initial, spec.dtype))
-        batches = Batches(len(images), RECIPE.batch_size)
-        batch, full, steps = batches.size, batches.full, batches.steps
+        batch = RECIPE.batch_size
         rates = learning_rates(
             RECIPE.learning_rate_schedule,
             base=RECIPE.optimizer.learning_rate,
             epochs=RECIPE.epochs,
-            steps_per_epoch=steps,
+            steps_per_epoch=STEPS,
         )
-        session.compile(batch, full)
+        session.compile(batch, STEPS)
         for epoch, order in enumerate(batch_order(epochs, len(images), seed).astype(np.int64)):
-            now = rates[epoch * steps : (epoch + 1) * steps]
-            session.train_steps(order[: full * batch].reshape(full, batch), now[:full])
-            if batches.rest:
-                session.train_steps(order[None, full * batch :], now[full:])
+            session.train_steps(order.reshape(STEPS, batch), rates[epoch * STEPS : (epoch + 1) * STEPS])
 
 
 def equivalent(accuracies: Accuracies, other: Accuracies, title: str) -> Measurement:

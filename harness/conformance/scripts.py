@@ -128,6 +128,10 @@ class Writer:
             self.calls.append(Call(session=session, method=f"load_{what}", again=again, of=places[which % len(places)]))
         return bool(places)
 
+    def refused(self, session: int, method: str, **arguments: Any) -> None:
+        """A call that has to be refused, and to change nothing."""
+        self._call(session, method, refused=True, **arguments)
+
     def write(self, session: int, method: str) -> None:
         """Save or export."""
         self._call(session, method)
@@ -135,8 +139,8 @@ class Writer:
     def _images(self, count: int) -> Any:
         return self._generator.standard_normal((count, *self._architecture.input), np.float32)
 
-    def _call(self, session: int, method: str, **arguments: Any) -> None:
-        self.calls.append(Call(session=session, method=method, arguments=arguments))
+    def _call(self, session: int, method: str, *, refused: bool = False, **arguments: Any) -> None:
+        self.calls.append(Call(session=session, method=method, arguments=arguments, refused=refused))
 
 
 def drawn(

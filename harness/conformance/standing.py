@@ -18,7 +18,7 @@ from specs.versioned import Versioned
 
 
 def remember(report: BackendReport) -> None:
-    """Keep the standing of a backend: it holds for its manner, version and this state of the adapters alone."""
+    """Keep the standing of a backend: it holds for its manner, version and this state of adapters and suite alone."""
     standing = BackendConformance(
         framework_version=report.framework_version,
         checked_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -57,11 +57,11 @@ def _standing(backend: str, tuning: str, version: str) -> BackendConformance | N
 
 
 def _file(backend: str, tuning: str, framework_version: str) -> Path:
-    """Named after backend and manner and a digest of what a standing depends on: version, specs and adapters."""
+    """Named after backend and manner and a digest of what a standing depends on: version, specs, adapters and suite."""
     import platformdirs
 
     digest = hashlib.sha256(f"{backend} {tuning} {framework_version}".encode())
-    for room in ("specs", "backends"):
+    for room in ("specs", "backends", "harness/conformance"):
         for source in sorted((CODE / room).rglob("*.py")):
             digest.update(str(source.relative_to(CODE)).encode() + source.read_bytes())
     folder = Path(platformdirs.user_cache_dir("framework-harness")) / "conformance"

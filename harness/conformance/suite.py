@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -21,6 +21,7 @@ from harness.conformance import (
 from harness.conformance.case import ConformanceCase
 from harness.conformance.contract import Scripts
 from harness.conformance.dropout import native_dropout
+from harness.conformance.family_cases import family_cases, single_cases
 from harness.conformance.judge import Candidate, judge
 from harness.conformance.locate import first_difference
 from harness.conformance.loop import LoopRuns
@@ -30,7 +31,7 @@ from harness.conformance.runs import DigitRuns
 from harness.conformance.special_values import judge_special_values
 from harness.conformance.tolerances import PRECISIONS
 from harness.datasets import Dataset
-from specs.layers import JOINS, LAYERS
+from specs.layers import JOINS, LAYERS, Tanh
 from specs.loading import architecture_names, default_recipe, load_architecture
 from specs.optimizers import OPTIMIZERS, SGD, Adam
 
@@ -54,7 +55,8 @@ class Check:
 class Scope:
     """How much of everything is judged.
 
-    ``layers_per_kind`` cuts the fixed cases short (None keeps all), ``layers_in_float64`` those in float64.
+    ``single_layers`` are the kinds that are judged alone, besides those of a family side by side. Beside others small
+    errors of tanh, which is nearly flat where it saturates, do not show.
     ``every_option`` asks for all options of every optimizer, for recurrent layers and fifty steps under each of them,
     and for both precisions of drawn networks and optimizers too. ``recipes`` name the bundled architectures as well.
     ``dropout`` are the probabilities that the framework's own masks are judged at: 0.999 shows how many random bits
@@ -62,8 +64,7 @@ class Scope:
     """
 
     name: str
-    layers_per_kind: int | None
-    layers_in_float64: int | None
+    single_layers: tuple[str, ...]
     drawn_layers_per_kind: int
     drawn_networks: int
     drawn_graphs: int
@@ -75,8 +76,7 @@ class Scope:
 
 FULL = Scope(
     name="full",
-    layers_per_kind=None,
-    layers_in_float64=None,
+    single_layers=tuple(LAYERS | JOINS),
     drawn_layers_per_kind=3,
     drawn_networks=24,
     drawn_graphs=40,
@@ -87,14 +87,13 @@ FULL = Scope(
 )
 QUICK = Scope(
     name="quick",
-    layers_per_kind=3,
-    layers_in_float64=1,
+    single_layers=(Tanh.kind,),
     drawn_layers_per_kind=0,
     drawn_networks=4,
     drawn_graphs=2,
     every_option=False,
     recipes=("mlp", "lenet5"),
-    dropout=(0.25, 0.5, 0.999),
+    dropout=(0.25, 0.999),
     scripts=contract.FEW_SCRIPTS,
 )
 
@@ -142,15 +141,39 @@ class Suite:
 
     def _layers(self) -> Iterator[Check]:
         cases = _Lazy(self._layer_cases)
-        for precision, most in (("float32", self.scope.layers_per_kind), ("float64", self.scope.layers_in_float64)):
-            for kind in LAYERS | JOINS:
-                yield self._check("layers", kind, precision, partial(_of_kind, cases, kind, most))
+        for precision, of_each_kind in (("float32", 3), ("float64", 1)):
+            families = _Lazy(partial(family_cases, of_each_kind, evaluated_after=precision == "float32"))
+            singles = _Lazy(partial(single_cases, of_each_kind))
+            for family in (*layer_cases.FAMILIES, "joins"):
+                yield self._side_by_side(
+                    family, precision, partial(_of, families, family), partial(_of, singles, family)
+                )
+            for kind in self.scope.single_layers:
+                yield self._check("layers", kind, precision, partial(_of, cases, kind), explained=False)
 
-    def _layer_cases(self) -> dict[str, tuple[Sequence[ConformanceCase], Sequence[ConformanceCase]]]:
+    def _side_by_side(
+        self,
+        family: str,
+        precision: str,
+        one_network: Callable[[], Sequence[ConformanceCase]],
+        each_alone: Callable[[], Sequence[ConformanceCase]],
+    ) -> Check:
+        """The layers of a family in one network; each alone where a backend lacks one of them."""
+        name = f"{family} side by side"
+        whole, parts = (self._check("layers", name, precision, cases) for cases in (one_network, each_alone))
+
+        def run(candidate: Candidate) -> list[CheckOutcome]:
+            outcomes = whole.run(candidate)
+            lacking = all(outcome.status == "unsupported" for outcome in outcomes)
+            return parts.run(candidate) if lacking else outcomes
+
+        return replace(whole, run=run)
+
+    def _layer_cases(self) -> dict[str, Sequence[ConformanceCase]]:
         """Of every kind those written by hand and those drawn."""
         fixed = layer_cases.fixed_cases() | join_cases.fixed_cases()
         drawn = drawn_layers.drawn_cases(self.scope.drawn_layers_per_kind)
-        return {kind: (fixed[kind], drawn.get(kind, ())) for kind in LAYERS | JOINS}
+        return {kind: (*fixed[kind], *drawn.get(kind, ())) for kind in LAYERS | JOINS}
 
     def _networks(self) -> Iterator[Check]:
         bundled = _Lazy(partial(network_cases.bundled_cases, self.scope.recipes))
@@ -165,6 +188,7 @@ class Suite:
             yield self._check("networks", "drawn graphs", precision, graphs)
 
     def _optimizers(self) -> Iterator[Check]:
+        check = partial(self._check, "optimizers", explained=False)
         for kind in OPTIMIZERS:
             options = optimizer_cases.options(kind, every=self.scope.every_option)
             probes = [optimizer_cases.probe(optimizer) for optimizer in options]
@@ -172,14 +196,12 @@ class Suite:
             linear = [optimizer_cases.probe(optimizer, optimizer_cases.LINEAR_NETWORK) for optimizer in options]
             recurrent = [optimizer_cases.probe(optimizer, optimizer_cases.RECURRENT_NETWORK) for optimizer in options]
             for precision in self._precisions:
-                yield self._check("optimizers", f"{kind} probe", precision, partial(list, probes))
+                yield check(f"{kind} probe", precision, partial(list, probes))
                 if self.scope.every_option or kind == Adam.kind:
-                    yield self._check(
-                        "optimizers", f"{kind} probe, recurrent layers", precision, partial(list, recurrent)
-                    )
+                    yield check(f"{kind} probe, recurrent layers", precision, partial(list, recurrent))
                 if self.scope.every_option or kind == SGD.kind:
-                    yield self._check("optimizers", f"{kind} 50 steps", precision, partial(list, fifties))
-            yield self._check("optimizers", f"{kind} probe, linear layers", "float64", partial(list, linear))
+                    yield check(f"{kind} 50 steps", precision, partial(list, fifties))
+            yield check(f"{kind} probe, linear layers", "float64", partial(list, linear))
 
     def _trajectories(self) -> Iterator[Check]:
         for name in self.scope.recipes:
@@ -220,7 +242,15 @@ class Suite:
                 run = partial(judge_special_values, kind, precision=precision)
                 yield Check(level="special", name=kind, precision=precision, run=run)
 
-    def _check(self, level: str, name: str, precision: str, cases: Callable[[], Sequence[ConformanceCase]]) -> Check:
+    def _check(
+        self,
+        level: str,
+        name: str,
+        precision: str,
+        cases: Callable[[], Sequence[ConformanceCase]],
+        *,
+        explained: bool = True,
+    ) -> Check:
         def run(candidate: Candidate) -> list[CheckOutcome]:
             explain = partial(
                 first_difference, open_session=candidate.open, reference=self.reference, precision=precision
@@ -232,19 +262,14 @@ class Suite:
                 open_session=candidate.open,
                 reference=self.reference,
                 precision=precision,
-                explain=explain if level in ("networks", "trajectories") else None,
+                explain=explain if explained else None,
             )
 
         return Check(level=level, name=name, precision=precision, run=run)
 
 
-def _of_kind(
-    cases: Callable[[], Mapping[str, tuple[Sequence[ConformanceCase], Sequence[ConformanceCase]]]],
-    kind: str,
-    most: int | None,
-) -> Sequence[ConformanceCase]:
-    fixed, drawn = cases()[kind]
-    return [*fixed[:most], *drawn]
+def _of(cases: Callable[[], Mapping[str, Sequence[ConformanceCase]]], name: str) -> Sequence[ConformanceCase]:
+    return cases()[name]
 
 
 def _one(make: Callable[..., ConformanceCase], *arguments: object) -> Sequence[ConformanceCase]:

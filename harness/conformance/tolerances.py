@@ -89,6 +89,7 @@ _FLOAT32: dict[str, Tolerance] = {
         limit=2e-5, reason="averages of gradients and their squares; 1 - 0.999 taken in float32 is 1.3e-5 off by itself"
     ),
     "step count": Tolerance(limit=0.0, reason="a whole number"),
+    "refusals": Tolerance(limit=0.0, reason="1 where a call was refused, as it has to be"),
     "resumed": Tolerance(limit=3e-6, reason="as for the steps: loading parameters and state back must lose nothing"),
     # Level 4: trajectories.
     "losses": Tolerance(

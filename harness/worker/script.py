@@ -34,7 +34,8 @@ class Call:
     """A call of ``method`` on the session that goes by a number; "open" and "close" begin and end it.
 
     ``arguments`` are arrays, mappings of arrays and numbers by name. With ``again`` the only argument, of that name, is
-    what an earlier call handed out: the very arrays; ``of`` is the place of that call in the script.
+    what an earlier call handed out: the very arrays; ``of`` is the place of that call in the script. With ``refused``
+    it has to raise KeyError or ValueError, and gives "refused", 1 where it did.
     """
 
     session: int
@@ -42,6 +43,7 @@ class Call:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     again: str = ""
     of: int = 0
+    refused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,12 @@ class _Player:
 
     def _invoke(self, call: Call, arguments: dict[str, Any]) -> Any:
         method = getattr(self._sessions[call.session], call.method)
+        if call.refused:
+            try:
+                method(**arguments)
+            except (KeyError, ValueError):
+                return {"refused": np.ones((), np.int64)}
+            return {"refused": np.zeros((), np.int64)}
         if call.method not in WRITES:
             return method(**arguments)
         directory = self._folder / str(len(self._handed_out))
@@ -160,9 +168,7 @@ def pack_calls(calls: Sequence[Call]) -> Packed:
     arrays: Arrays = {}
     for place, call in enumerate(calls):
         fields, own = pack(call.arguments)
-        plain.append(
-            {"session": call.session, "method": call.method, "again": call.again, "of": call.of} | {"arguments": fields}
-        )
+        plain.append({**vars(call), "arguments": fields})
         arrays |= {f"{place}/{name}": array for name, array in own.items()}
     return {"calls": plain}, arrays
 

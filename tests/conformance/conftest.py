@@ -56,8 +56,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-OWN_LAYERS = {("jax", "expert"): {"max_pool2d"}, ("mindspore", "expert"): {"max_pool2d", "lstm", "gru"}}
-"""The layers that a backend which compiles every network anew computes otherwise than in its other manners."""
+OWN_LAYERS = {
+    ("jax", "expert"): {"poolings side by side"},
+    ("mindspore", "expert"): {"poolings side by side", "recurrent side by side"},
+}
+"""The families with layers that a backend which compiles every network anew computes otherwise in another manner."""
 
 
 def _left_out(used: tuple[str, Manner], check: Check) -> bool:

@@ -26,6 +26,7 @@ from harness.worker.job import TrainingJob
 from harness.worker.reports import TrainedState, TrainingReport
 from harness.worker.training import Training
 from specs.layers import Layer
+from specs.nest import Branches, Item, Residual
 from specs.optimizers import Optimizer
 
 Array = NDArray[Any]
@@ -111,10 +112,24 @@ def building(kind: type, change: Callable[[Any], Layer]) -> Open:
     """The network built with other options than asked for."""
 
     def open_session(spec: SessionSpec) -> Session:
-        layers = tuple(change(layer) if isinstance(layer, kind) else layer for layer in spec.architecture.layers)
+        layers = _changed(spec.architecture.layers, kind, change)
         return NumpySession(replace(spec, architecture=replace(spec.architecture, layers=layers)))
 
     return open_session
+
+
+def _changed(items: tuple[Item, ...], kind: type, change: Callable[[Any], Layer]) -> tuple[Item, ...]:
+    def one(item: Item) -> Item:
+        match item:
+            case Branches():
+                return replace(item, paths=tuple(_changed(path, kind, change) for path in item.paths))
+            case Residual():
+                own, shortcut = (_changed(path, kind, change) for path in (item.layers, item.shortcut))
+                return replace(item, layers=own, shortcut=shortcut)
+            case _:
+                return change(item) if isinstance(item, kind) else item
+
+    return tuple(one(item) for item in items)
 
 
 def optimizing(change: Callable[[Any], Optimizer]) -> Open:

@@ -13,7 +13,7 @@ from backends.numpy.session import NumpySession
 from harness.conformance.judge import Candidate
 from harness.conformance.outcome import LEVELS, CheckOutcome
 from harness.conformance.special_values import judge_special_values
-from harness.conformance.suite import FULL, Suite
+from harness.conformance.suite import FULL, QUICK, Suite
 from harness.conformance.table import line
 from harness.worker.script import play
 from specs import layers as L
@@ -25,6 +25,11 @@ from tests.conformance.planting import Mutant, Open, computing, training
 @pytest.fixture(scope="module")
 def suite() -> Suite:
     return Suite(replace(FULL, drawn_layers_per_kind=0, drawn_networks=4, drawn_graphs=4, recipes=("lenet5", "mlp")))
+
+
+@pytest.fixture(scope="module")
+def quick() -> Suite:
+    return Suite(QUICK)
 
 
 def candidate(name: str, open_session: Open) -> Candidate:
@@ -55,6 +60,12 @@ def test_mistake_is_caught(suite: Suite, mutant: Mutant, record_property: Callab
     assert any(outcome.status == "fail" for outcome in outcomes), (
         f"level {mutant.level} passed it; nearest: {line(max(outcomes, key=lambda o: o.severity))}"
     )
+
+
+@pytest.mark.parametrize("mutant", [one for one in (*MUTANTS, *FURTHER) if one.level == "layers"], ids=str)
+def test_layers_side_by_side_show_what_each_alone_does(quick: Suite, mutant: Mutant) -> None:
+    outcomes = judged(quick, mutant.level, candidate(mutant.name, mutant.open))
+    assert any(outcome.status == "fail" and outcome.quantity != "completion" for outcome in outcomes)
 
 
 @pytest.mark.parametrize(

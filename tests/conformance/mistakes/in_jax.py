@@ -221,7 +221,7 @@ IN_JAX = (
         right="variance * (count / (count - 1))",
         wrong="variance",
         level="layers",
-        check="batch_norm2d",
+        check="norms side by side",
     ),
     _Mistake(
         name="the last of equal maxima",
@@ -229,7 +229,7 @@ IN_JAX = (
         right="(largest >= cell)",
         wrong="(largest > cell)",
         level="layers",
-        check="max_pool2d",
+        check="poolings side by side",
         manner="expert",
     ),
 )

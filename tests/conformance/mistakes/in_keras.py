@@ -220,7 +220,7 @@ IN_KERAS = (
         right="        running.assign(running + (running - kept) / more)\n",
         wrong="",
         level="layers",
-        check="batch_norm2d",
+        check="norms side by side",
     ),
     _Mistake(
         name="running mean that never moves",
@@ -228,7 +228,7 @@ IN_KERAS = (
         right="for running, batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):",
         wrong="for running, batch in ((layer.moving_variance, variance),):",
         level="layers",
-        check="batch_norm2d",
+        check="norms side by side",
         manner="expert",
     ),
     _Mistake(

@@ -215,4 +215,12 @@ IN_MINDSPORE = (
         check="sgd 50 steps",
         manner="expert",
     ),
+    _Mistake(
+        name="parameters loaded without a look at their names",
+        file="session.py",
+        right="check_names(self._shapes, parameters)",
+        wrong="pass",
+        level="contract",
+        check="fixed orders",
+    ),
 )

@@ -198,7 +198,7 @@ IN_PADDLE = (
         right="batch[1] * (count / (count - 1))",
         wrong="batch[1]",
         level="layers",
-        check="batch_norm2d",
+        check="norms side by side",
     ),
     _Mistake(
         name="mean for sum in the gradient of a convolution's bias",
@@ -206,7 +206,7 @@ IN_PADDLE = (
         right='insert_after(gradient, "reduce_sum"',
         wrong='insert_after(gradient, "reduce_mean"',
         level="layers",
-        check="conv2d",
+        check="convolutions side by side",
         manner="expert",
     ),
     _Mistake(
@@ -272,5 +272,13 @@ IN_PADDLE = (
             paddle.seed(spec.seed)  #""",
         level="runs",
         check="repeated",
+    ),
+    _Mistake(
+        name="parameters loaded without a look at their names",
+        file="session.py",
+        right="check_names({name: entry.shape for name, entry in self._entries.items()}, parameters)",
+        wrong="pass",
+        level="contract",
+        check="fixed orders",
     ),
 )

@@ -189,7 +189,7 @@ IN_TORCH = (
         right="gradients[source] + of_source if source in gradients else of_source",
         wrong="of_source",
         level="layers",
-        check="add",
+        check="joins side by side",
         manner="expert",
     ),
     _Mistake(
@@ -380,6 +380,14 @@ class GRU""",
             return
         self._overwrite(slots, state)
         self._steps""",
+        level="contract",
+        check="fixed orders",
+    ),
+    _Mistake(
+        name="parameters loaded without a look at their names",
+        file="session.py",
+        right="check_names({name: tuple(tensor.shape) for name, tensor in self._tensors.items()}, parameters)",
+        wrong="pass",
         level="contract",
         check="fixed orders",
     ),

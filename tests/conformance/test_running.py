@@ -1,0 +1,75 @@
+"""Which processor carries out which checks."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from harness.conformance.judge import Candidate
+from harness.conformance.outcome import CheckOutcome
+from harness.conformance.running import run_suite
+from harness.conformance.suite import Check, Suite
+
+PATIENCE_S = 60.0
+
+
+class Checks:
+    """A suite of checks that are given."""
+
+    def __init__(self, *runs: Callable[[Candidate], None]) -> None:
+        self._runs = runs
+
+    def checks(self, levels: Any) -> tuple[Check, ...]:
+        return tuple(self._check(f"check {number}", run) for number, run in enumerate(self._runs))
+
+    def _check(self, name: str, run: Callable[[Candidate], None]) -> Check:
+        def outcomes(candidate: Candidate) -> list[CheckOutcome]:
+            run(candidate)
+            return [CheckOutcome(level="layers", check=name, quantity="loss", precision="float32", status="pass")]
+
+        return Check(level="layers", name=name, precision="float32", run=outcomes)
+
+
+def reported(numpy_python: Path, *runs: Callable[[Candidate], None]) -> Any:
+    told: list[int] = []
+    (report,) = run_suite(
+        cast(Suite, Checks(*runs)),
+        {"numpy": numpy_python},
+        {"numpy": ("default",)},
+        levels=("layers",),
+        progress=lambda title, done, count, check, found: told.append(done),
+    )
+    assert told == list(range(1, len(runs) + 1))
+    return report
+
+
+@pytest.fixture
+def numpy_python(backend_python: Callable[[str], Path]) -> Path:
+    return backend_python("numpy")
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor has nobody to help it")
+def test_processors_share_the_checks_of_one_backend(numpy_python: Path) -> None:
+    both = threading.Barrier(2, timeout=PATIENCE_S)
+    used: list[set[int]] = []
+
+    def together(candidate: Candidate) -> None:
+        both.wait()  # until another processor has begun the other check
+        used.append(os.sched_getaffinity(0))
+
+    report = reported(numpy_python, together, lambda candidate: None, together)
+    assert [len(processors) for processors in used] == [1, 1] and used[0] != used[1]
+    assert [outcome.check for outcome in report.outcomes] == ["check 0", "check 1", "check 2"]
+
+
+def test_what_breaks_a_check_ends_the_others(numpy_python: Path) -> None:
+    def broken(candidate: Candidate) -> None:
+        raise MemoryError("none left")
+
+    with pytest.raises(MemoryError, match="none left"):
+        reported(numpy_python, *[lambda candidate: None] * 3, broken)
