@@ -21,7 +21,7 @@ from harness.conformance import (
 from harness.conformance.case import ConformanceCase
 from harness.conformance.contract import Scripts
 from harness.conformance.dropout import native_dropout
-from harness.conformance.family_cases import family_cases, single_cases
+from harness.conformance.family_cases import FIRST, FURTHER, family_cases, single_cases
 from harness.conformance.judge import Candidate, judge
 from harness.conformance.locate import first_difference
 from harness.conformance.loop import LoopRuns
@@ -141,25 +141,24 @@ class Suite:
 
     def _layers(self) -> Iterator[Check]:
         cases = _Lazy(self._layer_cases)
-        for precision, of_each_kind in (("float32", 3), ("float64", 1)):
-            families = _Lazy(partial(family_cases, of_each_kind, evaluated_after=precision == "float32"))
-            singles = _Lazy(partial(single_cases, of_each_kind))
-            for family in (*layer_cases.FAMILIES, "joins"):
-                yield self._side_by_side(
-                    family, precision, partial(_of, families, family), partial(_of, singles, family)
-                )
+        for precision, networks in (("float32", (FIRST, FURTHER)), ("float64", (FIRST,))):
+            for which in networks:
+                families = _Lazy(partial(family_cases, which, evaluated_after=precision == "float32"))
+                singles = _Lazy(partial(single_cases, which))
+                for family in (*layer_cases.FAMILIES, "joins"):
+                    whole, parts = (partial(_of, made, family) for made in (families, singles))
+                    yield self._side_by_side(f"{family} {which}", precision, whole, parts)
             for kind in self.scope.single_layers:
                 yield self._check("layers", kind, precision, partial(_of, cases, kind), explained=False)
 
     def _side_by_side(
         self,
-        family: str,
+        name: str,
         precision: str,
         one_network: Callable[[], Sequence[ConformanceCase]],
         each_alone: Callable[[], Sequence[ConformanceCase]],
     ) -> Check:
         """The layers of a family in one network; each alone where a backend lacks one of them."""
-        name = f"{family} side by side"
         whole, parts = (self._check("layers", name, precision, cases) for cases in (one_network, each_alone))
 
         def run(candidate: Candidate) -> list[CheckOutcome]:

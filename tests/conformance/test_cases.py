@@ -15,7 +15,7 @@ from backends.contract import SessionSpec
 from backends.numpy.session import NumpySession
 from harness.conformance import drawn_layers, graph_cases, join_cases, layer_cases, network_cases
 from harness.conformance.case import ConformanceCase, cast
-from harness.conformance.family_cases import family_cases
+from harness.conformance.family_cases import FIRST, FURTHER, family_cases
 from harness.conformance.kinks import CLEARANCE, kinks_per_sample, margin
 from harness.conformance.optimizer_cases import BATCH, NETWORK, OPTIMIZERS, fifty_steps, probe, problem
 from harness.conformance.suite import FULL, Suite
@@ -46,7 +46,7 @@ def test_every_layer_and_optimizer_is_judged() -> None:
 
 def test_case_names_are_unique() -> None:
     layers = [case for found in (layer_cases, join_cases) for cases in found.fixed_cases().values() for case in cases]
-    families = [case for most in (1, 3) for (case,) in family_cases(most, evaluated_after=True).values()]
+    families = [case for which in (FIRST, FURTHER) for (case,) in family_cases(which, evaluated_after=True).values()]
     drawn = [case for cases in drawn_layers.drawn_cases(3).values() for case in cases]
     networks = [
         *network_cases.bundled_cases(architecture_names()),
