@@ -30,7 +30,7 @@ FIRST, FURTHER = "side by side", "side by side, further options"
 """The first case of each kind, which most engines made for speed can compute, and the two behind it."""
 
 
-def family_cases(which: str, *, evaluated_after: bool) -> dict[str, tuple[NetworkCase]]:
+def family_cases(which: str) -> dict[str, tuple[NetworkCase]]:
     """A network for each family of layers and one for the joins, of the cases that are FIRST or FURTHER."""
 
     def case(family: str, shape: Shape, paths: Sequence[Path]) -> NetworkCase:
@@ -39,7 +39,7 @@ def family_cases(which: str, *, evaluated_after: bool) -> dict[str, tuple[Networ
         )
         images = _images(family, which, (BATCH, *shape))
         name = f"{family} {which}"
-        return network_case(name, architecture, batch=BATCH, images=images, evaluated_after=evaluated_after)
+        return network_case(name, architecture, batch=BATCH, images=images, evaluated_after=True)
 
     singles = single_cases(which)
     joined = [one.architecture.layers for one in singles["joins"]]

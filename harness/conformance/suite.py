@@ -141,12 +141,12 @@ class Suite:
 
     def _layers(self) -> Iterator[Check]:
         cases = _Lazy(self._layer_cases)
+        families = {which: _Lazy(partial(family_cases, which)) for which in (FIRST, FURTHER)}
+        singles = {which: _Lazy(partial(single_cases, which)) for which in families}
         for precision, networks in (("float32", (FIRST, FURTHER)), ("float64", (FIRST,))):
             for which in networks:
-                families = _Lazy(partial(family_cases, which, evaluated_after=precision == "float32"))
-                singles = _Lazy(partial(single_cases, which))
                 for family in (*layer_cases.FAMILIES, "joins"):
-                    whole, parts = (partial(_of, made, family) for made in (families, singles))
+                    whole, parts = (partial(_of, made[which], family) for made in (families, singles))
                     yield self._side_by_side(f"{family} {which}", precision, whole, parts)
             for kind in self.scope.single_layers:
                 yield self._check("layers", kind, precision, partial(_of, cases, kind), explained=False)

@@ -46,7 +46,7 @@ def test_every_layer_and_optimizer_is_judged() -> None:
 
 def test_case_names_are_unique() -> None:
     layers = [case for found in (layer_cases, join_cases) for cases in found.fixed_cases().values() for case in cases]
-    families = [case for which in (FIRST, FURTHER) for (case,) in family_cases(which, evaluated_after=True).values()]
+    families = [case for which in (FIRST, FURTHER) for (case,) in family_cases(which).values()]
     drawn = [case for cases in drawn_layers.drawn_cases(3).values() for case in cases]
     networks = [
         *network_cases.bundled_cases(architecture_names()),
