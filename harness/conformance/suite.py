@@ -93,7 +93,7 @@ QUICK = Scope(
     drawn_graphs=1,
     every_option=False,
     recipes=("mlp", "lenet5"),
-    dropout=(0.25, 0.999),
+    dropout=(0.25, 0.5, 0.999),
     scripts=contract.FEW_SCRIPTS,
 )
 
