@@ -68,7 +68,8 @@ def _cell(of_backend: pd.DataFrame, backend: str, epochs: int) -> str:
         return "not run"
     runs = of_backend.loc[backend]
     deviation = f" ± {runs['std']:.4f}" if runs["count"] > 1 else ""
-    shortened = f" ({int(runs['trained'])} epochs)" if runs["trained"] < epochs else ""
+    trained = int(runs["trained"])
+    shortened = f" ({trained} epoch{'s' if trained > 1 else ''})" if trained < epochs else ""
     return f"{runs['mean']:.4f}{deviation}{shortened}"
 
 
