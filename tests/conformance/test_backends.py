@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.conformance.judge import Candidate
-from harness.conformance.suite import Check
+from harness.conformance.suite import QUICK, Check, Suite
 from harness.conformance.table import line
+from tests.conformance.conftest import OWN_LAYERS
 
 MAY_LACK: dict[str, set[str]] = {
     "torch": set(),
@@ -29,3 +30,9 @@ def test_conforms(candidate: Candidate, check: Check) -> None:
         assert {outcome.precision for outcome in missing} <= MAY_LACK[backend], missing
     if all(outcome.status == "unsupported" for outcome in outcomes):
         pytest.skip(f"{candidate.name} does not support it: {outcomes[0].detail}")
+
+
+def test_what_a_manner_computes_otherwise_is_the_name_of_a_check() -> None:
+    """A name that no check has would leave a manner's own layers out without a word."""
+    names = {check.name for check in Suite(QUICK).checks(["layers"])}
+    assert set().union(*OWN_LAYERS.values()) <= names

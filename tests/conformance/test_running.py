@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from backends.contract import SessionSpec
+from harness.conformance.contract import TINY
 from harness.conformance.judge import Candidate
 from harness.conformance.outcome import CheckOutcome
 from harness.conformance.running import run_suite
 from harness.conformance.suite import Check, Suite
+from specs.optimizers import SGD
 
 PATIENCE_S = 60.0
 
@@ -53,7 +57,10 @@ def numpy_python(backend_python: Callable[[str], Path]) -> Path:
     return backend_python("numpy")
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor has nobody to help it")
+needs_two = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors, for one to help")
+
+
+@needs_two
 def test_processors_share_the_checks_of_one_backend(numpy_python: Path) -> None:
     both = threading.Barrier(2, timeout=PATIENCE_S)
     used: list[set[int]] = []
@@ -67,9 +74,22 @@ def test_processors_share_the_checks_of_one_backend(numpy_python: Path) -> None:
     assert [outcome.check for outcome in report.outcomes] == ["check 0", "check 1", "check 2"]
 
 
-def test_what_breaks_a_check_ends_the_others(numpy_python: Path) -> None:
+@needs_two
+def test_what_breaks_a_check_ends_the_workers_of_others(numpy_python: Path) -> None:
+    begun = threading.Event()
+    outlasted: list[bool] = []
+
+    def at_work(candidate: Candidate) -> None:
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            candidate.open(SessionSpec(architecture=TINY, optimizer=SGD())).close()
+            begun.set()
+        outlasted.append(True)
+
     def broken(candidate: Candidate) -> None:
+        begun.wait(PATIENCE_S)
         raise MemoryError("none left")
 
     with pytest.raises(MemoryError, match="none left"):
-        reported(numpy_python, *[lambda candidate: None] * 3, broken)
+        reported(numpy_python, at_work, broken)
+    assert begun.is_set() and not outlasted

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backends.registry import Manner
+from harness.conformance import standing
 from harness.conformance.outcome import BackendReport, CheckOutcome
 from harness.conformance.standing import remember, standings
 from results.record import Row
@@ -45,3 +46,18 @@ def test_each_manner_that_ran_must_have_been_judged(tmp_path: Path, monkeypatch:
     both = standings([run("recommended"), run("expert")])
     assert both[f"torch {VERSION} recommended"].failures == ()
     assert both[f"torch {VERSION} expert"].failures == ("expert: layers: relu (logits, float32)",)
+
+
+@pytest.mark.parametrize("room", ["specs", "backends", "harness/conformance"])
+def test_a_standing_is_forgotten_once_what_it_depends_on_changes(
+    room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(standing, "CODE", tmp_path)
+    source = tmp_path / room / "one.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("before")
+    remember(report("expert"))
+    assert standings([run("expert")])
+    source.write_text("after")
+    assert standings([run("expert")]) == {}
