@@ -38,9 +38,10 @@ LONG = (
     *("harness/racing/test_workers.py", "harness/processes/test_environments.py", "reliability/test_faults.py"),
     *("conformance/test_planted_mistakes.py", "reliability/test_soak.py", "end_to_end/test_extending.py"),
     *("conformance/test_adapter_mistakes.py", "conformance/test_contract.py", "harness/execution/test_cluster.py"),
-    "harness/execution/test_driver.py",
+    *("harness/execution/test_driver.py", "end_to_end/test_main_line.py", "end_to_end/test_versions.py"),
+    *("harness/cli/test_results.py", "harness/cli/test_setup.py"),
 )
-"""Files that take minutes. They come first, so that in the end no processor waits for one of them."""
+"""Files that take a minute and more. They come first, so that in the end no processor waits for one of them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

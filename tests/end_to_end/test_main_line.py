@@ -16,7 +16,8 @@ from backends.registry import frameworks
 from harness.datasets import find_mnist
 from results.record import Record
 
-pytestmark = pytest.mark.alone
+ALONE = pytest.mark.alone
+"""The runs of LeNet-5 have every processor and train with several threads, those of the MLP share the machine."""
 
 ROOT = Path(__file__).parent.parent.parent
 FRAMEWORKS = frameworks()
@@ -63,7 +64,7 @@ def record(
     return run
 
 
-@pytest.mark.parametrize("model", ["mlp", "lenet5"])
+@pytest.mark.parametrize("model", ["mlp", pytest.param("lenet5", marks=ALONE)])
 @pytest.mark.parametrize("backend", FRAMEWORKS)
 def test_every_framework_starts_as_numpy_does(backend: str, model: str, record: Callable[[str, str], Record]) -> None:
     """Equal fingerprints; without dropout the losses of the first 20 steps agree with NumPy's to 1e-4 relative."""
@@ -76,6 +77,7 @@ def test_every_framework_starts_as_numpy_does(backend: str, model: str, record: 
     np.testing.assert_allclose(ours.curve.first[:steps], reference.curve.first[:steps], rtol=1e-4)
 
 
+@ALONE
 @pytest.mark.parametrize("backend", FRAMEWORKS)
 def test_a_record_is_complete(backend: str, record: Callable[[str, str], Record]) -> None:
     ours = record(backend, "lenet5")
@@ -102,6 +104,7 @@ def test_dropout_and_the_other_optimizers_train(record: Callable[[str, str], Rec
     assert ours.epochs[-1].train_loss < ours.epochs[0].train_loss
 
 
+@ALONE
 def test_real_mnist(tmp_path: Path, backend_python: Callable[[str], Path]) -> None:
     """PyTorch on 6,000 images of real MNIST; skipped where there is none."""
     backend_python("torch")

@@ -243,6 +243,7 @@ def test_a_worker_process_that_was_killed_comes_back_however_long_that_takes() -
         assert list(client.cluster.workers) == ["here-1"], "Dask has not given it up meanwhile"
 
 
+@pytest.mark.long
 def test_a_machine_that_dies_in_mid_transfer_is_sent_it_again(
     mortal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +259,7 @@ def test_a_machine_that_dies_in_mid_transfer_is_sent_it_again(
     assert killed, "a data set of its own was sent"
 
 
+@pytest.mark.long
 def test_a_machine_that_dies_with_its_answer_has_its_unit_made_again(
     mortal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +280,7 @@ def test_a_machine_that_dies_with_its_answer_has_its_unit_made_again(
     assert killed
 
 
+@pytest.mark.long
 def test_two_comparisons_share_machines_and_nothing_is_timed_beside_another(
     client: Any, intervals: Path, tmp_path: Path
 ) -> None:
@@ -335,6 +338,7 @@ def test_ctrl_c_ends_what_runs_elsewhere_and_keeps_what_is_finished(
     carried_out(client, tmp_path / "set", 6)
 
 
+@pytest.mark.long
 def test_a_race_is_held_on_one_machine_and_anew_where_that_one_is_killed(mortal: Any, tmp_path: Path) -> None:
     watch = Watch()
     placed: list[str] = []
@@ -398,6 +402,7 @@ def test_a_driver_reads_no_pickle(client: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.long
 def test_what_a_lost_machine_was_told_to_do_is_not_counted_as_a_units_failure(client: Any, tmp_path: Path) -> None:
     """A machine's own process that dies, as by lack of memory, is started anew."""
     watch, killed = Watch(), []

@@ -25,8 +25,6 @@ from specs.errors import RequestError
 from tests.fakes import registered, rival
 from tests.reliability.test_stopping import Parent, gone, wait_for
 
-pytestmark = pytest.mark.alone
-
 MODEL = "name: small\nlayers: [conv2d: {out_channels: 2, kernel_size: 3}, flatten, linear: {out_features: classes}]\n"
 TIMES = {"conv2d_1": (0.002, 0.003), "linear_1": (0.001, 0.0015)}
 SLOWER = {**TIMES, "conv2d_1": (0.008, 0.012)}
@@ -73,6 +71,7 @@ def statuses(document: dict[str, Any]) -> dict[str, str]:
     return {check["figure"]: check["status"] for check in case["checks"]}
 
 
+@pytest.mark.alone
 def test_a_slower_layer_is_found_and_named_in_every_form(gate: Gate, tmp_path: Path) -> None:
     files = {name: tmp_path / "forms" / name for name in ("junit", "markdown", "benchmark")}
     asked = " ".join(f"--{name} {file}" for name, file in files.items())
@@ -100,6 +99,7 @@ def test_a_slower_layer_is_found_and_named_in_every_form(gate: Gate, tmp_path: P
     assert str(kept.manifest.command).startswith("python -m harness gate --")
 
 
+@pytest.mark.alone
 def test_the_same_against_itself_passes(gate: Gate) -> None:
     with registered(layer_s=TIMES):
         status, document = gate("fake fake --no-proof --max-slowdown 40%")
@@ -107,6 +107,7 @@ def test_the_same_against_itself_passes(gate: Gate) -> None:
     assert document["cases"][0]["layers"] is None
 
 
+@pytest.mark.alone
 def test_more_memory_is_a_regression_and_what_fails_its_proof_on_both_sides_is_undecided(gate: Gate) -> None:
     with registered(layer_s=TIMES), rival(layer_s=TIMES, train_mb=200):
         status, document = gate("fake rival --max-slowdown 100%")
