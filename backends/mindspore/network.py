@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import mindspore as ms
+import numpy as np
 from mindspore import nn, ops
 
 from backends.mindspore import tokens
@@ -23,7 +24,7 @@ from backends.windows import divisors, is_symmetric
 from specs import layers as L
 from specs.layer_shapes import feature_axis
 from specs.layers import Sides
-from specs.nodes import INPUT, Node
+from specs.nodes import INPUT, Node, Shape
 from specs.windows import sides
 
 
@@ -98,17 +99,23 @@ class SpatialMean(nn.Cell):
 
 
 class Outside(nn.Cell):
-    """Puts ``fill`` around images before a pooling, and multiplies what it gives by ``factors`` [h_out, w_out]."""
+    """Puts ``fill`` around images before a pooling, and multiplies what it gives by ``factors`` [h_out, w_out].
 
-    def __init__(self, around: Sides, fill: float, pool: nn.Cell, factors: Any = None) -> None:
+    By ``nn.Pad`` with zeros and ``frame`` [h, w], which is ``fill`` in what was added and 0 elsewhere: the gradient of
+    ``ops.pad``, and so of ``nn.ConstantPad2d``, is wrong from the second call of a graph on.
+    """
+
+    def __init__(self, around: Sides, shape: Shape, fill: float, pool: nn.Cell, dtype: Any, factors: Any = None) -> None:
         super().__init__()
-        (top, bottom), (left, right) = around
-        self.pad = nn.ConstantPad2d((left, right, top, bottom), fill)
+        self.pad = nn.Pad(((0, 0), (0, 0), *around))
+        frame = np.pad(np.zeros(shape[1:]), around, constant_values=fill)
+        self.frame = ms.Tensor(frame, dtype) if fill else None
         self.pool = pool
-        self.factors = factors
+        self.factors = None if factors is None else ms.Tensor(factors, dtype)
 
     def construct(self, x: Any) -> Any:
-        y = self.pool(self.pad(x))
+        padded = self.pad(x)
+        y = self.pool(padded if self.frame is None else padded + self.frame)
         return y if self.factors is None else y * self.factors
 
 
@@ -266,7 +273,8 @@ def _convolution(layer: L.Conv2d, node: Node, dtype: Any) -> nn.Cell:
 def _max_pool(layer: L.MaxPool2d, node: Node, dtype: Any) -> nn.Cell:
     around = sides(layer, node.input_shape)
     if not is_symmetric(around):
-        return Outside(around, -math.inf, _max_pool(replace(layer, padding=(0, 0), ceil_mode=False), node, dtype))
+        plain = _max_pool(replace(layer, padding=(0, 0), ceil_mode=False), node, dtype)
+        return Outside(around, node.input_shape, -math.inf, plain, dtype)
     if layer.padding == (0, 0) and dtype == ms.float32:  # without padding float64 is computed in float32
         return nn.MaxPool2d(layer.kernel_size, layer.stride, pad_mode="valid", data_format="NCHW")
     return nn.MaxPool2d(
@@ -286,7 +294,7 @@ def _avg_pool(layer: L.AvgPool2d, node: Node, dtype: Any) -> nn.Cell:
     if not is_symmetric(around):
         factors = math.prod(layer.kernel_size) / divisors(layer, node.input_shape)
         plain = _avg_pool(replace(layer, padding=(0, 0), ceil_mode=False), node, dtype)
-        return Outside(around, 0.0, plain, ms.Tensor(factors, dtype))
+        return Outside(around, node.input_shape, 0.0, plain, dtype, factors)
     if layer.padding == (0, 0):
         return nn.AvgPool2d(layer.kernel_size, layer.stride, pad_mode="valid", data_format="NCHW")
     return nn.AvgPool2d(
