@@ -76,24 +76,34 @@ class NetworkCase:
     def observe(self, session: Session, dtype: np.dtype[Any]) -> Observation:
         """Quantities: round trip, logits, loss, gradients, step, running statistics where there are any; evaluation.
 
-        "step" is what a step at rate 1 takes off the parameters; both passes in training move the running statistics.
-        Logits are asked for twice before it: nothing may be left of one call in the next.
+        "step" is what two steps, at rates 0 and 1, take off the parameters; all passes in training move the running
+        statistics. Everything is asked for twice, the second time of the samples in another order: nothing may be left
+        of one call in the next, and a framework may do it otherwise there (see MindSpore's ``ops.pad``).
         """
         images = self.images.astype(dtype)
         session.load_parameters(cast(self.parameters, dtype))
         round_trip = session.parameters()
         logits, again = session.predict(images), session.predict(images)
-        loss, gradients = session.loss_and_gradients(images, self.labels, dropout_masks=self.dropout_masks or None)
+        masks = dict(self.dropout_masks)
+        loss, gradients = session.loss_and_gradients(images, self.labels, dropout_masks=masks or None)
+        turned = {name: mask[::-1].copy() for name, mask in masks.items()}
+        other_loss, others = session.loss_and_gradients(
+            images[::-1].copy(), self.labels[::-1].copy(), dropout_masks=turned or None
+        )
         session.set_training_data(images, self.labels)
-        everything = np.arange(len(images), dtype=np.int64)[None]
-        dropout_masks = {name: mask[None] for name, mask in self.dropout_masks.items()}
-        step_losses = session.train_steps(everything, np.ones(1), dropout_masks=dropout_masks or None)
+        batches = np.stack([np.arange(len(images)), np.arange(len(images))[::-1]])
+        dropout_masks = {name: np.stack([mask, turned[name]]) for name, mask in masks.items()}
+        step_losses = session.train_steps(batches, np.array([0.0, 1.0]), dropout_masks=dropout_masks or None)
         after = session.parameters()
         observed: Observation = {
             "round trip": round_trip,
             "logits": {"logits": logits, "logits again": again},
-            "loss": {"loss": np.asarray(loss, dtype), "loss of the step": step_losses.astype(dtype)},
-            "gradients": gradients,
+            "loss": {
+                "loss": np.asarray(loss, dtype),
+                "loss, second call": np.asarray(other_loss, dtype),
+                "losses of the steps": step_losses.astype(dtype),
+            },
+            "gradients": {**gradients, **{f"{name}, second call": array for name, array in others.items()}},
             "step": {name: round_trip[name] - after[name] for name in parameter_shapes(self.architecture)},
         }
         if self.evaluated_after:

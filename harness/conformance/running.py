@@ -31,7 +31,7 @@ from harness.worker.script import Call, Played
 
 # No single verb of any check takes longer on two cores; a worker that does is ended and counted as failed. A script is
 # one verb of dozens of calls, for many of which some frameworks compile.
-VERB_TIMEOUT_S = 300.0
+VERB_TIMEOUT_S = 900.0
 SCRIPT_TIMEOUT_S = 1800.0
 
 

@@ -223,4 +223,13 @@ IN_MINDSPORE = (
         level="contract",
         check="fixed orders",
     ),
+    _Mistake(
+        name="padding whose gradient is wrong from the second call on",
+        file="network.py",
+        right="        self.pad = nn.Pad(((0, 0), (0, 0), *around))\n",
+        wrong="""        (top, bottom), (left, right) = around
+        self.pad = nn.ConstantPad2d((left, right, top, bottom), 0.0)
+""",
+        level="layers",
+    ),
 )
