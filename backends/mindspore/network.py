@@ -105,7 +105,9 @@ class Outside(nn.Cell):
     ``ops.pad``, and so of ``nn.ConstantPad2d``, is wrong from the second call of a graph on.
     """
 
-    def __init__(self, around: Sides, shape: Shape, fill: float, pool: nn.Cell, dtype: Any, factors: Any = None) -> None:
+    def __init__(
+        self, around: Sides, shape: Shape, fill: float, pool: nn.Cell, dtype: Any, factors: Any = None
+    ) -> None:
         super().__init__()
         self.pad = nn.Pad(((0, 0), (0, 0), *around))
         frame = np.pad(np.zeros(shape[1:]), around, constant_values=fill)

@@ -29,8 +29,8 @@ from harness.worker.job import TrainingJob
 from harness.worker.reports import Loaded, TrainedState, TrainingReport
 from harness.worker.script import Call, Played
 
-# No single verb of any check takes longer, on two cores beside other work; a worker that does is ended and counted as failed. A script is
-# one verb of dozens of calls, for many of which some frameworks compile.
+# No single verb of any check takes longer, on two cores beside other work; a worker that does is ended and counted as
+# failed. A script is one verb of dozens of calls, for many of which some frameworks compile.
 VERB_TIMEOUT_S = 900.0
 SCRIPT_TIMEOUT_S = 1800.0
 
