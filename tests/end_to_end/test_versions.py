@@ -71,6 +71,7 @@ def test_two_versions_are_two_subjects(harness: Callable[..., Done]) -> None:
     assert "the adapter does not suit Many 0.9.0: module 'many_framework' has no attribute" in news[0].error.message
 
 
+@pytest.mark.long
 def test_the_baseline_may_be_a_version(harness: Callable[..., Done]) -> None:
     done = harness(COMPARE.replace("--name two", "--name base"), "many@1.1,many", "--baseline", "many@1.1")
     assert done.returncode == 0, done.stderr

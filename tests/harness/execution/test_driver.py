@@ -74,6 +74,7 @@ def commands(tmp_path: Path) -> Iterator[Commands]:
     found.end()
 
 
+@pytest.mark.long
 def test_a_driver_that_is_killed_leaves_no_training_and_is_resumed(commands: Commands, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     behaviour = {"step_s": 0.3, "held_by": str(hold)}
@@ -214,6 +215,7 @@ def test_certificates_that_are_none_are_told_in_one_line(commands: Commands, tmp
         assert "Traceback" not in err
 
 
+@pytest.mark.long
 def test_the_documented_way_with_certificates(commands: Commands, tmp_path: Path) -> None:
     """A scheduler, a machine, its status and a comparison, all by TLS; who has no certificate is not let in."""
     if shutil.which("openssl") is None:

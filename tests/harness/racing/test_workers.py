@@ -241,6 +241,7 @@ def test_an_interrupted_race_is_kept_as_far_as_it_got(tmp_path: Path, start: Cal
     assert race.rounds > 0
 
 
+@pytest.mark.long
 def test_a_comparison_keeps_its_races_and_races_again_what_is_not_precise(
     tmp_path: Path, start: Callable[..., Parent]
 ) -> None:
