@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.conformance import join_cases
 from harness.conformance.case import NetworkCase, network_case, seeded
-from harness.conformance.layer_cases import FAMILIES, HEAD, HEAD_CLASSES, by_kind, from_image
+from harness.conformance.layer_cases import FAMILIES, HEAD, HEAD_CLASSES, fixed_cases, from_image
 from specs.architecture import Architecture
 from specs.layers import Flatten, Join, Linear, Rows
 from specs.nest import Branches, Item
@@ -49,7 +49,7 @@ def family_cases(which: str) -> dict[str, tuple[NetworkCase]]:
 
 def single_cases(which: str) -> dict[str, tuple[NetworkCase, ...]]:
     """The cases by family of which ``family_cases`` makes one each."""
-    by_family = {name: by_kind(make()) for name, make in FAMILIES.items()} | {"joins": join_cases.fixed_cases()}
+    by_family = {name: fixed_cases([name]) for name in FAMILIES} | {"joins": join_cases.fixed_cases()}
     return {
         name: tuple(case for own in kinds.values() for case in own[_chosen(name, which)])
         for name, kinds in by_family.items()

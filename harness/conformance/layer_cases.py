@@ -75,12 +75,13 @@ def _images(name: str, shape: Shape, note: str) -> NDArray[np.float32]:
     raise KeyError(note)
 
 
-def fixed_cases() -> dict[str, tuple[NetworkCase, ...]]:
+def fixed_cases(families: Iterable[str] | None = None) -> dict[str, tuple[NetworkCase, ...]]:
     """The options crossed by hand, per layer kind; the first three of each kind cross most, and take tokens too.
 
-    The first is evaluated after its step.
+    The first is evaluated after its step. Of some FAMILIES, or of all.
     """
-    found = by_kind(case for family in FAMILIES.values() for case in family())
+    made = by_kind(case for name in families or FAMILIES for case in FAMILIES[name]())
+    found = {kind: cases for kind, cases in made.items() if cases}
     return {kind: (replace(first, evaluated_after=True), *others) for kind, (first, *others) in found.items()}
 
 

@@ -15,7 +15,7 @@ from backends.contract import SessionSpec
 from backends.numpy.session import NumpySession
 from harness.conformance import drawn_layers, graph_cases, join_cases, layer_cases, network_cases
 from harness.conformance.case import ConformanceCase, cast
-from harness.conformance.family_cases import FIRST, FURTHER, family_cases
+from harness.conformance.family_cases import FIRST, FURTHER, family_cases, single_cases
 from harness.conformance.kinks import CLEARANCE, kinks_per_sample, margin
 from harness.conformance.optimizer_cases import BATCH, NETWORK, OPTIMIZERS, fifty_steps, probe, problem
 from harness.conformance.suite import FULL, Suite
@@ -58,6 +58,16 @@ def test_case_names_are_unique() -> None:
     cases: list[ConformanceCase] = [*layers, *families, *drawn, *networks, *graphs, *optimizers]
     names = [case.name for case in cases]
     assert len(names) == len(set(names))
+
+
+def test_a_layer_alone_in_place_of_its_family_is_the_case_of_that_name() -> None:
+    """The reference remembers by name: another case would be judged by what was observed of the first."""
+    found = layer_cases.fixed_cases() | join_cases.fixed_cases()
+    known = {case.name: case for cases in found.values() for case in cases}
+    alone = [case for which in (FIRST, FURTHER) for cases in single_cases(which).values() for case in cases]
+    assert {case.name for case in alone} <= known.keys()
+    for case in alone:
+        assert case.evaluated_after == known[case.name].evaluated_after
 
 
 def test_drawn_networks_are_at_least_twenty_and_use_the_whole_vocabulary() -> None:
