@@ -34,6 +34,9 @@ from harness.worker.script import Call, Played
 VERB_TIMEOUT_S = 900.0
 SCRIPT_TIMEOUT_S = 1800.0
 
+GROWN_MB = 4096
+"""MiB. A worker that holds so much is replaced: MindSpore keeps all that it compiled, 15 GiB in the full scope."""
+
 
 class SuiteStopped(BaseException):
     """The suite was interrupted; no failure of a backend, so it passes through what counts those."""
@@ -44,7 +47,7 @@ Progress = Callable[[str, int, int, Check, Sequence[CheckOutcome]], None]
 
 
 class Workplace:
-    """Opens sessions of one backend in one manner: in a worker, and in a new one once that has died.
+    """Opens sessions of one backend in one manner: in a worker, and in a new one once that has died or grown too large.
 
     A worker has as many threads as what it is asked for says, so another number takes another worker.
     """
@@ -102,7 +105,7 @@ class Workplace:
 
     def _worker_with(self, threads: int) -> RemoteWorker:
         worker = self._worker
-        if worker is None or worker.process.threads != threads or not worker.process.alive:
+        if worker is None or worker.process.threads != threads or not worker.process.alive or _grown(worker):
             worker = self._start(threads)
         return worker
 
@@ -121,6 +124,11 @@ class Workplace:
         finally:
             os.sched_setaffinity(0, own)
         return self._worker
+
+
+def _grown(worker: RemoteWorker) -> bool:
+    """Whether it holds more than it should and nothing that is in use."""
+    return not worker.in_use and worker.process.resident_mb > GROWN_MB
 
 
 def run_suite(

@@ -166,6 +166,13 @@ class WorkerProcess:
         return self._process.pid
 
     @property
+    def resident_mb(self) -> float:
+        """MiB that it holds. Raises psutil.NoSuchProcess where it has ended."""
+        import psutil
+
+        return float(psutil.Process(self.pid).memory_info().rss) / 2**20
+
+    @property
     def alive(self) -> bool:
         """Whether it can still be asked for anything."""
         return self._process.poll() is None

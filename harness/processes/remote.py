@@ -25,18 +25,23 @@ from specs.codec import to_plain
 
 
 class RemoteWorker:
-    """A loaded worker that opens sessions. ``loaded`` is what its framework says of itself."""
+    """A loaded worker that opens sessions.
+
+    ``loaded`` is what its framework says of itself, ``in_use`` holds the numbers of the sessions that are not closed.
+    """
 
     def __init__(self, process: WorkerProcess, *, timeout_s: float | None) -> None:
         self.process = process
         self.timeout_s = timeout_s
         self.loaded = process.load(timeout_s=timeout_s)
+        self.in_use: set[int] = set()
         self._numbers = itertools.count()
 
     def open(self, spec: SessionSpec) -> RemoteSession:
         """A session in the worker. Raises RequestError and Unsupported like ``Backend.open``, WorkerFailed else."""
         number = next(self._numbers)
         answer = self.request("open", {"session": number, "spec": to_plain(spec)})
+        self.in_use.add(number)
         return RemoteSession(self, number, tuple(answer.fields["tuning"]))
 
     def open_exported(self, directory: Path) -> RemotePredictor:
@@ -44,6 +49,7 @@ class RemoteWorker:
         number = next(self._numbers)
         fields = {"session": number, "directory": str(directory.absolute()), "threads": self.process.threads}
         self.request("open_exported", fields)
+        self.in_use.add(number)
         return RemotePredictor(self, number)
 
     def play(self, spec: SessionSpec, calls: Sequence[Call], *, timeout_s: float | None) -> Played:
@@ -142,6 +148,7 @@ class RemotePredictor(Predictor):
     def close(self) -> None:
         if self._worker.process.alive:  # else nothing is left to close, and what ended it is to be heard
             self._worker.request("close", {"session": self.number})
+            self._worker.in_use.discard(self.number)
 
     def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Call a method in the worker; its result under "result", of a pair under "first" and "second"."""

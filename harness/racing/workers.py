@@ -40,9 +40,7 @@ class StoppedWorker:
     @property
     def resident_mb(self) -> float:
         """MiB that it holds."""
-        import psutil
-
-        return float(psutil.Process(self._process.pid).memory_info().rss) / 2**20
+        return self._process.resident_mb
 
     def turn(self, seconds: float) -> Turn:
         """See ``Entrant.turn``."""

@@ -11,12 +11,14 @@ from typing import Any, cast
 
 import pytest
 
-from backends.contract import SessionSpec
+from backends.contract import Session, SessionSpec
+from harness.conformance import running
 from harness.conformance.contract import TINY
 from harness.conformance.judge import Candidate
 from harness.conformance.outcome import CheckOutcome
-from harness.conformance.running import run_suite
+from harness.conformance.running import Workplace, run_suite
 from harness.conformance.suite import Check, Suite
+from harness.processes.remote import RemoteSession
 from specs.optimizers import SGD
 
 PATIENCE_S = 60.0
@@ -93,3 +95,21 @@ def test_what_breaks_a_check_ends_the_workers_of_others(numpy_python: Path) -> N
     with pytest.raises(MemoryError, match="none left"):
         reported(numpy_python, at_work, broken)
     assert begun.is_set() and not outlasted
+
+
+def test_a_worker_that_has_grown_is_replaced_once_nothing_in_it_is_in_use(
+    numpy_python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "GROWN_MB", 1)
+    spec = SessionSpec(architecture=TINY, optimizer=SGD())
+    with Workplace("numpy", "default", python=numpy_python) as workplace:
+        first = workplace.open(spec)
+        second = workplace.open(spec)
+        assert _pid(first) == _pid(second), "the first was still in use"
+        first.close()
+        second.close()
+        assert _pid(workplace.open(spec)) != _pid(first)
+
+
+def _pid(session: Session) -> int:
+    return cast(RemoteSession, session)._worker.process.pid
