@@ -158,7 +158,8 @@ def test_scripts_of_two_threads_run_in_a_worker_of_two(monkeypatch: pytest.Monke
             assert timeout_s > running.VERB_TIMEOUT_S, "a script is many calls"
             return play(NumpySession, spec, calls)
 
-        yield SimpleNamespace(process=SimpleNamespace(threads=threads, alive=True), play=played)
+        process = SimpleNamespace(threads=threads, alive=True, resident_mb=100.0)
+        yield SimpleNamespace(process=process, in_use=set(), play=played)
 
     monkeypatch.setattr(running, "open_worker", worker)
     with Workplace("numpy", "default") as workplace:

@@ -225,6 +225,7 @@ def test_a_worker_inherits_no_variable_by_accident(tmp_path: Path, monkeypatch: 
     assert "OMP_NUM_THREADS" not in record.environment.variables
 
 
+@pytest.mark.alone  # what waits between two steps is in the rate
 def test_step_times_are_measured_truly(tmp_path: Path) -> None:
     """Against what the steps really took: on a busy machine a wait of 20 ms may take longer."""
     with registered(step_s=0.02, durations_to=str(tmp_path / "durations.json")) as fake:
