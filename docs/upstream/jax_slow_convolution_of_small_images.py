@@ -1,4 +1,4 @@
-"""JAX 0.10.2: a convolution whose kernel has more cells than its image takes many times as long as one of more images.
+"""JAX 0.10.2: a convolution whose kernel has more cells than its image takes many times as long as of a larger image.
 
 XLA swaps image and kernel there, and does the convolution that comes of it without Eigen, on a CPU. Report: none found
 of this case; openxla/xla#34273 is one of its kind. Remedy: none, it is what a user of JAX gets.

@@ -77,7 +77,7 @@ class NetworkCase:
         """Quantities: round trip, logits, loss, gradients, step, running statistics where there are any; evaluation.
 
         "step" is what two steps, at rates 0 and 1, take off the parameters; all passes in training move the running
-        statistics. Everything is asked for twice, the second time of the samples in another order: nothing may be left
+        statistics. Logits are asked for twice, gradients of the samples in another order then: nothing may be left
         of one call in the next, and a framework may do it otherwise there (see MindSpore's ``ops.pad``).
         """
         images = self.images.astype(dtype)
