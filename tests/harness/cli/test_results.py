@@ -1,6 +1,7 @@
 """Sets that grow, are listed, looked into and deleted."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,21 @@ from tests.harness.cli.commands import assert_one_line, harness
 SMALL = "--datasets digits --limit-train 40 --limit-test 20 --epochs 1 --no-race -q".split()  # noqa: SIM905
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a set of one run."""
+    place = tmp_path_factory.mktemp("original")
     done = harness(
-        *("compare", "--name", "mine", "--backends", "numpy", "--models", "mlp", "--repeats", "1"), *SMALL, cwd=tmp_path
+        *("compare", "--name", "mine", "--backends", "numpy", "--models", "mlp", "--repeats", "1"), *SMALL, cwd=place
     )
     assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture
+def made(original: Path, tmp_path: Path) -> Path:
+    """The same set, the test's own."""
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
     return tmp_path / "results" / "runs" / "mine"
 
 

@@ -52,7 +52,7 @@ from tests.harness.execution.clusters import (
 from tests.harness.plans import dataset
 from tests.reliability.test_stopping import ctrl_c, gone, wait_for
 
-STEP_S = 0.05
+STEP_S = 0.002
 __all__ = ["ctrl_c"]
 
 

@@ -109,7 +109,7 @@ def test_the_same_against_itself_passes(gate: Gate) -> None:
 
 @pytest.mark.alone
 def test_more_memory_is_a_regression_and_what_fails_its_proof_on_both_sides_is_undecided(gate: Gate) -> None:
-    with registered(layer_s=TIMES), rival(layer_s=TIMES, train_mb=200):
+    with registered(step_s=0.002), rival(step_s=0.002, train_mb=200):
         status, document = gate("fake rival --max-slowdown 100%")
     assert status == 1
     assert statuses(document)["peak memory"] == "regression"
@@ -126,7 +126,7 @@ def test_who_does_not_train_is_not_raced(gate: Gate, words: str, expected: int, 
 
 
 def test_against_a_set_only_accuracy_and_sameness_are_judged_and_nothing_is_raced(gate: Gate, tmp_path: Path) -> None:
-    with registered(layer_s=TIMES), rival(layer_s=SLOWER):
+    with registered(), rival(step_s=0.001):
         gate("fake fake --no-proof --max-slowdown 40% --name before")
         status, document = gate("fake rival --no-proof --against before --name after")
         with pytest.raises(

@@ -44,7 +44,7 @@ def test_one_is_at_work_and_the_others_are_stopped() -> None:
         found = children()
         seen.append((race.rounds, {child.status() for child in found}, frozenset(child.pid for child in found)))
 
-    with registered(step_s=0.02), rival(step_s=0.06):
+    with registered(step_s=0.005), rival(step_s=0.015):
         race = run_race([plan(FAKE), plan(RIVAL)], dataset(), EVERY_TURN, look, baseline="fake")
     assert race.ended in ("precision", "budget")
     # Between two turns nobody is at work; between two openings nobody is there, and then there are others.
