@@ -43,7 +43,8 @@ def _facts(analysis: Analysis, hardware: Hardware, every: Sequence[Hardware]) ->
     """Processor, cores and memory, and what else the kinds of machine differ in."""
     yield plain(hardware.cpu or analysis.words("unknown"))
     if hardware.cores is not None:
-        yield analysis.words("cores_count", count=cell("cores", hardware.cores))
+        count = cell("cores", hardware.cores)
+        yield analysis.words("one_core") if hardware.cores == 1 else analysis.words("cores_count", count=count)
     if hardware.ram_gib is not None:
         yield f"{hardware.ram_gib} GiB"
     for name in _DIFFERING:

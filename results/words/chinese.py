@@ -14,6 +14,7 @@ TEXTS = {
     "tuning_expert": "专家",
     "machine_name": "机器 {name}",
     "cores_count": "{count} 核",
+    "one_core": "1 核",
     "version_unknown": "版本未知",
     "times_as_fast_as": "{backend} 的 {ratio} 倍（{interval}）",
     # statuses

@@ -15,6 +15,7 @@ TEXTS = {
     "version_unknown": "version unknown",
     "machine_name": "machine {name}",
     "cores_count": "{count} cores",
+    "one_core": "1 core",
     "times_as_fast_as": "{ratio} times as fast as {backend} ({interval})",
     # statuses
     "status_ok": "ok",
