@@ -1,9 +1,10 @@
 """Trainings computed again in PyTorch float64 from docs/specs.md alone: nothing of this project is imported.
 
-    python by_hand.py TASK.json DATA.npz
+    python by_hand.py FOLDER...
 
-prints the loss of every step as JSON. The task has an architecture's and a recipe's YAML as plain data and a seed;
-DATA.npz has uint8 images, labels, and the masks [step, batch, ...] of every dropout layer under its name.
+prints the losses of every step of each folder's training, a line of JSON for each. task.json has an architecture's and
+a recipe's YAML as plain data and a seed; data.npz has uint8 images, labels, and the masks [step, batch, ...] of every
+dropout layer under its name.
 """
 
 from __future__ import annotations
@@ -318,5 +319,6 @@ def losses(task: dict[str, Any], data: Any) -> list[float]:
 
 
 if __name__ == "__main__":
-    with np.load(sys.argv[2]) as arrays:
-        print(json.dumps(losses(json.loads(Path(sys.argv[1]).read_text()), arrays)))
+    for folder in map(Path, sys.argv[1:]):
+        with np.load(folder / "data.npz") as arrays:
+            print(json.dumps(losses(json.loads((folder / "task.json").read_text()), arrays)))

@@ -6,7 +6,7 @@ import json
 import subprocess
 import textwrap
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,32 +84,55 @@ def by_numpy(file: Path, images: NDArray[np.uint8], labels: NDArray[np.int64], m
     return found
 
 
-def check(recipe: Path, python: Path, folder: Path) -> None:
-    generator = np.random.default_rng(0)
-    architecture = load_architecture(model_of(recipe))
-    images = generator.integers(0, 256, (SAMPLES, *architecture.input), dtype=np.uint8)
-    labels = generator.integers(architecture.classes, size=SAMPLES)
-    masks = draw_masks(architecture, (Batches(SAMPLES, BATCH).steps * EPOCHS, BATCH), generator)
-    task = {
-        "architecture": plain(SPECS / "architectures" / f"{model_of(recipe)}.yaml"),
-        "recipe": plain(recipe, epochs=EPOCHS, batch_size=BATCH),
-        "classes": architecture.classes,
-        "seed": SEED,
-    }
-    (folder / "task.json").write_text(json.dumps(task))
-    np.savez(folder / "data.npz", images=images, labels=labels, **masks)  # type: ignore[arg-type]
-    command = [python, "-I", Path(__file__).with_name("by_hand.py"), folder / "task.json", folder / "data.npz"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
-    np.testing.assert_allclose(json.loads(done.stdout), by_numpy(recipe, images, labels, masks), rtol=1e-12, atol=1e-12)
+@dataclass
+class Training:
+    """One that is asked for: the recipe's file, and the folder that tells it to who computes it by hand."""
+
+    recipe: Path
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        generator = np.random.default_rng(0)
+        architecture = load_architecture(model_of(self.recipe))
+        self.images = generator.integers(0, 256, (SAMPLES, *architecture.input), dtype=np.uint8)
+        self.labels = generator.integers(architecture.classes, size=SAMPLES)
+        self.masks = draw_masks(architecture, (Batches(SAMPLES, BATCH).steps * EPOCHS, BATCH), generator)
+        task = {
+            "architecture": plain(SPECS / "architectures" / f"{model_of(self.recipe)}.yaml"),
+            "recipe": plain(self.recipe, epochs=EPOCHS, batch_size=BATCH),
+            "classes": architecture.classes,
+            "seed": SEED,
+        }
+        (self.folder / "task.json").write_text(json.dumps(task))
+        np.savez(self.folder / "data.npz", images=self.images, labels=self.labels, **self.masks)  # type: ignore[arg-type]
+
+    def by_numpy(self) -> list[float]:
+        """The losses as the harness trains."""
+        return by_numpy(self.recipe, self.images, self.labels, self.masks)
 
 
-@pytest.mark.parametrize("recipe", BUNDLED, ids=lambda file: file.stem)
-def test_every_bundled_recipe(recipe: Path, backend_python: Callable[[str], Path], tmp_path: Path) -> None:
-    check(recipe, backend_python("torch"), tmp_path)
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Training]:
+    """By the recipe's name."""
+    place = tmp_path_factory.mktemp("trainings")
+    files = {file.stem: file for file in BUNDLED}
+    for name, options in OTHERS.items():
+        files[f"own-{name}"] = place / f"{name}.yaml"
+        files[f"own-{name}"].write_text(f"name: own\nepochs: {EPOCHS}\nbatch_size: {BATCH}\n{textwrap.dedent(options)}")
+    return {name: Training(file, place / name) for name, file in files.items()}
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_every_option_of_recipes(name: str, backend_python: Callable[[str], Path], tmp_path: Path) -> None:
-    recipe = tmp_path / "own.yaml"
-    recipe.write_text(f"name: own\nepochs: {EPOCHS}\nbatch_size: {BATCH}\n{textwrap.dedent(OTHERS[name])}")
-    check(recipe, backend_python("torch"), tmp_path)
+@pytest.fixture(scope="module")
+def by_hand(trainings: dict[str, Training], backend_python: Callable[[str], Path]) -> dict[str, list[float]]:
+    """The losses of all trainings, by one process, since PyTorch is longer to import than they are to compute."""
+    folders = [str(training.folder) for training in trainings.values()]
+    command = [str(backend_python("torch")), "-I", str(Path(__file__).with_name("by_hand.py")), *folders]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(zip(trainings, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("name", [*(file.stem for file in BUNDLED), *(f"own-{name}" for name in OTHERS)])
+def test_every_recipe_and_option(name: str, trainings: dict[str, Training], by_hand: dict[str, list[float]]) -> None:
+    np.testing.assert_allclose(by_hand[name], trainings[name].by_numpy(), rtol=1e-12, atol=1e-12)
