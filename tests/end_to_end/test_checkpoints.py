@@ -179,7 +179,7 @@ def test_the_framework_reads_its_own_files(
 
 @pytest.mark.parametrize(
     "backend",
-    [name if name in (REFERENCE, "torch") else pytest.param(name, marks=LONG) for name in BACKENDS],
+    [name if name == "torch" else pytest.param(name, marks=LONG) for name in BACKENDS],
 )
 def test_a_resumed_run_has_the_losses_of_one_that_never_stopped(
     backend: str, tmp_path: Path, backend_python: Callable[[str], Path]

@@ -108,6 +108,7 @@ def test_the_same_against_itself_passes(gate: Gate) -> None:
 
 
 @pytest.mark.alone
+@pytest.mark.long  # how memory and proofs are judged, tests/results/gate/test_checks.py has without a worker
 def test_more_memory_is_a_regression_and_what_fails_its_proof_on_both_sides_is_undecided(gate: Gate) -> None:
     with registered(step_s=0.002), rival(step_s=0.002, train_mb=200):
         status, document = gate("fake rival --max-slowdown 100%")
