@@ -70,6 +70,16 @@ def test_a_layer_alone_in_place_of_its_family_is_the_case_of_that_name() -> None
         assert case.evaluated_after == known[case.name].evaluated_after
 
 
+@pytest.mark.parametrize("name", architecture_names())
+def test_bundled_networks_keep_clear_of_kinks(name: str) -> None:
+    """Both calls of a case, whose samples come in two orders, are float32's to compare."""
+    (case,) = network_cases.bundled_cases([name])
+    session = NumpySession(case.spec("float64"))
+    session.load_parameters(case.parameters)
+    assert margin(session, case.architecture, case.images, dropout_masks=case.dropout_masks) > 2 * CLEARANCE
+    assert len(case.images) == len(case.labels) == network_cases.BUNDLED_BATCH
+
+
 def test_drawn_networks_are_at_least_twenty_and_use_the_whole_vocabulary() -> None:
     drawn = network_cases.drawn_cases(FULL.drawn_networks)
     kinds = {layer.kind for case in drawn for layer in case.architecture.layers}
